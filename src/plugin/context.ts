@@ -1,0 +1,38 @@
+import type { TableRegistry } from '../record/table.ts';
+import type { Runtime } from './runtime.ts';
+
+/** What a log line may carry beside its message. No row values, no secrets (I12). */
+export interface LogFields {
+  readonly code?: string;
+  readonly table?: string;
+  readonly remedy?: string;
+  readonly [key: string]: string | number | boolean | undefined;
+}
+
+export interface Logger {
+  debug(message: string, fields?: LogFields): void;
+  info(message: string, fields?: LogFields): void;
+  warn(message: string, fields?: LogFields): void;
+  error(message: string, fields?: LogFields): void;
+}
+
+/** What every plug-in is given. */
+export interface PluginContext {
+  /** Name of the connector: the first part of every message id. */
+  readonly connector: string;
+  readonly runtime: Runtime;
+  readonly log: Logger;
+  /** Identifies the data directory: tells our own leftover sessions from another daemon's. */
+  readonly instance: string;
+  /** Called when something is tried again, for the retry counter. `what` is a short constant. */
+  readonly retried: (what: string) => void;
+}
+
+export interface SourceContext extends PluginContext {
+  readonly tables: TableRegistry;
+  readonly batch: { readonly maxRecords: number; readonly maxBytes: number; readonly maxDelayMs: number };
+  /** Bound of what the source may hold between its socket and `read()`; one larger row is still taken (I9). */
+  readonly maxBufferedBytes: number;
+  /** `run --once`: end the stream at the log's end as it stood when reading began. */
+  readonly once: boolean;
+}

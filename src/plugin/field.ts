@@ -1,0 +1,49 @@
+/**
+ * Field tables: each option is declared once, and from that declaration come its TypeScript type, its validation, its JSON Schema, its
+ * documentation and whether it is secret.
+ */
+
+interface Common {
+  /** One sentence for the documentation and for editors. */
+  readonly about: string;
+  /** Never shown: replaced in every log, error and API answer (I12). */
+  readonly secret?: boolean;
+  /** Shown in the documentation and in the JSON Schema. */
+  readonly example?: unknown;
+}
+
+/** Every field is one of these. `optional` fields without a default may be absent in the validated value. */
+export type Field =
+  | (Common & { readonly kind: 'string'; readonly default?: string; readonly optional?: boolean; readonly pattern?: RegExp; readonly patternHint?: string })
+  | (Common & { readonly kind: 'boolean'; readonly default?: boolean; readonly optional?: boolean })
+  | (Common & { readonly kind: 'integer'; readonly default?: number; readonly optional?: boolean; readonly min?: number; readonly max?: number })
+  | (Common & { readonly kind: 'duration'; readonly default?: string; readonly optional?: boolean; readonly minMs?: number; readonly maxMs?: number })
+  | (Common & { readonly kind: 'size'; readonly default?: string; readonly optional?: boolean; readonly minBytes?: number; readonly maxBytes?: number })
+  | (Common & { readonly kind: 'choice'; readonly choices: readonly string[]; readonly default?: string; readonly optional?: boolean })
+  | (Common & { readonly kind: 'list'; readonly default?: readonly string[]; readonly optional?: boolean; readonly minItems?: number })
+  | (Common & { readonly kind: 'object'; readonly fields: FieldTable; readonly optional?: boolean });
+
+export type FieldTable = { readonly [name: string]: Field };
+
+/** The validated value of one field: durations are milliseconds, sizes are bytes, lists are lists of strings. */
+type Value<F> = F extends { kind: 'string' } ? string
+  : F extends { kind: 'boolean' } ? boolean
+  : F extends { kind: 'integer' | 'duration' | 'size' } ? number
+  : F extends { kind: 'choice'; choices: readonly (infer C)[] } ? C
+  : F extends { kind: 'list' } ? readonly string[]
+  : F extends { kind: 'object'; fields: infer T extends FieldTable } ? ConfigOf<T>
+  : never;
+
+type IsOptional<F> = F extends { optional: true } ? true : false;
+
+/** The type of a validated configuration section. An object section that is left out is filled with its fields' defaults unless it is optional. */
+export type ConfigOf<T extends FieldTable> = {
+  readonly [K in keyof T as IsOptional<T[K]> extends true ? never : K]: Value<T[K]>;
+} & {
+  readonly [K in keyof T as IsOptional<T[K]> extends true ? K : never]?: Value<T[K]>;
+};
+
+/** Declares a field table. Identity function that keeps the literal types. */
+export function fields<const T extends FieldTable>(table: T): T {
+  return table;
+}

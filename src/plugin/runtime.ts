@@ -1,0 +1,43 @@
+/** Clock, timers, randomness and files come in through here and nowhere else, so that the simulator can replace them. */
+export interface Runtime {
+  /** Wall clock, microseconds since the epoch. Only for what is shown; never for ordering. */
+  nowMicros(): number;
+  /** Monotonic clock in milliseconds: for every duration and timeout. */
+  monotonicMs(): number;
+  /** In [0, 1). */
+  random(): number;
+  /** Calls back once after `ms`; the handle must be cleared. Does not keep the process alive by itself if `background` is set. */
+  setTimer(callback: () => void, ms: number, background?: boolean): Timer;
+  readonly files: Files;
+}
+
+export interface Timer {
+  clear(): void;
+}
+
+export interface Files {
+  /** The whole file, or null if it does not exist. */
+  read(path: string): Promise<Buffer | null>;
+  /** Replaces a file durably: temporary file, fsync, rename, fsync of the directory. Mode 0600. */
+  replace(path: string, bytes: Uint8Array): Promise<void>;
+  /** Creates a directory and its parents, mode 0700. */
+  makeDirectory(path: string): Promise<void>;
+  /** Names in a directory, or null if it does not exist. */
+  list(path: string): Promise<readonly string[] | null>;
+}
+
+/** Resolves after `ms`, or rejects with the signal's reason as soon as it is aborted. */
+export function sleep(runtime: Runtime, ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason as Error);
+    const timer = runtime.setTimer(() => {
+      signal?.removeEventListener('abort', aborted);
+      resolve();
+    }, ms);
+    const aborted = (): void => {
+      timer.clear();
+      reject(signal?.reason as Error);
+    };
+    signal?.addEventListener('abort', aborted, { once: true });
+  });
+}

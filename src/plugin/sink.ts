@@ -1,0 +1,45 @@
+import type { MessageBatch } from '../record/messages.ts';
+import type { Place } from '../record/position.ts';
+import type { TableVersion } from '../record/table.ts';
+import type { PluginContext } from './context.ts';
+import type { ErrorKind } from './error.ts';
+import type { ConfigOf, FieldTable } from './field.ts';
+import type { Finding } from './finding.ts';
+
+/** What already stands in the sink (algorithms §2). */
+export interface Written {
+  /** Ids of transactions of this connector that stand beyond the saved place. The sink itself skips their messages when they come again. */
+  readonly transactions: readonly string[];
+  /** Only asked when there is no saved place: the sink already holds output of this connector. */
+  readonly holdsOutput: boolean;
+}
+
+export interface Sink {
+  /** Connects, checks what must hold, changes nothing. */
+  preflight(signal: AbortSignal): Promise<readonly Finding[]>;
+  /**
+   * `place`: where this connector's output ended at the last checkpoint; null = no checkpoint yet. Creates what is missing and may be created. Reads
+   * forward from the place what a run before this one left there, so that it is not written twice (I4). Throws if the sink lost what was confirmed.
+   */
+  open(place: Place | null, signal: AbortSignal): Promise<Written>;
+  /** Where messages of a table go: a topic or subject, by the configured template. Called once per table version. */
+  destination(table: TableVersion): string;
+  /**
+   * Resolves when all of it is durable, with the new place. Calls overlap; messages of one key become durable in call order; retries are the sink's
+   * own business and go on for as long as it takes. Beyond the place that call n resolves with stands everything that later calls have written.
+   * A throw (SluiceError) ends the sink: every pending write settles, the engine closes it and reads again from the saved offset (I3).
+   */
+  write(batch: MessageBatch, signal: AbortSignal): Promise<Place>;
+  /** The place to store by `offsets recover`, and the id of the transaction of the last message of this connector (null: none, or no total order). */
+  recover(signal: AbortSignal): Promise<{ readonly place: Place; readonly lastTransaction: string | null }>;
+  close(): Promise<void>;
+}
+
+export interface SinkPlugin<T extends FieldTable = FieldTable> {
+  readonly role: 'sink';
+  readonly type: string;
+  readonly fields: T;
+  readonly errors: readonly ErrorKind[];
+  validate?(config: ConfigOf<T>): readonly { readonly path: string; readonly message: string; readonly remedy: string }[];
+  create(config: ConfigOf<T>, context: PluginContext): Sink;
+}

@@ -1,0 +1,72 @@
+import type { RecordBatch } from '../record/batch.ts';
+import type { Position } from '../record/position.ts';
+import type { SourceContext } from './context.ts';
+import type { ErrorKind } from './error.ts';
+import type { ConfigOf, FieldTable } from './field.ts';
+import type { Finding } from './finding.ts';
+
+export interface ReadOptions {
+  /** Read what comes after this. Null: the first start (the source decides where, by its configuration, and says so). */
+  readonly from: Position | null;
+  /** Ids of transactions of this connector that stand in the sink beyond the saved place (algorithms §2), so that a failover below them is noticed. */
+  readonly published: readonly string[];
+  /** True if there is no offset but the sink already holds this connector's output: the source must not begin anew by itself. */
+  readonly sinkHoldsOutput: boolean;
+}
+
+/** A column of the `origin` image: what a format may write about where a record came from, beside the commit time. */
+export interface OriginColumn {
+  readonly name: string;
+  readonly type: 'text' | 'int64';
+}
+
+export interface SourceHealth {
+  /** Bytes of log between what is acknowledged and the server's newest position; null = not known. */
+  readonly lagBytes: number | null;
+  /** Bytes of log that the server keeps for this connector; null = not known. */
+  readonly retainedBytes: number | null;
+  /** The server's word for the state of the slot, `reserved`, `lost`, …; null = there is none. */
+  readonly slotState: string | null;
+  /** True while the stream is connected. */
+  readonly connected: boolean;
+}
+
+/** How `offsets recover` finds a place to resume from when the state is lost (design §9). */
+export interface RecoverOptions {
+  readonly from: 'sink' | 'slot';
+  /** `from: 'sink'`: id of the transaction of this connector's last message there. */
+  readonly lastTransaction: string | null;
+}
+
+export interface Source {
+  /** Connects, checks what must hold, changes nothing. Throws only for what makes checking impossible. */
+  preflight(signal: AbortSignal): Promise<readonly Finding[]>;
+  /**
+   * Batches in commit order. Pull is the back-pressure. An empty batch with a checkpoint says that the log has moved on without captured changes.
+   * The iterator ends only for `once`; a lost connection is reconnected inside; anything else throws a SluiceError.
+   */
+  read(options: ReadOptions, signal: AbortSignal): AsyncIterable<RecordBatch>;
+  /** Cumulative: everything up to here is durable in the sink and saved (I5). Upstream may forget it. */
+  acknowledge(checkpoint: Position): void;
+  observe(signal: AbortSignal): Promise<SourceHealth>;
+  /** The position that `offsets recover` stores. Changes nothing on the server. */
+  recover(options: RecoverOptions, signal: AbortSignal): Promise<Position>;
+  close(): Promise<void>;
+}
+
+export interface SourcePlugin<T extends FieldTable = FieldTable> {
+  readonly role: 'source';
+  /** Values of `source.type`. */
+  readonly type: string;
+  readonly fields: T;
+  readonly errors: readonly ErrorKind[];
+  /** Name of the system in Debezium's source block. */
+  readonly origin: { readonly system: string; readonly columns: readonly OriginColumn[] };
+  /** Checks that one field table cannot say; each problem with the path inside the section. */
+  validate?(config: ConfigOf<T>): readonly { readonly path: string; readonly message: string; readonly remedy: string }[];
+  /** The database that the configuration names: `source.db` in Debezium's format. */
+  catalog(config: ConfigOf<T>): string;
+  /** The user's own form of a position (`--lsn 0/16B3748`) for `offsets set`; throws a SluiceError if it is none. */
+  parsePosition(text: string, current: Position | null): Position;
+  create(config: ConfigOf<T>, context: SourceContext): Source;
+}

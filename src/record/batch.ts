@@ -1,0 +1,165 @@
+import type { Position } from './position.ts';
+import { type TableRegistry, type TableShape, type TableVersion } from './table.ts';
+
+/** What stands in a cell's start when the cell has no bytes. */
+export const NULL = -1;
+/** The column has a value that the log did not send (TOAST, minimal image). Never null (I11). */
+export const UNAVAILABLE = -2;
+/** This image does not carry the column (a key-only old image). */
+export const ABSENT = -3;
+export type Mark = typeof NULL | typeof UNAVAILABLE | typeof ABSENT;
+
+export const OP = { create: 0, update: 1, delete: 2, read: 3, truncate: 4, message: 5 } as const;
+export type Op = (typeof OP)[keyof typeof OP];
+export const OP_NAMES = ['create', 'update', 'delete', 'read', 'truncate', 'message'] as const;
+
+/** Integers of a record in `heads`, at record × HEAD_SIZE. Image fields hold the index of the image's first cell, or −1: no such image. */
+export const HEAD = { op: 0, table: 1, transaction: 2, ordinal: 3, before: 4, after: 5, origin: 6 } as const;
+export const HEAD_SIZE = 7;
+export type Image = 'before' | 'after' | 'origin';
+
+/** A committed transaction of the source. One object per transaction, shared by its batches. */
+export interface Transaction {
+  /** Stands in message ids: source identity and commit position, no slash at either end; unique for ever within a source. */
+  readonly id: string;
+  /** Commit time by the source's clock, microseconds since the epoch. */
+  readonly commitMicros: number;
+}
+
+/**
+ * Records as integers over one arena of bytes. Cell i is arena[cells[2i] .. cells[2i+1]), or a mark if cells[2i] < 0. An image is one cell per
+ * column of the table (of the origin's columns, for `origin`), in column order.
+ */
+export interface RecordBatch {
+  readonly count: number;
+  readonly arena: Buffer;
+  readonly arenaLength: number;
+  readonly cells: Int32Array;
+  readonly cellCount: number;
+  readonly heads: Int32Array;
+  readonly tables: readonly TableVersion[];
+  readonly transactions: readonly Transaction[];
+  /** The last place at or before the end of this batch that is safe to resume from; never inside a transaction (I6). Null: none yet. */
+  readonly checkpoint: Position | null;
+  /** Gives the memory back. After it nothing of the batch may be read. */
+  release(): void;
+}
+
+/**
+ * Fills one batch, synchronously, in a source's receive callback. Bytes are copied once, by `append`; cells are ranges of what was appended, so
+ * that a source may normalise them in place (which may only make them shorter).
+ */
+export class BatchWriter implements RecordBatch {
+  count = 0;
+  arena: Buffer;
+  arenaLength = 0;
+  cells: Int32Array;
+  cellCount = 0;
+  heads: Int32Array;
+  tables: TableVersion[] = [];
+  transactions: Transaction[] = [];
+  checkpoint: Position | null = null;
+  readonly #registry: TableRegistry;
+  readonly #recycle: (batch: BatchWriter) => void;
+
+  constructor(registry: TableRegistry, recycle: (batch: BatchWriter) => void, arenaBytes: number) {
+    this.#registry = registry;
+    this.#recycle = recycle;
+    this.arena = Buffer.allocUnsafeSlow(arenaBytes);
+    this.cells = new Int32Array(4096);
+    this.heads = new Int32Array(HEAD_SIZE * 256);
+  }
+
+  /** The version object of a shape. Call it when the shape changes, not for each record. */
+  table(shape: TableShape): TableVersion {
+    return this.#registry.version(shape);
+  }
+
+  /** Starts a record. `ordinal` counts every row change of the transaction as the log has it, before any filter. */
+  record(op: Op, table: TableVersion, transaction: Transaction, ordinal: number): void {
+    let at = this.count * HEAD_SIZE;
+    if (at + HEAD_SIZE > this.heads.length) this.heads = grown(this.heads);
+    const heads = this.heads;
+    const lastTable = this.tables.length - 1;
+    let tableIndex = lastTable >= 0 && this.tables[lastTable] === table ? lastTable : this.tables.indexOf(table);
+    if (tableIndex < 0) tableIndex = this.tables.push(table) - 1;
+    const lastTransaction = this.transactions.length - 1;
+    heads[at++] = op;
+    heads[at++] = tableIndex;
+    heads[at++] = lastTransaction >= 0 && this.transactions[lastTransaction] === transaction ? lastTransaction : this.transactions.push(transaction) - 1;
+    heads[at++] = ordinal;
+    heads[at++] = -1;
+    heads[at++] = -1;
+    heads[at] = -1;
+    this.count++;
+  }
+
+  /** The next cells are this image's, one for each column. */
+  image(which: Image): void {
+    this.heads[(this.count - 1) * HEAD_SIZE + HEAD[which]] = this.cellCount;
+  }
+
+  /** Copies bytes into the arena (the one copy) and returns where they start. */
+  append(bytes: Uint8Array): number {
+    const start = this.arenaLength;
+    this.reserve(bytes.length);
+    this.arena.set(bytes, start);
+    this.arenaLength = start + bytes.length;
+    return start;
+  }
+
+  /** Makes room for `length` more bytes at `arenaLength`; the caller writes them and moves `arenaLength` itself. */
+  reserve(length: number): void {
+    const needed = this.arenaLength + length;
+    if (needed <= this.arena.length) return;
+    // Doubling a very large arena would break the memory bound (I9): beyond 16 MiB it grows by what is needed.
+    const size = Math.max(needed, Math.min(this.arena.length * 2, this.arena.length + 16 * 1024 * 1024));
+    const arena = Buffer.allocUnsafeSlow(size);
+    this.arena.copy(arena, 0, 0, this.arenaLength);
+    this.arena = arena;
+  }
+
+  /** One cell: a range of the arena. */
+  cell(start: number, end: number): void {
+    const at = this.cellCount * 2;
+    if (at + 2 > this.cells.length) this.cells = grown(this.cells);
+    this.cells[at] = start;
+    this.cells[at + 1] = end;
+    this.cellCount++;
+  }
+
+  /** One cell without bytes. */
+  mark(state: Mark): void {
+    this.cell(state, state);
+  }
+
+  /** Everything written so far is complete up to `at`: a transaction's end, or a place with none open. */
+  setCheckpoint(at: Position): void {
+    this.checkpoint = at;
+  }
+
+  /** Bytes that this batch holds in memory, for the bounds (I9). */
+  get byteLength(): number {
+    return this.arenaLength + this.cellCount * 8 + this.count * HEAD_SIZE * 4;
+  }
+
+  release(): void {
+    this.#recycle(this);
+  }
+
+  /** Makes the batch empty, keeping its memory. Tables and transactions are new arrays: readers may still hold the old ones. */
+  reset(): void {
+    this.count = 0;
+    this.arenaLength = 0;
+    this.cellCount = 0;
+    this.tables = [];
+    this.transactions = [];
+    this.checkpoint = null;
+  }
+}
+
+function grown(array: Int32Array): Int32Array<ArrayBuffer> {
+  const larger = new Int32Array(array.length * 2);
+  larger.set(array);
+  return larger;
+}

@@ -1,0 +1,101 @@
+/** Integers of a message in `spans`, at message × SPAN_SIZE: byte ranges in `bytes`. A start of −1: there is none (key: no key; value: tombstone). */
+export const SPAN = { keyStart: 0, keyEnd: 1, valueStart: 2, valueEnd: 3, headersStart: 4, headersEnd: 5, idStart: 6, idEnd: 7, destination: 8, record: 9 } as const;
+export const SPAN_SIZE = 10;
+
+/**
+ * Encoded messages. Kept, unchanged, until durable: a retry sends the same bytes (I4).
+ *
+ * Headers are a sequence of (u16 length, name, u32 length, value), big endian, UTF-8; several messages may share one range. They do not hold the
+ * message id: each sink writes that under its own name (`sluice.id`, `Nats-Msg-Id`).
+ */
+export interface MessageBatch {
+  readonly count: number;
+  readonly bytes: Buffer;
+  readonly bytesLength: number;
+  readonly spans: Int32Array;
+  /** Names that `destination` spans index. */
+  readonly destinations: readonly string[];
+}
+
+/** Collects messages into growing memory that the pipeline recycles once they are durable. */
+export class MessageWriter implements MessageBatch {
+  count = 0;
+  bytes: Buffer;
+  /** End of what is written; encoders write at it and move it. */
+  bytesLength = 0;
+  spans: Int32Array;
+  destinations: readonly string[] = [];
+  /** Set by the pipeline before each record. */
+  destination = 0;
+  record = 0;
+
+  constructor(bytes: number) {
+    this.bytes = Buffer.allocUnsafeSlow(bytes);
+    this.spans = new Int32Array(SPAN_SIZE * 256);
+  }
+
+  /** Makes room for `length` more bytes. After it `bytes` may be another buffer. */
+  reserve(length: number): void {
+    const needed = this.bytesLength + length;
+    if (needed <= this.bytes.length) return;
+    const size = Math.max(needed, Math.min(this.bytes.length * 2, this.bytes.length + 16 * 1024 * 1024));
+    const bytes = Buffer.allocUnsafeSlow(size);
+    this.bytes.copy(bytes, 0, 0, this.bytesLength);
+    this.bytes = bytes;
+  }
+
+  /** Adds a message whose parts were written before. A start of −1 with any end: there is no such part. */
+  message(keyStart: number, keyEnd: number, valueStart: number, valueEnd: number, headersStart: number, headersEnd: number, idStart: number, idEnd: number): void {
+    let at = this.count * SPAN_SIZE;
+    if (at + SPAN_SIZE > this.spans.length) {
+      const larger = new Int32Array(this.spans.length * 2);
+      larger.set(this.spans);
+      this.spans = larger;
+    }
+    const spans = this.spans;
+    spans[at++] = keyStart;
+    spans[at++] = keyEnd;
+    spans[at++] = valueStart;
+    spans[at++] = valueEnd;
+    spans[at++] = headersStart;
+    spans[at++] = headersEnd;
+    spans[at++] = idStart;
+    spans[at++] = idEnd;
+    spans[at++] = this.destination;
+    spans[at] = this.record;
+    this.count++;
+  }
+
+  reset(): void {
+    this.count = 0;
+    this.bytesLength = 0;
+  }
+}
+
+/** Calls back for each header of a message. For sinks that need them one by one. */
+export function eachHeader(batch: MessageBatch, message: number, use: (name: string, value: string) => void): void {
+  let at = batch.spans[message * SPAN_SIZE + SPAN.headersStart] as number;
+  const end = batch.spans[message * SPAN_SIZE + SPAN.headersEnd] as number;
+  while (at >= 0 && at < end) {
+    const nameLength = batch.bytes.readUInt16BE(at);
+    const name = batch.bytes.toString('latin1', at + 2, at + 2 + nameLength);
+    at += 2 + nameLength;
+    const valueLength = batch.bytes.readUInt32BE(at);
+    use(name, batch.bytes.toString('utf8', at + 4, at + 4 + valueLength));
+    at += 4 + valueLength;
+  }
+}
+
+/** The header section in its stored form. */
+export function encodeHeaders(headers: readonly (readonly [name: string, value: string])[]): Buffer {
+  const parts: Buffer[] = [];
+  for (const [name, value] of headers) {
+    const nameBytes = Buffer.from(name, 'latin1');
+    const valueBytes = Buffer.from(value, 'utf8');
+    const lengths = Buffer.alloc(6);
+    lengths.writeUInt16BE(nameBytes.length, 0);
+    lengths.writeUInt32BE(valueBytes.length, 2);
+    parts.push(lengths.subarray(0, 2), nameBytes, lengths.subarray(2), valueBytes);
+  }
+  return Buffer.concat(parts);
+}
