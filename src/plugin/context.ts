@@ -30,9 +30,11 @@ export interface PluginContext {
 
 export interface SourceContext extends PluginContext {
   readonly tables: TableRegistry;
-  readonly batch: { readonly maxRecords: number; readonly maxBytes: number; readonly maxDelayMs: number };
+  readonly batch: { readonly maxRecords: number; readonly maxBytes: number };
   /** Bound of what the source may hold between its socket and `read()`; one larger row is still taken (I9). */
   readonly maxBufferedBytes: number;
+  /** A note of this connector that survives a crash: what it is about to create on the server (algorithms §5). Null = none. */
+  readonly intent: { get(): Promise<unknown>; set(intent: unknown): Promise<void> };
   /** `run --once`: end the stream at the log's end as it stood when reading began. */
   readonly once: boolean;
 }

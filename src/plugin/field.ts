@@ -14,31 +14,59 @@ interface Common {
 
 /** Every field is one of these. `optional` fields without a default may be absent in the validated value. */
 export type Field =
-  | (Common & { readonly kind: 'string'; readonly default?: string; readonly optional?: boolean; readonly pattern?: RegExp; readonly patternHint?: string })
+  | (Common & {
+      readonly kind: 'string';
+      readonly default?: string;
+      readonly optional?: boolean;
+      readonly pattern?: RegExp;
+      readonly patternHint?: string;
+    })
   | (Common & { readonly kind: 'boolean'; readonly default?: boolean; readonly optional?: boolean })
   | (Common & { readonly kind: 'integer'; readonly default?: number; readonly optional?: boolean; readonly min?: number; readonly max?: number })
   | (Common & { readonly kind: 'duration'; readonly default?: string; readonly optional?: boolean; readonly minMs?: number; readonly maxMs?: number })
-  | (Common & { readonly kind: 'size'; readonly default?: string; readonly optional?: boolean; readonly minBytes?: number; readonly maxBytes?: number })
-  | (Common & { readonly kind: 'choice'; readonly choices: readonly string[]; readonly default?: string; readonly optional?: boolean })
+  | (Common & {
+      readonly kind: 'size';
+      readonly default?: string;
+      readonly optional?: boolean;
+      readonly minBytes?: number;
+      readonly maxBytes?: number;
+    })
+  | (Common & {
+      readonly kind: 'choice';
+      readonly choices: readonly string[];
+      /** Values that are planned: each is an error that says so, never read and ignored. */
+      readonly notYet?: readonly string[];
+      readonly default?: string;
+      readonly optional?: boolean;
+    })
   | (Common & { readonly kind: 'list'; readonly default?: readonly string[]; readonly optional?: boolean; readonly minItems?: number })
-  | (Common & { readonly kind: 'object'; readonly fields: FieldTable; readonly optional?: boolean });
+  | (Common & { readonly kind: 'object'; readonly fields: FieldTable; readonly optional?: boolean })
+  /** An option that is planned: an error that says so. It has no value. `tolerates` names the one form that means "none" and passes. */
+  | (Common & { readonly kind: 'notYet'; readonly tolerates?: 'empty list' });
 
 export type FieldTable = { readonly [name: string]: Field };
 
 /** The validated value of one field: durations are milliseconds, sizes are bytes, lists are lists of strings. */
-type Value<F> = F extends { kind: 'string' } ? string
-  : F extends { kind: 'boolean' } ? boolean
-  : F extends { kind: 'integer' | 'duration' | 'size' } ? number
-  : F extends { kind: 'choice'; choices: readonly (infer C)[] } ? C
-  : F extends { kind: 'list' } ? readonly string[]
-  : F extends { kind: 'object'; fields: infer T extends FieldTable } ? ConfigOf<T>
-  : never;
+type Value<F> = F extends { kind: 'string' }
+  ? string
+  : F extends { kind: 'boolean' }
+    ? boolean
+    : F extends { kind: 'integer' | 'duration' | 'size' }
+      ? number
+      : F extends { kind: 'choice'; choices: readonly (infer C)[] }
+        ? C
+        : F extends { kind: 'list' }
+          ? readonly string[]
+          : F extends { kind: 'object'; fields: infer T extends FieldTable }
+            ? ConfigOf<T>
+            : never;
 
-type IsOptional<F> = F extends { optional: true } ? true : false;
+/** `absent` for what has no value at all. */
+type IsOptional<F> = [F] extends [{ kind: 'notYet' }] ? 'absent' : F extends { optional: true } ? true : false;
 
 /** The type of a validated configuration section. An object section that is left out is filled with its fields' defaults unless it is optional. */
 export type ConfigOf<T extends FieldTable> = {
-  readonly [K in keyof T as IsOptional<T[K]> extends true ? never : K]: Value<T[K]>;
+  readonly [K in keyof T as IsOptional<T[K]> extends false ? K : never]: Value<T[K]>;
 } & {
   readonly [K in keyof T as IsOptional<T[K]> extends true ? K : never]?: Value<T[K]>;
 };

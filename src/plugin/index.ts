@@ -10,6 +10,7 @@ export * from './error.ts';
 export * from './field.ts';
 export * from './finding.ts';
 export * from './format.ts';
+export * from './registry.ts';
 export * from './runtime.ts';
 export * from './sink.ts';
 export * from './source.ts';

@@ -24,6 +24,8 @@ export interface Files {
   makeDirectory(path: string): Promise<void>;
   /** Names in a directory, or null if it does not exist. */
   list(path: string): Promise<readonly string[] | null>;
+  /** Moves a file or directory durably to a name that is free: rename, fsync of both parents. */
+  rename(from: string, to: string): Promise<void>;
 }
 
 /** Resolves after `ms`, or rejects with the signal's reason as soon as it is aborted. */

@@ -41,5 +41,7 @@ export interface SinkPlugin<T extends FieldTable = FieldTable> {
   readonly fields: T;
   readonly errors: readonly ErrorKind[];
   validate?(config: ConfigOf<T>): readonly { readonly path: string; readonly message: string; readonly remedy: string }[];
+  /** Resources that one connector must have for itself, such as `slot:host/database/name`: two connectors with an equal claim are an error. */
+  claims?(config: ConfigOf<T>, connector: string): readonly string[];
   create(config: ConfigOf<T>, context: PluginContext): Sink;
 }

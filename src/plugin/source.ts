@@ -64,6 +64,8 @@ export interface SourcePlugin<T extends FieldTable = FieldTable> {
   readonly origin: { readonly system: string; readonly columns: readonly OriginColumn[] };
   /** Checks that one field table cannot say; each problem with the path inside the section. */
   validate?(config: ConfigOf<T>): readonly { readonly path: string; readonly message: string; readonly remedy: string }[];
+  /** Resources that one connector must have for itself, such as `slot:host/database/name`: two connectors with an equal claim are an error. */
+  claims?(config: ConfigOf<T>, connector: string): readonly string[];
   /** The database that the configuration names: `source.db` in Debezium's format. */
   catalog(config: ConfigOf<T>): string;
   /** The user's own form of a position (`--lsn 0/16B3748`) for `offsets set`; throws a SluiceError if it is none. */

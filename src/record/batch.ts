@@ -41,6 +41,8 @@ export interface RecordBatch {
   readonly transactions: readonly Transaction[];
   /** The last place at or before the end of this batch that is safe to resume from; never inside a transaction (I6). Null: none yet. */
   readonly checkpoint: Position | null;
+  /** How many records of this batch stand before the checkpoint: fewer than `count` if the batch ends inside a transaction. */
+  readonly checkpointRecords: number;
   /** Gives the memory back. After it nothing of the batch may be read. */
   release(): void;
 }
@@ -59,6 +61,7 @@ export class BatchWriter implements RecordBatch {
   tables: TableVersion[] = [];
   transactions: Transaction[] = [];
   checkpoint: Position | null = null;
+  checkpointRecords = 0;
   readonly #registry: TableRegistry;
   readonly #recycle: (batch: BatchWriter) => void;
 
@@ -136,6 +139,7 @@ export class BatchWriter implements RecordBatch {
   /** Everything written so far is complete up to `at`: a transaction's end, or a place with none open. */
   setCheckpoint(at: Position): void {
     this.checkpoint = at;
+    this.checkpointRecords = this.count;
   }
 
   /** Bytes that this batch holds in memory, for the bounds (I9). */
@@ -155,6 +159,7 @@ export class BatchWriter implements RecordBatch {
     this.tables = [];
     this.transactions = [];
     this.checkpoint = null;
+    this.checkpointRecords = 0;
   }
 }
 

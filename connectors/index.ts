@@ -1,0 +1,17 @@
+/** THE registry: one lazy line per plug-in. Adding a system is one folder beside this file and one line here. */
+export const sources = {
+  postgres: () => import('./postgres/index.ts').then((m) => m.postgres),
+};
+
+export const sinks = {
+  nats: () => import('./nats/index.ts').then((m) => m.nats),
+  stdout: () => import('./stdout/index.ts').then((m) => m.stdout),
+  blackhole: () => import('./blackhole/index.ts').then((m) => m.blackhole),
+};
+
+/** Types that are planned. Each is an error that says so. */
+export const notYet = {
+  sources: ['mysql', 'mariadb', 'journal'],
+  sinks: ['kafka', 'journal'],
+  formats: ['cloudevents', 'avro', 'json-schema'],
+};

@@ -1,0 +1,139 @@
+/** What a Relation message says about a table, and the plan by which its rows are decoded. Everything that can be decided once is decided here. */
+import type { ColumnShape, TableVersion } from '#plugin';
+import { builtInOid, builtInType, type ColumnType, type CustomType, customType, NORMALISE } from '../types.ts';
+
+export interface RelationColumn {
+  readonly name: string;
+  readonly typeOid: number;
+  readonly typmod: number;
+  /** Part of the replica identity. Under REPLICA IDENTITY FULL every column is flagged, so it says nothing about the key there. */
+  readonly isIdentity: boolean;
+}
+
+/** A Relation message ("R"), PostgreSQL manual 55.9. */
+export interface Relation {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  /** pg_class.relreplident: d = primary key, i = index, f = full, n = nothing. */
+  readonly identity: string;
+  readonly columns: readonly RelationColumn[];
+}
+
+/** A Type message ("Y"): the name of a type that is not built in; for a domain, the name of the type below it. */
+export interface TypeName {
+  readonly schema: string;
+  readonly name: string;
+}
+
+/** What the decoder asks of the catalogue. Synchronous: what is missing is loaded while the stream is held. */
+export interface CatalogFacts {
+  table(oid: number): CatalogTable | undefined;
+  type(oid: number): CustomType | undefined;
+}
+
+export interface CatalogTable {
+  readonly columns: readonly { readonly name: string; readonly typeOid: number; readonly typmod: number }[];
+  /** Column names in key order; empty = none. */
+  readonly primaryKey: readonly string[];
+  /** Columns of the index of REPLICA IDENTITY USING INDEX, in index order; empty = none. */
+  readonly identityIndex: readonly string[];
+}
+
+/** How rows of one version of a table are decoded. */
+export interface TablePlan {
+  readonly relation: Relation;
+  /** Null: the table is not captured, its rows are counted and dropped (I2). */
+  readonly table: TableVersion | null;
+  readonly columnCount: number;
+  /** Per column, a `Normalise`. */
+  readonly normalise: Uint8Array;
+  /** Per column, 1 = a key-only old image carries it. */
+  readonly isIdentity: Uint8Array;
+  /** Per column, 1 = part of the record's key. */
+  readonly isKey: Uint8Array;
+}
+
+/** Whether the relation cannot be planned exactly by what is known of the catalogue. */
+export function needsCatalog(relation: Relation, facts: CatalogFacts): boolean {
+  for (const column of relation.columns) if (builtInType(column.typeOid, column.typmod) === null && facts.type(column.typeOid) === undefined) return true;
+  const flagged = relation.columns.filter((column) => column.isIdentity).length;
+  if (relation.identity === 'd' || relation.identity === 'i') {
+    // The flags say which columns are the key; only the order of several is not in the log.
+    return flagged > 1 && orderOf(relation, facts.table(relation.oid)) === null;
+  }
+  const known = facts.table(relation.oid);
+  return known === undefined || !matches(relation, known);
+}
+
+/**
+ * The key of the record, as indexes of columns. Facts of today's catalogue may be several DDLs ahead of the log: they count only where they still
+ * match the relation (algorithms §5), else the key is what the log says, which under FULL and NOTHING is none.
+ */
+export function keyOf(relation: Relation, facts: CatalogFacts): number[] {
+  const known = facts.table(relation.oid);
+  if (relation.identity === 'd' || relation.identity === 'i') {
+    const ordered = orderOf(relation, known);
+    if (ordered !== null) return ordered;
+    return relation.columns.flatMap((column, index) => (column.isIdentity ? [index] : []));
+  }
+  if (known === undefined || !matches(relation, known)) return [];
+  const key = known.primaryKey.map((name) => relation.columns.findIndex((column) => column.name === name));
+  return key.includes(-1) ? [] : key;
+}
+
+/** The flagged columns in the order of the catalogue's index, if it has exactly these. */
+function orderOf(relation: Relation, known: CatalogTable | undefined): number[] | null {
+  if (known === undefined) return null;
+  const names = relation.identity === 'i' ? known.identityIndex : known.primaryKey;
+  const order = names.map((name) => relation.columns.findIndex((column) => column.isIdentity && column.name === name));
+  const flagged = relation.columns.filter((column) => column.isIdentity).length;
+  return order.length === flagged && !order.includes(-1) ? order : null;
+}
+
+/** Every column of the relation stands in the catalogue as it was, in the same order; there may be more (generated ones, column lists, added since). */
+function matches(relation: Relation, known: CatalogTable): boolean {
+  let at = 0;
+  for (const column of relation.columns) {
+    while (at < known.columns.length && known.columns[at]?.name !== column.name) at++;
+    const found = known.columns[at++];
+    if (found === undefined || found.typeOid !== column.typeOid || found.typmod !== column.typmod) return false;
+  }
+  return true;
+}
+
+/** The types of a relation's columns; `named` are the Type messages of this session. */
+export function typesOf(relation: Relation, facts: CatalogFacts, named: ReadonlyMap<number, TypeName>): ColumnType[] {
+  return relation.columns.map(({ typeOid, typmod }) => {
+    const builtIn = builtInType(typeOid, typmod);
+    if (builtIn !== null) return builtIn;
+    const custom = facts.type(typeOid);
+    if (custom !== undefined) return customType(custom, typmod, (oid) => facts.type(oid));
+    // Dropped since. The log still names a domain's base type.
+    const said = named.get(typeOid);
+    const base = said?.schema === 'pg_catalog' ? builtInOid(said.name) : undefined;
+    const domain = base === undefined ? null : builtInType(base, typmod);
+    return domain ?? { type: 'other', typeName: said?.name ?? `type ${typeOid}`, precision: null, scale: null, normalise: NORMALISE.none };
+  });
+}
+
+export function columnShapes(relation: Relation, types: readonly ColumnType[]): ColumnShape[] {
+  return relation.columns.map(({ name }, index) => {
+    const { type, typeName, precision, scale } = types[index] as ColumnType;
+    return { name, type, typeName, precision, scale };
+  });
+}
+
+export function planTable(relation: Relation, table: TableVersion | null, types: readonly ColumnType[]): TablePlan {
+  const columnCount = relation.columns.length;
+  const isKey = new Uint8Array(columnCount);
+  for (const index of table?.key ?? []) isKey[index] = 1;
+  return {
+    relation,
+    table,
+    columnCount,
+    normalise: Uint8Array.from(relation.columns, (_, index) => types[index]?.normalise ?? NORMALISE.none),
+    isIdentity: Uint8Array.from(relation.columns, (column) => (column.isIdentity ? 1 : 0)),
+    isKey,
+  };
+}

@@ -1,0 +1,50 @@
+import { type IncomingMessage, request } from 'node:http';
+import { CONTROL_DENIED, CONTROL_FAILED, CONTROL_NO_DAEMON } from '../daemon/control-errors.ts';
+import { controlPath } from '../daemon/control-path.ts';
+import type { ControlFailure } from '../daemon/control-socket.ts';
+import { rootMessage, SluiceError } from '../plugin/error.ts';
+
+/** Longer than anything that a handler may take (recovering reads from both servers). */
+const TIMEOUT_MS = 120_000;
+
+/**
+ * Asks the daemon of a data directory. Returns the answer's JSON. Throws the daemon's own SluiceError; SLUICE_CONTROL_NO_DAEMON if none runs there
+ * (the caller may then open the state itself); SLUICE_CONTROL_DENIED; SLUICE_CONTROL_FAILED if it does not answer.
+ */
+export async function controlRequest(directory: string, method: 'GET' | 'POST', path: string, body?: unknown): Promise<unknown> {
+  const socketPath = controlPath(directory);
+  const route = `${method} ${path}`;
+  let answer: { readonly status: number; readonly body: unknown };
+  try {
+    answer = await exchange(socketPath, method, path, body);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === 'ENOENT' || code === 'ECONNREFUSED' || code === 'ENOTDIR') throw new SluiceError(CONTROL_NO_DAEMON, { directory });
+    if (code === 'EACCES' || code === 'EPERM') throw new SluiceError(CONTROL_DENIED, { path: socketPath });
+    throw new SluiceError(CONTROL_FAILED, { route, reason: rootMessage(error) }, { cause: error });
+  }
+  if (answer.status === 200) return answer.body;
+  const { code, retry, exit, message, remedy } = answer.body as ControlFailure;
+  throw new SluiceError({ code, retry, exit, cause: message, remedy });
+}
+
+function exchange(socketPath: string, method: string, path: string, body: unknown): Promise<{ readonly status: number; readonly body: unknown }> {
+  return new Promise((resolve, reject) => {
+    const text = body === undefined ? '' : JSON.stringify(body);
+    const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) };
+    const outgoing = request({ socketPath, method, path, headers, agent: false, timeout: TIMEOUT_MS }, (incoming) => {
+      readAll(incoming)
+        .then((received) => resolve({ status: incoming.statusCode ?? 0, body: JSON.parse(received) as unknown }), reject)
+        .catch(reject);
+    });
+    outgoing.once('timeout', () => outgoing.destroy(new Error(`no answer within ${TIMEOUT_MS / 1000} s`)));
+    outgoing.once('error', reject);
+    outgoing.end(text);
+  });
+}
+
+async function readAll(incoming: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of incoming as AsyncIterable<Buffer>) chunks.push(chunk);
+  return Buffer.concat(chunks).toString();
+}

@@ -1,0 +1,76 @@
+import { resolve } from 'node:path';
+import type { ConfigOf, Field, FieldTable } from '../plugin/field.ts';
+import { daemonFields, environmentOptions } from './daemon-fields.ts';
+import { CONFIG_WRONG_TYPE } from './errors.ts';
+import type { JsonNode, StringNode } from './json.ts';
+import { FileProblems, type ProblemList } from './problem.ts';
+import { show, type Validation, validateField, validateObject } from './validate.ts';
+
+type Raw = ConfigOf<typeof daemonFields>;
+
+/** What `sluice.json` and the environment say together. Durations are milliseconds. */
+export interface DaemonConfig {
+  /** Absolute. */
+  readonly dataDir: string;
+  readonly health: { readonly host: string; readonly port: number };
+  readonly log: Raw['log'];
+  readonly shutdown: Raw['shutdown'];
+}
+
+/**
+ * `file` null: there is no `sluice.json`, everything has its default. `home` (absolute): where a relative data directory starts. Null after an error.
+ */
+export function loadDaemon(
+  file: { readonly tree: JsonNode; readonly validation: Validation } | null,
+  home: string,
+  cwd: string,
+  env: Readonly<Record<string, string | undefined>>,
+  list: ProblemList,
+): DaemonConfig | null {
+  const outside: Validation = { problems: new FileProblems('environment', '', list), texts: new Map(), secrets: new Set(), unknown: new Set() };
+  const errorsBefore = outside.problems.errors;
+  const tree: JsonNode = file?.tree ?? { kind: 'object', at: 0, members: new Map(), duplicates: [] };
+  const validation = file?.validation ?? outside;
+  if (tree.kind !== 'object') {
+    validation.problems.add('', tree, CONFIG_WRONG_TYPE, { expected: 'an object', given: show(tree), hint: 'sluice.json is one JSON object.' });
+    return null;
+  }
+  const values = validateObject(daemonFields, tree, '', validation) as unknown as Raw;
+  const fromEnv = environment(env, outside);
+  if (outside.problems.errors > errorsBefore) return null;
+  const dataDir = fromEnv.has('dataDir') ? resolve(cwd, fromEnv.get('dataDir') as string) : resolve(home, values.dataDir);
+  return {
+    dataDir,
+    health: address((fromEnv.get('health.listen') as string | undefined) ?? values.health.listen),
+    log: { ...values.log, level: (fromEnv.get('log.level') as Raw['log']['level'] | undefined) ?? values.log.level },
+    shutdown: values.shutdown,
+  };
+}
+
+/** Environment variables go through the same fields as the file; an empty one counts as not set. */
+function environment(env: Readonly<Record<string, string | undefined>>, validation: Validation): Map<string, unknown> {
+  const values = new Map<string, unknown>();
+  for (const { variable, path } of environmentOptions) {
+    const text = env[variable];
+    if (text === undefined || text === '') continue;
+    const node: StringNode = { kind: 'string', at: 0, value: text };
+    const value = validateField(fieldAt(path), node, variable, validation);
+    if (value !== undefined) values.set(path.join('.'), value);
+  }
+  return values;
+}
+
+function fieldAt(path: readonly string[]): Field {
+  let table: FieldTable = daemonFields;
+  for (const key of path.slice(0, -1)) {
+    const field = table[key];
+    if (field?.kind === 'object') table = field.fields;
+  }
+  return table[path[path.length - 1] as string] as Field;
+}
+
+/** `host:port`, IPv6 hosts in brackets; the form was checked by the field's pattern. */
+function address(listen: string): DaemonConfig['health'] {
+  const colon = listen.lastIndexOf(':');
+  return { host: listen.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(listen.slice(colon + 1)) };
+}

@@ -1,0 +1,217 @@
+import { basename, dirname, join, resolve } from 'node:path';
+import { SluiceError } from '../plugin/error.ts';
+import type { ConfigOf, FieldTable } from '../plugin/field.ts';
+import type { FormatPlugin } from '../plugin/format.ts';
+import type { Registry } from '../plugin/registry.ts';
+import type { SinkPlugin } from '../plugin/sink.ts';
+import type { SourcePlugin } from '../plugin/source.ts';
+import { loadConnector } from './connector.ts';
+import type { connectorFields } from './connector-fields.ts';
+import { type DaemonConfig, loadDaemon } from './daemon.ts';
+import {
+  CONFIG_CLAIM,
+  CONFIG_DUPLICATE_NAME,
+  CONFIG_INVALID,
+  CONFIG_NO_CONNECTORS,
+  CONFIG_NOT_FOUND,
+  CONFIG_PATHS,
+  CONFIG_SYNTAX,
+  CONFIG_UNREADABLE,
+} from './errors.ts';
+import { type ConfigurationFiles, diskFiles, fileTrouble } from './files.ts';
+import { type JsonNode, JsonSyntaxError, parseJson } from './json.ts';
+import { FileProblems, type Problem, ProblemList } from './problem.ts';
+import { redactor } from './redact.ts';
+import { type ReferenceSources, resolveReferences } from './references.ts';
+import type { Validation } from './validate.ts';
+
+type CommonConfig = ConfigOf<typeof connectorFields>;
+
+/** A plug-in with its validated section. */
+export interface Part<P> {
+  readonly plugin: P;
+  readonly config: ConfigOf<FieldTable>;
+}
+
+/** One connector as the daemon runs it. Durations are milliseconds, sizes are bytes. */
+export interface ConnectorDefinition {
+  readonly name: string;
+  /** The file it was read from, as the user wrote it. */
+  readonly file: string;
+  readonly source: Part<SourcePlugin>;
+  readonly format: Part<FormatPlugin>;
+  readonly sink: Part<SinkPlugin>;
+  readonly batch: CommonConfig['batch'];
+  readonly checkpoint: CommonConfig['checkpoint'];
+  readonly retry: CommonConfig['retry'];
+  readonly maxInFlightBytes: number;
+}
+
+export interface Configuration {
+  readonly daemon: DaemonConfig;
+  readonly connectors: readonly ConnectorDefinition[];
+  /** Every secret value, for `redactor` (I12). */
+  readonly secrets: ReadonlySet<string>;
+}
+
+export type LoadResult =
+  | { readonly ok: true; readonly configuration: Configuration; readonly warnings: readonly Problem[] }
+  | { readonly ok: false; readonly problems: readonly Problem[]; readonly warnings: readonly Problem[] };
+
+export interface LoadOptions {
+  /** One directory, or connector files (and a `sluice.json`). Empty: `SLUICE_CONFIG`, else the current directory. */
+  readonly paths: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly registry: Registry;
+  /**
+   * `leave`: `${env:}` and `${file:}` are checked for their form and stay as they are. Such a configuration is for looking at, not for running:
+   * where a number or a choice is not known, its default stands in.
+   */
+  readonly secrets: 'resolve' | 'leave';
+  readonly files?: ConfigurationFiles;
+  /** What relative paths start at. */
+  readonly cwd?: string;
+}
+
+/** Reads and checks a whole configuration. All problems come at once; nothing is connected to, nothing is written. Throws nothing for a user's mistake. */
+export async function loadConfiguration(options: LoadOptions): Promise<LoadResult> {
+  const loader = new Loader(options);
+  return await loader.load();
+}
+
+/** For commands that cannot go on: throws the problems of a failed load as one error, each on a line of its own. */
+export function requireConfiguration(result: LoadResult): Configuration {
+  if (result.ok) return result.configuration;
+  const count = result.problems.length === 1 ? '1 error' : `${result.problems.length} errors`;
+  throw new SluiceError(CONFIG_INVALID, { count }, { cause: result.problems });
+}
+
+interface ParsedFile {
+  readonly tree: JsonNode;
+  readonly validation: Validation;
+}
+
+class Loader {
+  readonly #options: LoadOptions;
+  readonly #cwd: string;
+  readonly #references: ReferenceSources;
+  readonly #problems = new ProblemList();
+  readonly #secrets = new Set<string>();
+
+  constructor(options: LoadOptions) {
+    this.#options = options;
+    this.#cwd = options.cwd ?? process.cwd();
+    this.#references = { mode: options.secrets, env: options.env, files: options.files ?? diskFiles };
+  }
+
+  async load(): Promise<LoadResult> {
+    const found = await this.#find();
+    const home = found.daemon === null ? found.home : dirname(resolve(this.#cwd, found.daemon));
+    const parsed = found.daemon === null ? null : await this.#parse(found.daemon);
+    const env = this.#options.env;
+    const unreadable = found.daemon !== null && parsed === null;
+    const daemon = unreadable ? null : loadDaemon(parsed, home, this.#cwd, env, this.#problems);
+    const connectors = await this.#connectors(found.connectors);
+    const redact = redactor(this.#secrets);
+    const shown = (severity: Problem['severity']): Problem[] =>
+      this.#problems.sorted(severity).map((problem) => ({ ...problem, message: redact(problem.message), remedy: redact(problem.remedy) }));
+    const problems = shown('error');
+    const warnings = shown('warning');
+    if (problems.length > 0 || daemon === null) return { ok: false, problems, warnings };
+    return { ok: true, configuration: { daemon, connectors, secrets: this.#secrets }, warnings };
+  }
+
+  /** Which files there are. `home`: the directory that stands for the place of `sluice.json` where there is none. */
+  async #find(): Promise<{ daemon: string | null; connectors: readonly string[]; home: string }> {
+    const fromEnv = this.#options.env['SLUICE_CONFIG'];
+    const paths = this.#options.paths.length > 0 ? this.#options.paths : [fromEnv === undefined || fromEnv === '' ? '.' : fromEnv];
+    const files: string[] = [];
+    for (const path of new Set(paths)) {
+      const kind = await this.#kind(path);
+      if (kind === null) this.#problems.add(path, '', null, CONFIG_NOT_FOUND, { file: path });
+      else if (kind === 'file') files.push(path);
+      else if (paths.length === 1) return await this.#findIn(path);
+      else this.#problems.add(path, '', null, CONFIG_PATHS, {});
+    }
+    const daemons = files.filter((file) => basename(file) === 'sluice.json');
+    const connectors = files.filter((file) => basename(file) !== 'sluice.json');
+    const [daemon = null, second] = daemons;
+    if (second !== undefined) this.#problems.add(second, '', null, CONFIG_PATHS, {});
+    if (daemon !== null && connectors.length === 0) return await this.#findIn(dirname(daemon));
+    return { daemon, connectors, home: dirname(resolve(this.#cwd, connectors[0] ?? '.')) };
+  }
+
+  async #findIn(directory: string): Promise<{ daemon: string | null; connectors: readonly string[]; home: string }> {
+    const home = resolve(this.#cwd, directory);
+    const daemon = join(directory, 'sluice.json');
+    const folder = join(directory, 'connectors');
+    const names = (await this.#kind(folder)) === 'directory' ? await this.#list(folder) : [];
+    const connectors = names.filter((name) => name.endsWith('.json') && !name.startsWith('.')).sort();
+    if (connectors.length === 0) this.#problems.add(directory, '', null, CONFIG_NO_CONNECTORS, { directory });
+    return { daemon: (await this.#kind(daemon)) === 'file' ? daemon : null, connectors: connectors.map((name) => join(folder, name)), home };
+  }
+
+  async #kind(path: string): Promise<'file' | 'directory' | null> {
+    try {
+      return (await this.#references.files.look(resolve(this.#cwd, path)))?.kind ?? null;
+    } catch (error) {
+      this.#problems.add(path, '', null, CONFIG_UNREADABLE, { file: path, reason: fileTrouble(error) });
+      return null;
+    }
+  }
+
+  async #list(path: string): Promise<readonly string[]> {
+    try {
+      return await this.#references.files.list(resolve(this.#cwd, path));
+    } catch (error) {
+      this.#problems.add(path, '', null, CONFIG_UNREADABLE, { file: path, reason: fileTrouble(error) });
+      return [];
+    }
+  }
+
+  async #parse(file: string): Promise<ParsedFile | null> {
+    let text: string;
+    try {
+      text = (await this.#references.files.read(resolve(this.#cwd, file))).toString('utf8');
+    } catch (error) {
+      this.#problems.add(file, '', null, CONFIG_UNREADABLE, { file, reason: fileTrouble(error) });
+      return null;
+    }
+    const problems = new FileProblems(file, text, this.#problems);
+    try {
+      const tree = parseJson(text);
+      const texts = await resolveReferences(tree, this.#references, problems);
+      return { tree, validation: { problems, texts, secrets: this.#secrets, unknown: new Set() } };
+    } catch (error) {
+      if (!(error instanceof JsonSyntaxError)) throw error;
+      problems.addSyntax(error.offset, CONFIG_SYNTAX, error.message);
+      return null;
+    }
+  }
+
+  async #connectors(files: readonly string[]): Promise<ConnectorDefinition[]> {
+    const definitions: ConnectorDefinition[] = [];
+    const names = new Map<string, string>();
+    const claims = new Map<string, string>();
+    for (const file of files) {
+      const parsed = await this.#parse(file);
+      if (parsed === null) continue;
+      const { tree, validation } = parsed;
+      const loaded = await loadConnector(tree, file, this.#options.registry, validation);
+      const { name, definition } = loaded;
+      if (name !== null) {
+        const other = names.get(name);
+        if (other !== undefined) validation.problems.add('name', loaded.nameAt, CONFIG_DUPLICATE_NAME, { name, other });
+        else names.set(name, file);
+      }
+      if (definition === null) continue;
+      for (const { claim, path } of loaded.claims) {
+        const other = claims.get(claim);
+        if (other !== undefined) validation.problems.add(path, loaded.sectionAt(path), CONFIG_CLAIM, { claim, other });
+        else claims.set(claim, definition.name);
+      }
+      definitions.push(definition);
+    }
+    return definitions;
+  }
+}

@@ -1,0 +1,92 @@
+import { type ErrorKind, type ErrorParameters, SluiceError } from '../plugin/error.ts';
+import { configWarnings } from './errors.ts';
+import { type JsonNode, locate } from './json.ts';
+
+/** One thing that is wrong in a configuration, with the place where it stands. */
+export interface Problem {
+  readonly severity: 'error' | 'warning';
+  /** As the user wrote it; `environment` for what comes from environment variables. */
+  readonly file: string;
+  /** JSON path such as `source.tables[0]`; empty for the file as a whole. */
+  readonly path: string;
+  /** From 1; absent where there is no text. */
+  readonly line?: number;
+  readonly column?: number;
+  readonly code: string;
+  readonly message: string;
+  readonly remedy: string;
+}
+
+/** Collects the problems of all files, so that they are shown at once. */
+export class ProblemList {
+  readonly all: Problem[] = [];
+
+  add(file: string, path: string, position: { line: number; column: number } | null, kind: ErrorKind, parameters: ErrorParameters): void {
+    const { code, message, remedy } = new SluiceError(kind, parameters);
+    const severity = configWarnings.includes(kind) ? 'warning' : 'error';
+    this.all.push({ severity, file, path, ...position, code, message, remedy });
+  }
+
+  /** Sorted by file and place, first things first. */
+  sorted(severity: Problem['severity']): Problem[] {
+    return this.all
+      .filter((problem) => problem.severity === severity)
+      .sort((a, b) => compare(a.file, b.file) || (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0));
+  }
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** Problems within one parsed file: places are nodes or offsets of its text. */
+export class FileProblems {
+  readonly file: string;
+  readonly #text: string;
+  readonly #list: ProblemList;
+
+  constructor(file: string, text: string, list: ProblemList) {
+    this.file = file;
+    this.#text = text;
+    this.#list = list;
+  }
+
+  /** Errors so far, in all files. */
+  get errors(): number {
+    return this.#list.all.reduce((count, { severity }) => count + (severity === 'error' ? 1 : 0), 0);
+  }
+
+  /** `at` is null for what stands nowhere in the text (an environment variable). */
+  add(path: string, at: JsonNode | number | null, kind: ErrorKind, parameters: ErrorParameters = {}): void {
+    const offset = typeof at === 'number' ? at : (at?.at ?? null);
+    this.#list.add(this.file, path, offset === null ? null : locate(this.#text, offset), kind, parameters);
+  }
+
+  /** The text is no JSON at this offset. */
+  addSyntax(offset: number, kind: ErrorKind, reason: string): void {
+    const position = locate(this.#text, offset);
+    this.#list.add(this.file, '', position, kind, { ...position, reason });
+  }
+}
+
+/** `source` + `tls` = `source.tls`; a key that is no plain word is quoted. */
+export function joinPath(path: string, key: string): string {
+  if (!/^[\w$-]+$/.test(key)) return `${path}[${JSON.stringify(key)}]`;
+  return path === '' ? key : `${path}.${key}`;
+}
+
+/** The node at a path as `joinPath` writes it, or the nearest one above it. */
+export function nodeAt(root: JsonNode, path: string): JsonNode {
+  let node = root;
+  for (const [, word, index] of path.matchAll(/([^.[\]]+)|\[(\d+)\]/g)) {
+    const next: JsonNode | undefined =
+      word !== undefined && node.kind === 'object'
+        ? node.members.get(word)?.value
+        : index !== undefined && node.kind === 'array'
+          ? node.items[Number(index)]
+          : undefined;
+    if (next === undefined) return node;
+    node = next;
+  }
+  return node;
+}

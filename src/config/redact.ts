@@ -1,0 +1,64 @@
+/** Shown in place of a secret. */
+export const MASK = '***';
+
+/**
+ * A function that replaces every secret in a text by `***`: as it is, as it stands in a URL and as it stands in JSON; of a secret of several lines (a
+ * key file) also each line (I12). Meant for the strings that go into a log line or an answer, before they are serialised.
+ */
+export function redactor(secrets: Iterable<string>): (text: string) => string {
+  const forms = new Set<string>();
+  for (const secret of secrets) {
+    for (const form of formsOf(secret)) if (form !== '') forms.add(form);
+  }
+  if (forms.size === 0) return (text) => text;
+  // Longest first: a secret that contains another one must go as a whole.
+  const sorted = [...forms].sort((a, b) => b.length - a.length);
+  const pattern = new RegExp(sorted.map((form) => form.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&')).join('|'), 'g');
+  return (text) => text.replace(pattern, MASK);
+}
+
+function formsOf(secret: string): string[] {
+  const whole = [secret, uriForm(secret), JSON.stringify(secret).slice(1, -1)];
+  // Lines such as "-----BEGIN PRIVATE KEY-----" are no secret and would hide useful text.
+  const lines = secret.split(/\r?\n/).map((line) => line.trim());
+  return lines.length === 1 ? whole : [...whole, ...lines.filter((line) => line.length >= 16 && !line.startsWith('---'))];
+}
+
+/** Lone surrogates cannot be encoded. */
+function uriForm(secret: string): string {
+  try {
+    return encodeURIComponent(secret);
+  } catch {
+    return secret;
+  }
+}
+
+const USER_INFO = /^([a-z][a-z\d+.-]*:\/\/)([^/?#\s]*)@/i;
+const SECRET_PARAMETER = /([?&](?:password|passwd|pass|sslpassword|token|auth_token|secret|jwt)=)([^&#\s]+)/gi;
+
+/** The secrets that a URL carries: password of the user info, and query parameters that are called so. As written and decoded. */
+export function urlSecrets(url: string): string[] {
+  const found: string[] = [];
+  const userInfo = USER_INFO.exec(url)?.[2];
+  if (userInfo !== undefined) {
+    const colon = userInfo.indexOf(':');
+    if (colon >= 0) found.push(userInfo.slice(colon + 1));
+  }
+  if (/^[a-z][a-z\d+.-]*:\/\//i.test(url)) for (const [, , value = ''] of url.matchAll(SECRET_PARAMETER)) found.push(value);
+  return [...new Set(found.flatMap((secret) => [secret, decoded(secret)]))].filter((secret) => secret !== '');
+}
+
+/** A URL as it may be shown. */
+export function maskUrl(url: string): string {
+  return url
+    .replace(USER_INFO, (_, scheme: string, info: string) => `${scheme}${info.includes(':') ? `${info.slice(0, info.indexOf(':'))}:${MASK}` : info}@`)
+    .replace(SECRET_PARAMETER, `$1${MASK}`);
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,239 @@
+import type { ConnectorDefinition } from '../config/load.ts';
+import { INTERNAL } from '../pipeline/errors.ts';
+import { runPipeline } from '../pipeline/pipeline.ts';
+import type { Logger, SourceContext } from '../plugin/context.ts';
+import { type ErrorKind, rootMessage, SluiceError } from '../plugin/error.ts';
+import type { Finding } from '../plugin/finding.ts';
+import { type Runtime, sleep } from '../plugin/runtime.ts';
+import type { Source, SourceHealth } from '../plugin/source.ts';
+import { TableRegistry } from '../record/table.ts';
+import type { StateStore } from '../state/store.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { backoffMs } from './backoff.ts';
+import { type ConnectorState, isFinal, mayFollow } from './lifecycle.ts';
+
+export interface ConnectorPorts {
+  readonly store: StateStore;
+  readonly runtime: Runtime;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly once: boolean;
+}
+
+/** What `status` shows. */
+export interface ConnectorStatus {
+  readonly name: string;
+  readonly state: ConnectorState;
+  readonly error?: { readonly code: string; readonly message: string; readonly remedy: string };
+  readonly attempts: number;
+  readonly health: SourceHealth | null;
+}
+
+/** How often the source is asked about its slot and lag. */
+const OBSERVE_MS = 5_000;
+
+/**
+ * Runs one connector for as long as the process lives: run → fail → back off → run. Transient errors are tried again, everything else stops this
+ * connector, and only this one, with its cause and remedy.
+ */
+export class Connector {
+  readonly name: string;
+  readonly #definition: ConnectorDefinition;
+  readonly #ports: ConnectorPorts;
+  readonly #log: Logger;
+  #state: ConnectorState = 'starting';
+  #error: SluiceError | null = null;
+  #attempts = 0;
+  #lastError = '';
+  #health: SourceHealth | null = null;
+
+  constructor(definition: ConnectorDefinition, ports: ConnectorPorts) {
+    this.name = definition.name;
+    this.#definition = definition;
+    this.#ports = ports;
+    this.#log = ports.log;
+    ports.metrics.state(this.name, this.#state);
+  }
+
+  get state(): ConnectorState {
+    return this.#state;
+  }
+
+  /** Why the connector stopped; null while it runs, or when it stopped because it was asked to. */
+  get error(): SluiceError | null {
+    return this.#error;
+  }
+
+  status(): ConnectorStatus {
+    const error = this.#error === null ? {} : { error: { code: this.#error.code, message: this.#error.message, remedy: this.#error.remedy } };
+    return { name: this.name, state: this.#state, attempts: this.#attempts, health: this.#health, ...error };
+  }
+
+  /** Resolves when the connector has stopped for good. Never throws: see `error`. */
+  async run(drain: AbortSignal, abort: AbortSignal): Promise<void> {
+    while (!isFinal(this.#state)) {
+      try {
+        await this.#runOnce(drain, abort);
+        this.#become('stopped');
+      } catch (error) {
+        await this.#afterFailure(asSluiceError(error), drain, abort);
+      }
+    }
+  }
+
+  async #afterFailure(error: SluiceError, drain: AbortSignal, abort: AbortSignal): Promise<void> {
+    if (drain.aborted || abort.aborted) {
+      if (!abort.aborted) this.#log.warn(error.message, { code: error.code, remedy: error.remedy });
+      this.#become('stopped');
+      return;
+    }
+    const { retry } = this.#definition;
+    this.#attempts++;
+    if (error.kind.retry !== 'auto' || (retry.maxAttempts !== undefined && this.#attempts > retry.maxAttempts)) {
+      this.#error = error;
+      this.#log.error(error.message, { code: error.code, remedy: error.remedy, ...(error.table === undefined ? {} : { table: error.table }), ...stackOf(error) });
+      this.#become('failed');
+      return;
+    }
+    this.#become('retrying');
+    this.#ports.metrics.retried(this.name, 'connector');
+    const waitMs = backoffMs(retry, this.#attempts, () => this.#ports.runtime.random());
+    // The same trouble is said once, not at every attempt.
+    const text = `${error.code} ${error.message}`;
+    this.#log[text === this.#lastError ? 'debug' : 'warn'](`${error.message} Trying again.`, { code: error.code, remedy: error.remedy, attempt: this.#attempts });
+    this.#lastError = text;
+    await sleep(this.#ports.runtime, waitMs, AbortSignal.any([drain, abort])).catch(() => undefined);
+    if (drain.aborted || abort.aborted) this.#become('stopped');
+    else this.#become('starting');
+  }
+
+  /** One life: from the stored offset until the end, a failure, or `drain`. */
+  async #runOnce(drain: AbortSignal, abort: AbortSignal): Promise<void> {
+    const { store, runtime, metrics } = this.#ports;
+    const definition = this.#definition;
+    const stored = await store.load(this.name);
+    const tables = new TableRegistry();
+    for (const table of stored.tables) tables.restore(table);
+    const context = this.#context(tables);
+    // Until streaming begins there is nothing to drain: a stop then ends at once.
+    const starting = AbortSignal.any([drain, abort]);
+    const source = definition.source.plugin.create(definition.source.config, context);
+    const sink = definition.sink.plugin.create(definition.sink.config, context);
+    const observing = new AbortController();
+    try {
+      this.#judge([...(await source.preflight(starting)), ...(await sink.preflight(starting))]);
+      const place = stored.offset?.place ?? null;
+      const written = await sink.open(place, starting);
+      const format = definition.format.plugin.create(definition.format.config, {
+        connector: this.name,
+        capture: 'log',
+        catalog: definition.source.plugin.catalog(definition.source.config),
+        origin: definition.source.plugin.origin,
+      });
+      this.#become('running');
+      void this.#observe(source, observing.signal);
+      const events = metrics.events(this.name, () => runtime.nowMicros());
+      await runPipeline(
+        {
+          source,
+          sink,
+          format,
+          read: {
+            from: stored.offset?.position ?? null,
+            published: written.transactions,
+            sinkHoldsOutput: stored.offset === null && written.holdsOutput,
+          },
+          place,
+          runtime,
+          maxInFlightBytes: definition.maxInFlightBytes,
+          maxDelayMs: definition.batch.maxDelay,
+          checkpointMaxDelayMs: definition.checkpoint.maxDelay,
+          save: (checkpoint) => store.save(this.name, { offset: checkpoint, put: tables.takeUnsaved() }),
+          events: {
+            ...events,
+            saved: () => {
+              events.saved();
+              // Progress: the trouble is over.
+              this.#attempts = 0;
+              this.#lastError = '';
+            },
+          },
+        },
+        drain,
+        abort,
+      );
+    } finally {
+      observing.abort();
+      await Promise.allSettled([sink.close(), source.close()]);
+    }
+  }
+
+  #context(tables: TableRegistry): SourceContext {
+    const { store, runtime, metrics, once } = this.#ports;
+    const { batch, maxInFlightBytes } = this.#definition;
+    return {
+      connector: this.name,
+      runtime,
+      log: this.#log,
+      instance: store.instance,
+      retried: (what) => metrics.retried(this.name, what),
+      tables,
+      batch: { maxRecords: batch.maxRecords, maxBytes: batch.maxBytes },
+      maxBufferedBytes: Math.max(batch.maxBytes, Math.floor(maxInFlightBytes / 4)),
+      once,
+      intent: { get: () => store.getIntent(this.name), set: (intent) => store.setIntent(this.name, intent) },
+    };
+  }
+
+  /** Logs the findings; the first error stops the connector. */
+  #judge(findings: readonly Finding[]): void {
+    const { source, sink } = this.#definition;
+    const kinds: readonly ErrorKind[] = [...source.plugin.errors, ...sink.plugin.errors];
+    let first: SluiceError | null = null;
+    for (const finding of findings) {
+      const fields = { code: finding.code, remedy: finding.remedy, ...(finding.table === undefined ? {} : { table: finding.table }) };
+      if (finding.severity !== 'error') this.#log[finding.severity === 'warning' ? 'warn' : 'info'](finding.message, fields);
+      else if (first !== null) this.#log.error(finding.message, fields);
+      else {
+        const kind = kinds.find(({ code }) => code === finding.code);
+        first = new SluiceError(
+          { code: finding.code, retry: kind?.retry ?? 'manual', exit: kind?.exit ?? 3, cause: finding.message, remedy: finding.remedy },
+          {},
+          finding.table === undefined ? {} : { table: finding.table },
+        );
+      }
+    }
+    if (first !== null) throw first;
+  }
+
+  async #observe(source: Source, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        this.#health = await source.observe(signal);
+        this.#ports.metrics.health(this.name, this.#health);
+      } catch (error) {
+        if (!signal.aborted) this.#log.debug(`The source could not be observed: ${rootMessage(error)}`);
+      }
+      await sleep(this.#ports.runtime, OBSERVE_MS, signal).catch(() => undefined);
+    }
+    this.#health = null;
+  }
+
+  #become(state: ConnectorState): void {
+    if (this.#state === state || !mayFollow(this.#state, state)) return;
+    this.#state = state;
+    this.#ports.metrics.state(this.name, state);
+    if (state === 'running') this.#log.info('Running.');
+    if (state === 'stopped') this.#log.info('Stopped.');
+  }
+}
+
+function asSluiceError(error: unknown): SluiceError {
+  return error instanceof SluiceError ? error : new SluiceError(INTERNAL, { reason: rootMessage(error) }, { cause: error });
+}
+
+/** Only a fault of ours is worth a stack. */
+function stackOf(error: SluiceError): { stack?: string } {
+  return error.kind === INTERNAL && error.cause instanceof Error && error.cause.stack !== undefined ? { stack: error.cause.stack } : {};
+}
+

@@ -1,0 +1,43 @@
+import type { ConnectorDefinition } from '../config/load.ts';
+import type { Logger } from '../plugin/context.ts';
+import { SluiceError } from '../plugin/error.ts';
+import type { Runtime } from '../plugin/runtime.ts';
+import type { StateStore } from '../state/store.ts';
+import type { Connector } from './connector.ts';
+import type { ControlHandlers } from './control-socket.ts';
+import { isFinal } from './lifecycle.ts';
+import { CONNECTOR_RUNNING, findConnector, recoverOffset, resetOffset, setOffset, showOffsets } from './offsets.ts';
+
+interface ControlPorts {
+  readonly store: StateStore;
+  readonly definitions: readonly ConnectorDefinition[];
+  readonly connectors: readonly Connector[];
+  readonly runtime: Runtime;
+  readonly log: Logger;
+  readonly version: string;
+}
+
+/** What the command line asks of a running daemon, over the control socket. */
+export function controlRoutes(ports: ControlPorts): ControlHandlers {
+  const { store, definitions, connectors, runtime, log, version } = ports;
+  const stopped = (body: unknown): { definition: ConnectorDefinition; body: Readonly<Record<string, unknown>> } => {
+    const request = body as Readonly<Record<string, unknown>>;
+    const definition = findConnector(definitions, request['connector'] as string | undefined);
+    const state = connectors.find(({ name }) => name === definition.name)?.state ?? 'stopped';
+    if (!isFinal(state)) throw new SluiceError(CONNECTOR_RUNNING, { connector: definition.name, state });
+    return { definition, body: request };
+  };
+  return {
+    'GET /status': () => Promise.resolve({ version, pid: process.pid, connectors: connectors.map((connector) => connector.status()) }),
+    'GET /offsets': () => showOffsets(store, definitions.map(({ name }) => name)),
+    'POST /offsets/set': async (request) => {
+      const { definition, body } = stopped(request);
+      return setOffset(store, definition, String(body['position']));
+    },
+    'POST /offsets/reset': async (request) => resetOffset(store, stopped(request).definition.name),
+    'POST /offsets/recover': async (request) => {
+      const { definition, body } = stopped(request);
+      return recoverOffset(store, definition, body['from'] === 'sink' ? 'sink' : 'slot', { runtime, log }, AbortSignal.timeout(60_000));
+    },
+  };
+}

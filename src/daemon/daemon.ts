@@ -1,0 +1,75 @@
+import type { AddressInfo, Server } from 'node:net';
+import type { ConnectorDefinition, DaemonConfig } from '../config/load.ts';
+import type { Logger } from '../plugin/context.ts';
+import type { SluiceError } from '../plugin/error.ts';
+import type { Runtime } from '../plugin/runtime.ts';
+import { openLevel } from '../state/level.ts';
+import { openStore, type StateStore } from '../state/store.ts';
+import { Metrics } from '../telemetry/metrics.ts';
+import { Connector } from './connector.ts';
+import { controlRoutes } from './control-routes.ts';
+import { startControlSocket } from './control-socket.ts';
+import { startHealthServer } from './health-server.ts';
+import { listenForShutdown } from './signals.ts';
+
+export interface DaemonOptions {
+  readonly config: DaemonConfig;
+  readonly connectors: readonly ConnectorDefinition[];
+  readonly runtime: Runtime;
+  readonly log: Logger & { child(bindings: Readonly<Record<string, string>>): Logger };
+  readonly version: string;
+  /** Go to the log's end as it stands, then end. */
+  readonly once: boolean;
+}
+
+/** Opens the state and runs every connector until all have stopped for good. Returns the process's exit code. Throws a SluiceError if it cannot start. */
+export async function runDaemon(options: DaemonOptions): Promise<number> {
+  const { config, runtime, log } = options;
+  const store = await openStore({ directory: config.dataDir, runtime, openEngine: openLevel });
+  const shutdown = listenForShutdown(runtime, log, config.shutdown.timeout);
+  const closers: (() => Promise<void>)[] = [];
+  try {
+    const metrics = new Metrics();
+    const connectors = options.connectors.map(
+      (definition) => new Connector(definition, { store, runtime, metrics, once: options.once, log: log.child({ connector: definition.name }) }),
+    );
+    closers.push(await openListeners(options, store, metrics, connectors));
+    await Promise.all(connectors.map((connector) => connector.run(shutdown.drain, shutdown.abort)));
+    const exits = connectors.map(({ error }) => error).filter((error): error is SluiceError => error !== null);
+    return exits.length === 0 ? 0 : Math.max(...exits.map(({ kind }) => kind.exit));
+  } finally {
+    shutdown.close();
+    for (const close of closers) await close();
+    await store.close();
+  }
+}
+
+/** The control socket, and the health listener unless it is off. Returns what closes them. */
+async function openListeners(
+  { config, connectors: definitions, runtime, log, version }: DaemonOptions,
+  store: StateStore,
+  metrics: Metrics,
+  connectors: readonly Connector[],
+): Promise<() => Promise<void>> {
+  const status = (): ReturnType<Connector['status']>[] => connectors.map((connector) => connector.status());
+  const control = await startControlSocket({
+    directory: config.dataDir,
+    handlers: controlRoutes({ store, definitions, connectors, runtime, log, version }),
+  });
+  const health = config.health.listen;
+  if (health === null) return () => control.close();
+  let server: Server;
+  try {
+    server = await startHealthServer({ ...health, metrics, status });
+  } catch (error) {
+    await control.close();
+    throw error;
+  }
+  const { address, port } = server.address() as AddressInfo;
+  log.info(`Health and metrics on http://${address.includes(':') ? `[${address}]` : address}:${port} (/livez, /readyz, /metrics).`);
+  return async () => {
+    server.close();
+    (server as Server & { closeAllConnections?: () => void }).closeAllConnections?.();
+    await control.close();
+  };
+}

@@ -1,0 +1,106 @@
+import type { ConnectorDefinition } from '../config/load.ts';
+import type { Logger, SourceContext } from '../plugin/context.ts';
+import { defineError, SluiceError } from '../plugin/error.ts';
+import type { Runtime } from '../plugin/runtime.ts';
+import { TableRegistry } from '../record/table.ts';
+import type { Offset, StateStore } from '../state/store.ts';
+
+export const CONNECTOR_UNKNOWN = defineError({
+  code: 'SLUICE_CONNECTOR_UNKNOWN',
+  retry: 'never',
+  exit: 2,
+  cause: 'There is no connector "{connector}" in this configuration.',
+  remedy: 'Use --connector with one of: {known}.',
+});
+
+export const CONNECTOR_RUNNING = defineError({
+  code: 'SLUICE_CONNECTOR_RUNNING',
+  retry: 'never',
+  exit: 2,
+  cause: 'The connector "{connector}" is running ({state}); its offset changes under it.',
+  remedy: 'Stop the daemon (SIGTERM), change the offset, and start it again.',
+});
+
+export const OFFSET_EXISTS = defineError({
+  code: 'SLUICE_OFFSET_EXISTS',
+  retry: 'never',
+  exit: 2,
+  cause: 'The connector "{connector}" has an offset already; recovering would replace it.',
+  remedy: 'Nothing needs recovering. To move it on purpose: sluice offsets set, or sluice offsets reset first.',
+});
+
+export interface StoredOffset {
+  readonly connector: string;
+  readonly offset: Offset | null;
+  /** Versions of tables in the schema history. */
+  readonly tables: number;
+}
+
+/** The connector that a command is about: the named one, or the only one. */
+export function findConnector(definitions: readonly ConnectorDefinition[], name: string | undefined): ConnectorDefinition {
+  const found = name === undefined && definitions.length === 1 ? definitions[0] : definitions.find((definition) => definition.name === name);
+  if (found !== undefined) return found;
+  throw new SluiceError(CONNECTOR_UNKNOWN, { connector: name ?? '', known: definitions.map((definition) => definition.name).join(', ') });
+}
+
+/** What the commands `sluice offsets …` do, with or without a daemon in between. */
+export async function showOffsets(store: StateStore, connectors: readonly string[]): Promise<readonly StoredOffset[]> {
+  const names = [...new Set([...connectors, ...(await store.connectors())])].sort();
+  return Promise.all(
+    names.map(async (connector) => {
+      const { offset, tables } = await store.load(connector);
+      return { connector, offset, tables: tables.length };
+    }),
+  );
+}
+
+export async function setOffset(store: StateStore, { name, source }: ConnectorDefinition, text: string): Promise<StoredOffset> {
+  const stored = await store.load(name);
+  const position = source.plugin.parsePosition(text, stored.offset?.position ?? null);
+  await store.replaceOffset(name, { position, place: stored.offset?.place ?? null }, 'offsets set');
+  return current(store, name);
+}
+
+/** Forgets the offset and the schema history: the next start is a first start. */
+export async function resetOffset(store: StateStore, connector: string): Promise<StoredOffset> {
+  await store.replaceOffset(connector, null, 'offsets reset');
+  return current(store, connector);
+}
+
+/** Finds a place to resume from, when the state was lost, in the sink or in the slot (design §9). Changes nothing on either server. */
+export async function recoverOffset(
+  store: StateStore,
+  definition: ConnectorDefinition,
+  from: 'sink' | 'slot',
+  ports: { readonly runtime: Runtime; readonly log: Logger },
+  signal: AbortSignal,
+): Promise<StoredOffset> {
+  const { name } = definition;
+  if ((await store.load(name)).offset !== null) throw new SluiceError(OFFSET_EXISTS, { connector: name });
+  const context: SourceContext = {
+    ...ports,
+    connector: name,
+    instance: store.instance,
+    retried: () => undefined,
+    tables: new TableRegistry(),
+    batch: definition.batch,
+    maxBufferedBytes: definition.batch.maxBytes,
+    once: true,
+    intent: { get: () => store.getIntent(name), set: (intent) => store.setIntent(name, intent) },
+  };
+  const sink = definition.sink.plugin.create(definition.sink.config, context);
+  const source = definition.source.plugin.create(definition.source.config, context);
+  try {
+    const { place, lastTransaction } = await sink.recover(signal);
+    const position = await source.recover({ from, lastTransaction }, signal);
+    await store.replaceOffset(name, { position, place }, `offsets recover --from ${from}`);
+  } finally {
+    await Promise.allSettled([sink.close(), source.close()]);
+  }
+  return current(store, name);
+}
+
+async function current(store: StateStore, connector: string): Promise<StoredOffset> {
+  const { offset, tables } = await store.load(connector);
+  return { connector, offset, tables: tables.length };
+}

@@ -1,0 +1,97 @@
+import type { Encoder, Format } from '../plugin/format.ts';
+import { SluiceError } from '../plugin/error.ts';
+import { HEAD, HEAD_SIZE, OP_NAMES, type RecordBatch } from '../record/batch.ts';
+import { RecordCursor } from '../record/cursor.ts';
+import { MessageWriter } from '../record/messages.ts';
+import type { TableVersion } from '../record/table.ts';
+import { NAME_COLLISION } from './errors.ts';
+
+/** What is decided once per table version. */
+interface PreparedTable {
+  readonly encoder: Encoder;
+  readonly destination: number;
+  readonly table: TableVersion;
+}
+
+/** Rows of one batch by table and operation, for the counters. */
+export interface RowCounts {
+  readonly tables: readonly TableVersion[];
+  /** At table × OP_NAMES.length + op. */
+  readonly rows: Int32Array;
+}
+
+/** Memory kept for encoded batches that are not in use; larger buffers are given back at once. */
+const POOLED_WRITERS = 8;
+const POOLED_WRITER_BYTES = 8 * 1024 * 1024;
+const FIRST_WRITER_BYTES = 256 * 1024;
+
+/** Turns record batches into message batches: prepares each table version once, then works bytes to bytes. */
+export class BatchEncoder {
+  readonly #format: Format;
+  readonly #destinationOf: (table: TableVersion) => string;
+  readonly #prepared = new Map<TableVersion, PreparedTable>();
+  readonly #destinations: string[] = [];
+  readonly #owners = new Map<string, TableVersion>();
+  readonly #cursor = new RecordCursor();
+  readonly #pool: MessageWriter[] = [];
+
+  constructor(format: Format, destinationOf: (table: TableVersion) => string) {
+    this.#format = format;
+    this.#destinationOf = destinationOf;
+  }
+
+  /** Encodes a whole batch. The result belongs to the caller until `recycle`. */
+  encode(batch: RecordBatch, nowMicros: number): MessageWriter {
+    const out = this.#pool.pop() ?? new MessageWriter(FIRST_WRITER_BYTES);
+    out.reset();
+    const tables = batch.tables.map((table) => this.#prepare(table));
+    out.destinations = this.#destinations;
+    this.#format.begin(nowMicros);
+    const cursor = this.#cursor;
+    cursor.open(batch);
+    for (let index = 0; index < batch.count; index++) {
+      cursor.move(index);
+      const prepared = tables[cursor.tableIndex] as PreparedTable;
+      out.destination = prepared.destination;
+      out.record = index;
+      prepared.encoder.encode(cursor, out);
+    }
+    return out;
+  }
+
+  recycle(writer: MessageWriter): void {
+    if (this.#pool.length < POOLED_WRITERS && writer.bytes.length <= POOLED_WRITER_BYTES) this.#pool.push(writer);
+  }
+
+  #prepare(table: TableVersion): PreparedTable {
+    const known = this.#prepared.get(table);
+    if (known !== undefined) return known;
+    const name = this.#destinationOf(table);
+    const owner = this.#owners.get(name);
+    if (owner !== undefined && owner.label !== table.label && !this.#mergesTables(owner, table)) {
+      throw new SluiceError(NAME_COLLISION, { first: owner.label, second: table.label, destination: name });
+    }
+    this.#owners.set(name, table);
+    let destination = this.#destinations.indexOf(name);
+    if (destination < 0) destination = this.#destinations.push(name) - 1;
+    const prepared = { encoder: this.#format.prepare(table), destination, table };
+    this.#prepared.set(table, prepared);
+    return prepared;
+  }
+
+  /** A template that does not name the table puts all tables in one place on purpose; only names that became equal by sanitising collide. */
+  #mergesTables(first: TableVersion, second: TableVersion): boolean {
+    const probe = (table: TableVersion, name: string): string => this.#destinationOf({ ...table, name });
+    return probe(first, 'a') === probe(first, 'b') && probe(second, 'a') === probe(second, 'b');
+  }
+}
+
+export function countRows(batch: RecordBatch): RowCounts {
+  const rows = new Int32Array(batch.tables.length * OP_NAMES.length);
+  for (let index = 0; index < batch.count; index++) {
+    const at = index * HEAD_SIZE;
+    const slot = (batch.heads[at + HEAD.table] as number) * OP_NAMES.length + (batch.heads[at + HEAD.op] as number);
+    rows[slot] = (rows[slot] as number) + 1;
+  }
+  return { tables: batch.tables, rows };
+}

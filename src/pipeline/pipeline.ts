@@ -1,0 +1,159 @@
+import type { Format } from '../plugin/format.ts';
+import type { Runtime } from '../plugin/runtime.ts';
+import type { Sink } from '../plugin/sink.ts';
+import type { ReadOptions, Source } from '../plugin/source.ts';
+import type { RecordBatch, Transaction } from '../record/batch.ts';
+import type { Place } from '../record/position.ts';
+import { type Checkpoint, CheckpointTracker } from './checkpoints.ts';
+import { BatchEncoder, countRows, type RowCounts } from './encode.ts';
+import { Flight } from './flight.ts';
+import { Gate } from './gate.ts';
+import { Saver } from './saver.ts';
+
+/** What the pipeline tells about itself, once per batch. */
+export interface PipelineEvents {
+  /** Rows that are durable in the sink now; `commitMicros` of the newest of them. */
+  durable(rows: RowCounts, messages: number, bytes: number, commitMicros: number): void;
+  /** The log moved on without captured rows, and nothing is in flight. */
+  idle(): void;
+  inFlight(bytes: number, batches: number, oldestCommitMicros: number | null): void;
+  saved(checkpoint: Checkpoint): void;
+}
+
+export interface PipelineOptions {
+  readonly source: Source;
+  readonly sink: Sink;
+  readonly format: Format;
+  readonly read: ReadOptions;
+  /** The sink's end at the saved offset; null = no offset yet. */
+  readonly place: Place | null;
+  readonly runtime: Runtime;
+  readonly maxInFlightBytes: number;
+  /** While several batches are in flight, how long the next one may wait to fill. */
+  readonly maxDelayMs: number;
+  readonly checkpointMaxDelayMs: number;
+  /** Stores a checkpoint durably (I5); called one at a time, in order. */
+  readonly save: (checkpoint: Checkpoint) => Promise<void>;
+  readonly events: PipelineEvents;
+}
+
+/** From this many batches in flight on it is better to let the next one fill than to send it at once. */
+const BUSY_BATCHES = 4;
+
+/**
+ * THE MAIN PATH: read → encode → write → save → acknowledge.
+ *
+ * Batches overlap in the sink; only the contiguous finished prefix is saved, and only what is saved is acknowledged (I5). Resolves when the source
+ * ends or `drain` is aborted, with everything durable, saved and acknowledged. Rejects with the first error of source, sink or store after every
+ * pending write has settled; what was durable by then is saved. The caller closes source and sink.
+ */
+export async function runPipeline(options: PipelineOptions, drain: AbortSignal, abort: AbortSignal): Promise<void> {
+  const { source, sink, runtime, events } = options;
+  const gate = new Gate();
+  const flight = new Flight(options.maxInFlightBytes, (now) => events.inFlight(now.bytes, now.batches, now.oldestCommitMicros));
+  const encoder = new BatchEncoder(options.format, (table) => sink.destination(table));
+  const tracker = new CheckpointTracker(options.place);
+  const saver = new Saver(tracker, {
+    ...options,
+    saved: (checkpoint) => {
+      source.acknowledge(checkpoint.position);
+      events.saved(checkpoint);
+    },
+    failed: (error) => gate.fail(error),
+  });
+
+  const send = (batch: RecordBatch): void => {
+    const entry = tracker.begin(batch.checkpoint, batch.checkpointRecords === batch.count);
+    if (batch.count === 0) {
+      batch.release();
+      tracker.finish(entry, null);
+      if (flight.batches === 0) events.idle();
+      saver.kick();
+      return;
+    }
+    const oldest = (batch.transactions[0] as Transaction).commitMicros;
+    const newest = (batch.transactions.at(-1) as Transaction).commitMicros;
+    const messages = encoder.encode(batch, runtime.nowMicros());
+    const { count, bytesLength } = messages;
+    const rows = countRows(batch);
+    batch.release();
+    flight.add(bytesLength, oldest);
+    const durable = (place: Place | null): void => {
+      tracker.finish(entry, place);
+      flight.remove(bytesLength, oldest);
+      encoder.recycle(messages);
+      events.durable(rows, count, bytesLength, newest);
+      saver.kick();
+      gate.wake();
+    };
+    if (count === 0) return durable(null);
+    sink.write(messages, abort).then(durable, (error: unknown) => {
+      flight.remove(bytesLength, oldest);
+      gate.fail(error);
+    });
+  };
+
+  const end = (): void => gate.wake();
+  const stop = (): void => gate.fail(abort.reason);
+  drain.addEventListener('abort', end);
+  abort.addEventListener('abort', stop);
+  try {
+    await readAll(options, { gate, flight, send }, drain, abort);
+    while (flight.batches > 0) await gate.wait();
+  } catch (error) {
+    // The sink's contract: after a throw every pending write settles. What is durable by then is saved, so that less is sent twice.
+    while (flight.batches > 0 && !abort.aborted) await gate.settle();
+    await saver.finish().catch(() => undefined);
+    throw error;
+  } finally {
+    drain.removeEventListener('abort', end);
+    abort.removeEventListener('abort', stop);
+  }
+  await saver.finish();
+}
+
+interface Way {
+  readonly gate: Gate;
+  readonly flight: Flight;
+  readonly send: (batch: RecordBatch) => void;
+}
+
+/** Pulls batches until the source ends or `drain` is aborted. Not pulling is the back-pressure. */
+async function readAll(options: PipelineOptions, { gate, flight, send }: Way, drain: AbortSignal, abort: AbortSignal): Promise<void> {
+  const batches = options.source.read(options.read, abort)[Symbol.asyncIterator]();
+  let arrived: IteratorResult<RecordBatch> | null = null;
+  let pulling = false;
+  const pull = (): void => {
+    pulling = true;
+    batches.next().then(
+      (result) => {
+        arrived = result;
+        pulling = false;
+        gate.wake();
+      },
+      (error: unknown) => gate.fail(error),
+    );
+  };
+  while (!drain.aborted) {
+    gate.check();
+    if (arrived !== null) {
+      const { done, value } = arrived as IteratorResult<RecordBatch>;
+      arrived = null;
+      if (done === true) return;
+      send(value as RecordBatch);
+      continue;
+    }
+    if (!pulling && !flight.full) {
+      if (flight.batches >= BUSY_BATCHES) await fill(options, gate);
+      pull();
+    }
+    await gate.wait();
+  }
+}
+
+/** Lets the source's next batch fill until something leaves, but no longer than `maxDelayMs`. */
+async function fill(options: PipelineOptions, gate: Gate): Promise<void> {
+  const timer = options.runtime.setTimer(() => gate.wake(), options.maxDelayMs);
+  await gate.wait();
+  timer.clear();
+}

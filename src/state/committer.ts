@@ -1,0 +1,126 @@
+import { SluiceError } from '../plugin/error.ts';
+import type { Runtime } from '../plugin/runtime.ts';
+import type { Digest } from './digest.ts';
+import { STATE_CLOSED, writeError } from './errors.ts';
+import { frameJson } from './frame.ts';
+import { type Root, STATE_FORMAT } from './integrity.ts';
+import type { KeyValueStore, Operation } from './key-value.ts';
+import { ROOT_KEY } from './keys.ts';
+import type { Offset } from './offset.ts';
+import { writeSideFile } from './side-file.ts';
+
+export interface Change {
+  readonly operations: readonly Operation[];
+  /** The connector's offset after this, for the side file; left out: it stays. */
+  readonly offset?: { readonly connector: string; readonly value: Offset | null };
+}
+
+interface Waiting {
+  readonly change: Change;
+  readonly resolve: () => void;
+  readonly reject: (error: SluiceError) => void;
+}
+
+export interface CommitterState {
+  readonly instance: string;
+  readonly generation: number;
+  readonly digest: Digest;
+  readonly offsets: Map<string, Offset>;
+}
+
+/**
+ * The only writer. Changes that wait while one batch is being synced go into the next one together: with many connectors one sync serves all.
+ * A promise resolves when LevelDB and the side file are both synced (I5).
+ */
+export class Committer {
+  readonly #directory: string;
+  readonly #stateDirectory: string;
+  readonly #runtime: Runtime;
+  readonly #engine: KeyValueStore;
+  readonly #instance: string;
+  readonly #digest: Digest;
+  readonly #offsets: Map<string, Offset>;
+  #generation: number;
+  #waiting: Waiting[] = [];
+  #running: Promise<void> | null = null;
+  #failure: SluiceError | null = null;
+  #closed = false;
+
+  constructor(directory: string, stateDirectory: string, runtime: Runtime, engine: KeyValueStore, state: CommitterState) {
+    this.#directory = directory;
+    this.#stateDirectory = stateDirectory;
+    this.#runtime = runtime;
+    this.#engine = engine;
+    this.#instance = state.instance;
+    this.#generation = state.generation;
+    this.#digest = state.digest;
+    this.#offsets = state.offsets;
+  }
+
+  /** What ended it; null: it works. */
+  get failure(): SluiceError | null {
+    return this.#failure;
+  }
+
+  commit(change: Change): Promise<void> {
+    if (this.#failure !== null) return Promise.reject(this.#failure);
+    if (this.#closed) return Promise.reject(new SluiceError(STATE_CLOSED, { directory: this.#directory }));
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ change, resolve, reject });
+      this.#running ??= this.#run();
+    });
+  }
+
+  /** Writes what waits and then, unless something failed, that this was an orderly end. Nothing can be committed afterwards. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#running;
+    if (this.#failure === null) {
+      await this.#write([], true).catch((error: unknown) => {
+        this.#failure = writeError(this.#directory, error);
+        throw this.#failure;
+      });
+    }
+  }
+
+  async #run(): Promise<void> {
+    // Lets everything that is saved in this turn of the event loop share the batch.
+    await null;
+    while (this.#waiting.length > 0) {
+      const group = this.#waiting;
+      this.#waiting = [];
+      try {
+        await this.#write(group, false);
+        for (const each of group) each.resolve();
+      } catch (error) {
+        // After a failed sync nobody knows what is on the disk, and a second one may succeed without having written it: never tried again (I5).
+        this.#failure = writeError(this.#directory, error);
+        for (const each of [...group, ...this.#waiting]) each.reject(this.#failure);
+        this.#waiting = [];
+      }
+    }
+    this.#running = null;
+  }
+
+  async #write(group: readonly Waiting[], clean: boolean): Promise<void> {
+    // A key that is written twice in a group has its last value; LevelDB would apply both in order, the digest must see one.
+    const operations = new Map<string, Operation>();
+    for (const { change } of group) {
+      for (const operation of change.operations) {
+        operations.set(operation.key, operation);
+        this.#digest.apply(operation);
+      }
+      if (change.offset === undefined) continue;
+      if (change.offset.value === null) this.#offsets.delete(change.offset.connector);
+      else this.#offsets.set(change.offset.connector, change.offset.value);
+    }
+    const generation = this.#generation + 1;
+    const { entries, sum } = this.#digest;
+    const root: Root = { format: STATE_FORMAT, instance: this.#instance, generation, clean, entries, digest: sum };
+    await this.#engine.batch([...operations.values(), { type: 'put', key: ROOT_KEY, value: frameJson(root) }]);
+    const side = { format: STATE_FORMAT, instance: this.#instance, generation, offsets: this.#offsets };
+    await writeSideFile(this.#runtime.files, this.#stateDirectory, side);
+    this.#generation = generation;
+  }
+}

@@ -1,0 +1,122 @@
+import { defineError, rootMessage, SluiceError } from '../plugin/error.ts';
+
+const RECOVER =
+  'if a backup of the whole data directory from this very moment does not exist, run `sluice offsets recover <connector> --from sink` (or `--from slot`): ' +
+  'the damaged state is moved aside, never deleted, and reading resumes at a place that loses nothing';
+
+export const STATE_LOCKED = defineError({
+  code: 'SLUICE_STATE_LOCKED',
+  retry: 'never',
+  exit: 3,
+  cause: 'the data directory {directory} is in use by another sluice process',
+  remedy: 'stop the other process (`fuser {directory}/state/level/LOCK` names it), or give this one a data directory of its own (`dataDir`)',
+});
+
+export const STATE_CORRUPT = defineError({
+  code: 'SLUICE_STATE_CORRUPT',
+  retry: 'manual',
+  exit: 3,
+  cause: 'the state in {directory} is damaged: {reason}; {offsets}',
+  remedy: RECOVER,
+});
+
+export const STATE_BEHIND = defineError({
+  code: 'SLUICE_STATE_BEHIND',
+  retry: 'manual',
+  exit: 3,
+  cause: 'the state in {directory} has lost what was saved: LevelDB is at generation {generation}, the side file at {sideGeneration}; {offsets}',
+  remedy: RECOVER,
+});
+
+export const STATE_MISSING = defineError({
+  code: 'SLUICE_STATE_MISSING',
+  retry: 'manual',
+  exit: 3,
+  cause: 'a part of the state in {directory} is missing: {reason}; {offsets}',
+  remedy: RECOVER,
+});
+
+export const STATE_VERSION = defineError({
+  code: 'SLUICE_STATE_VERSION',
+  retry: 'never',
+  exit: 3,
+  cause: 'the state in {directory} has format {found}; this version of sluice reads format {supported}',
+  remedy: 'run the version of sluice that wrote it, or a newer one (`sluice version` shows the version)',
+});
+
+export const STATE_ACCESS = defineError({
+  code: 'SLUICE_STATE_ACCESS',
+  retry: 'manual',
+  exit: 3,
+  cause: 'the data directory {directory} cannot be used: {reason}',
+  remedy: 'make it a directory that the user of the process may read and write (`ls -ld {directory}`), on a volume that outlives the process',
+});
+
+export const STATE_WRITE = defineError({
+  code: 'SLUICE_STATE_WRITE',
+  retry: 'manual',
+  exit: 1,
+  cause: 'the state in {directory} could not be written: {reason}',
+  remedy: 'check the disk (`dmesg`, `df {directory}`), then start sluice again: nothing was acknowledged that was not saved',
+});
+
+/** A full disk clears by itself as soon as there is space: the state is opened anew, unlike after a failed fsync of a broken disk. */
+export const STATE_FULL = defineError({
+  code: 'SLUICE_STATE_FULL',
+  retry: 'auto',
+  exit: 1,
+  cause: 'there is no space for the state in {directory}: {reason}',
+  remedy: 'free space on that volume (`df {directory}`): sluice goes on by itself, and nothing was acknowledged that was not saved',
+});
+
+export const STATE_CLOSED = defineError({
+  code: 'SLUICE_STATE_CLOSED',
+  retry: 'never',
+  exit: 1,
+  cause: 'the state in {directory} was closed before this could be saved',
+  remedy: 'start sluice again: it resumes at the last saved offset',
+});
+
+export const STATE_RECOVERING = defineError({
+  code: 'SLUICE_STATE_RECOVERING',
+  retry: 'manual',
+  exit: 3,
+  cause: 'the state of connector {connector} was lost when the damaged data directory was replaced',
+  remedy: 'run `sluice offsets recover {connector} --from sink` (or `--from slot`), or `sluice offsets reset {connector}` to begin anew',
+});
+
+export const STATE_SOUND = defineError({
+  code: 'SLUICE_STATE_SOUND',
+  retry: 'never',
+  exit: 1,
+  cause: 'the state in {directory} is sound: there is nothing to recreate',
+  remedy: 'use `sluice offsets show`, `set` or `reset`',
+});
+
+/** Every kind that the state raises, for the documentation. */
+export const stateErrors = [
+  STATE_LOCKED,
+  STATE_CORRUPT,
+  STATE_BEHIND,
+  STATE_MISSING,
+  STATE_VERSION,
+  STATE_ACCESS,
+  STATE_WRITE,
+  STATE_FULL,
+  STATE_CLOSED,
+  STATE_RECOVERING,
+  STATE_SOUND,
+];
+
+/** True for what `recreateStore` may answer: the state is there but cannot be trusted. */
+export function isDamage(error: unknown): error is SluiceError {
+  return error instanceof SluiceError && (error.kind === STATE_CORRUPT || error.kind === STATE_BEHIND || error.kind === STATE_MISSING);
+}
+
+/** LevelDB's own error is text only (`IO error: …: No space left on device`); files carry a code. */
+export function writeError(directory: string, error: unknown): SluiceError {
+  if (error instanceof SluiceError) return error;
+  const reason = rootMessage(error);
+  const full = /ENOSPC|EDQUOT|No space left on device|Disk quota exceeded/.test(reason);
+  return new SluiceError(full ? STATE_FULL : STATE_WRITE, { directory, reason }, { cause: error });
+}

@@ -1,0 +1,26 @@
+import type { TableVersion } from '../record/table.ts';
+
+/** Keys of the store. Every part that comes from outside is percent-encoded: ASCII, and a slash only between parts. */
+export const ROOT_KEY = 'root';
+
+export function connectorPrefix(connector: string): string {
+  return `connector/${encodeURIComponent(connector)}/`;
+}
+
+/** The connector that a key belongs to and the rest of the key; null for the root. */
+export function parseKey(key: string): { readonly connector: string; readonly rest: string } | null {
+  const match = /^connector\/([^/]+)\/(.+)$/.exec(key);
+  return match === null ? null : { connector: decodeURIComponent(match[1] as string), rest: match[2] as string };
+}
+
+export const OFFSET_KEY = 'offset';
+export const INTENT_KEY = 'intent';
+/** Stands while the offset of a connector that was there before is not recovered. */
+export const LOST_KEY = 'lost';
+export const TABLE_PREFIX = 'table/';
+
+/** Relative to the connector. Versions of a table sort by number. */
+export function tableKey(table: TableVersion): string {
+  const parts = [table.kind, table.catalog, table.schema, table.name].map(encodeURIComponent).join('/');
+  return `${TABLE_PREFIX}${parts}/${String(table.version).padStart(8, '0')}`;
+}

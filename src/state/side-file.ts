@@ -1,0 +1,56 @@
+import type { Files } from '../plugin/runtime.ts';
+import { crc32c } from '../record/crc32c.ts';
+import type { Offset } from './offset.ts';
+
+/** What the side file says: enough to notice that LevelDB forgot something, and to resume from if it did. */
+export interface SideRecord {
+  readonly format: number;
+  readonly instance: string;
+  readonly generation: number;
+  readonly offsets: ReadonlyMap<string, Offset>;
+}
+
+export interface SideFiles {
+  /** The newest sound one. */
+  readonly newest: SideRecord | null;
+  /** How many of the two are sound. Both always exist after the first initialisation. */
+  readonly sound: 0 | 1 | 2;
+  /** How many of the two exist at all. */
+  readonly present: 0 | 1 | 2;
+}
+
+const NAMES = ['offset.a', 'offset.b'] as const;
+
+/** Writes the generation's file: even ones `offset.a`, odd ones `offset.b`. Durable when it resolves. */
+export async function writeSideFile(files: Files, directory: string, record: SideRecord): Promise<void> {
+  await files.replace(`${directory}/${NAMES[record.generation % 2 === 0 ? 0 : 1]}`, encode(record));
+}
+
+/** Writes both files, the one that is not sound first: a crash between the two leaves one that is. */
+export async function writeBothSideFiles(files: Files, directory: string, record: SideRecord): Promise<void> {
+  const sound = await Promise.all(NAMES.map(async (name) => decode(await files.read(`${directory}/${name}`)) !== null));
+  const order = sound[0] === true ? [NAMES[1], NAMES[0]] : NAMES;
+  for (const name of order) await files.replace(`${directory}/${name}`, encode(record));
+}
+
+export async function readSideFiles(files: Files, directory: string): Promise<SideFiles> {
+  const found = await Promise.all(NAMES.map((name) => files.read(`${directory}/${name}`)));
+  const sound = found.map(decode).filter((record) => record !== null);
+  sound.sort((a, b) => b.generation - a.generation);
+  return { newest: sound[0] ?? null, sound: sound.length as 0 | 1 | 2, present: found.filter((bytes) => bytes !== null).length as 0 | 1 | 2 };
+}
+
+/** One line that a person can read: the CRC-32C of the JSON in hexadecimal, a space, the JSON. */
+function encode(record: SideRecord): Buffer {
+  const { format, instance, generation, offsets } = record;
+  const json = Buffer.from(JSON.stringify({ format, instance, generation, offsets: [...offsets] }));
+  return Buffer.concat([Buffer.from(`${crc32c(json).toString(16).padStart(8, '0')} `), json, Buffer.from('\n')]);
+}
+
+function decode(bytes: Buffer | null): SideRecord | null {
+  if (bytes === null || bytes.length < 10 || bytes.at(-1) !== 0x0a) return null;
+  const json = bytes.subarray(9, -1);
+  if (bytes.toString('latin1', 0, 9) !== `${crc32c(json).toString(16).padStart(8, '0')} `) return null;
+  const { offsets, ...rest } = JSON.parse(json.toString()) as Omit<SideRecord, 'offsets'> & { offsets: [string, Offset][] };
+  return { ...rest, offsets: new Map(offsets) };
+}

@@ -1,0 +1,209 @@
+import { SluiceError } from '../plugin/error.ts';
+import type { Runtime } from '../plugin/runtime.ts';
+import type { TableVersion } from '../record/table.ts';
+import type { Change, Committer } from './committer.ts';
+import { STATE_CORRUPT, STATE_RECOVERING } from './errors.ts';
+import { FrameError, frameJson, unframeJson } from './frame.ts';
+import { plainOffset } from './integrity.ts';
+import { EngineError, type KeyValueStore, type Operation } from './key-value.ts';
+import { connectorPrefix, INTENT_KEY, LOST_KEY, OFFSET_KEY, parseKey, TABLE_PREFIX, tableKey } from './keys.ts';
+import type { Offset, StoredOffset } from './offset.ts';
+
+/** How the run before this one ended. `first`: there was none. */
+export type PreviousShutdown = 'first' | 'clean' | 'unclean';
+
+/** One checkpoint of a connector: written whole or not at all. */
+export interface Save {
+  readonly offset: Offset;
+  /** Table versions that are new since the last save (`TableRegistry.takeUnsaved`): each gets a key of its own, the offset stays small. */
+  readonly put?: readonly TableVersion[];
+}
+
+export interface Loaded {
+  /** Null: never saved (the first start). */
+  readonly offset: Offset | null;
+  /** Every version ever saved; those of one table in order. */
+  readonly tables: readonly TableVersion[];
+}
+
+/** What `offsets show` shows. */
+export interface Inspected extends Loaded {
+  /** The offset was lost with damaged state and is not recovered yet: `load` throws. */
+  readonly lost: boolean;
+  /** When the offset was saved, microseconds since the epoch; null: no offset. */
+  readonly savedMicros: number | null;
+  /** Why an operator's command set the offset; null: the connector saved it. */
+  readonly reason: string | null;
+}
+
+/** What the store works on; a full disk costs it, and it is opened anew. */
+export interface Handle {
+  readonly engine: KeyValueStore;
+  readonly committer: Committer;
+}
+
+/** Offsets, table versions and intents of all connectors of a data directory. Made by `openStore` (store.ts); exactly one per directory. */
+export class StateStore {
+  /** Random, made at the first initialisation: tells this data directory from every other one. */
+  readonly instance: string;
+  readonly previousShutdown: PreviousShutdown;
+  readonly #directory: string;
+  readonly #runtime: Runtime;
+  readonly #reopen: () => Promise<Handle>;
+  #handle: Handle;
+  #reopening: Promise<void> | null = null;
+  #closing: Promise<void> | null = null;
+
+  constructor(
+    about: { readonly directory: string; readonly instance: string; readonly previousShutdown: PreviousShutdown },
+    runtime: Runtime,
+    handle: Handle,
+    reopen: () => Promise<Handle>,
+  ) {
+    this.instance = about.instance;
+    this.previousShutdown = about.previousShutdown;
+    this.#directory = about.directory;
+    this.#runtime = runtime;
+    this.#handle = handle;
+    this.#reopen = reopen;
+  }
+
+  /**
+   * What a connector starts from. Throws SLUICE_STATE_RECOVERING if its offset was lost with damaged state (I8: no silent new start). After a full
+   * disk (SLUICE_STATE_FULL) it opens the state anew, with every check: a connector that is started again goes on as soon as there is space (I10).
+   */
+  async load(connector: string): Promise<Loaded> {
+    const { offset, tables, lost } = await this.inspect(connector);
+    if (lost) throw new SluiceError(STATE_RECOVERING, { connector });
+    return { offset, tables };
+  }
+
+  /** As `load`, for commands: says that an offset is lost instead of throwing. */
+  async inspect(connector: string): Promise<Inspected> {
+    await this.#revive();
+    const prefix = connectorPrefix(connector);
+    const lost = (await this.#read(prefix + LOST_KEY)) !== null;
+    const stored = (await this.#read(prefix + OFFSET_KEY)) as StoredOffset | null;
+    const tables: TableVersion[] = [];
+    await this.#each(prefix + TABLE_PREFIX, (_key, value) => tables.push(Object.freeze(value as TableVersion)));
+    const offset = stored === null ? null : plainOffset(stored);
+    return { offset, tables, lost, savedMicros: stored?.savedMicros ?? null, reason: stored?.reason ?? null };
+  }
+
+  /**
+   * Saves a checkpoint. Resolves when it is synced in LevelDB and in the side file (I5): only then may the source be told. The caller keeps the
+   * order: positions are opaque here, so that going back cannot be seen (I6); operators' commands use `replaceOffset`. Saves of one connector
+   * that overlap are written in call order. Throws SLUICE_STATE_WRITE or SLUICE_STATE_FULL; after the first
+   * nothing can be saved any more, after the second not before the next `load`.
+   */
+  async save(connector: string, save: Save): Promise<void> {
+    const prefix = connectorPrefix(connector);
+    const operations = (save.put ?? []).map((table) => put(prefix + tableKey(table), table));
+    operations.push(put(prefix + OFFSET_KEY, this.#stored(save.offset, null)));
+    await this.#commit({ operations, offset: { connector, value: plainOffsetOf(save.offset) } });
+  }
+
+  /**
+   * An operator's command: the offset becomes this one, whatever it was. Null forgets it together with the schema history, so that the next start
+   * is a first start; the intent stays, for what it names still stands on the server.
+   */
+  async replaceOffset(connector: string, offset: Offset | null, reason: string): Promise<void> {
+    const prefix = connectorPrefix(connector);
+    const operations: Operation[] = [{ type: 'del', key: prefix + LOST_KEY }];
+    if (offset !== null) operations.push(put(prefix + OFFSET_KEY, this.#stored(offset, reason)));
+    else {
+      operations.push({ type: 'del', key: prefix + OFFSET_KEY });
+      await this.#each(prefix + TABLE_PREFIX, (key) => operations.push({ type: 'del', key }));
+    }
+    await this.#commit({ operations, offset: { connector, value: offset === null ? null : plainOffsetOf(offset) } });
+  }
+
+  /** What the connector was about to create on a server when it stored this; null: nothing. */
+  async getIntent(connector: string): Promise<unknown> {
+    return this.#read(connectorPrefix(connector) + INTENT_KEY);
+  }
+
+  /** Stores what is about to be created (plain JSON), before it is; null forgets it. */
+  async setIntent(connector: string, intent: unknown): Promise<void> {
+    const key = connectorPrefix(connector) + INTENT_KEY;
+    await this.#commit({ operations: [intent === null ? { type: 'del', key } : put(key, intent)] });
+  }
+
+  /** Names of all connectors that something is stored for, sorted. */
+  async connectors(): Promise<readonly string[]> {
+    const names = new Set<string>();
+    await this.#each('connector/', (key) => names.add(parseKey(key)?.connector ?? ''));
+    return [...names].sort();
+  }
+
+  /** Writes what waits, notes the orderly end, and gives the directory free. Throws if that note could not be written; it is free all the same. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    await this.#reopening?.catch(() => undefined);
+    try {
+      await this.#handle.committer.close();
+    } finally {
+      await this.#handle.engine.close();
+    }
+  }
+
+  #commit(change: Change): Promise<void> {
+    return this.#handle.committer.commit(change);
+  }
+
+  /** One at a time, whoever asks. A broken disk (SLUICE_STATE_WRITE) is not tried again. */
+  async #revive(): Promise<void> {
+    const { failure } = this.#handle.committer;
+    if (failure === null || this.#closing !== null) return;
+    if (failure.kind.retry !== 'auto') throw failure;
+    this.#reopening ??= this.#openAnew().finally(() => {
+      this.#reopening = null;
+    });
+    await this.#reopening;
+  }
+
+  async #openAnew(): Promise<void> {
+    await this.#handle.engine.close();
+    this.#handle = await this.#reopen();
+  }
+
+  #stored(offset: Offset, reason: string | null): StoredOffset {
+    return { ...plainOffsetOf(offset), savedMicros: this.#runtime.nowMicros(), reason };
+  }
+
+  async #read(key: string): Promise<unknown> {
+    try {
+      const value = await this.#handle.engine.get(key);
+      return value === null ? null : unframeJson(key, value);
+    } catch (error) {
+      throw this.#readError(error);
+    }
+  }
+
+  async #each(prefix: string, use: (key: string, value: unknown) => void): Promise<void> {
+    try {
+      for await (const [key, value] of this.#handle.engine.iterate(prefix)) use(key, unframeJson(key, value));
+    } catch (error) {
+      throw this.#readError(error);
+    }
+  }
+
+  #readError(error: unknown): unknown {
+    if (!(error instanceof FrameError || error instanceof EngineError)) return error;
+    const offsets = 'damaged since it was opened';
+    return new SluiceError(STATE_CORRUPT, { directory: this.#directory, reason: error.message, offsets }, { cause: error });
+  }
+}
+
+function put(key: string, value: unknown): Operation {
+  return { type: 'put', key, value: frameJson(value) };
+}
+
+/** Only the two fields, in one order: what is compared between LevelDB and the side file. */
+function plainOffsetOf(offset: Offset): Offset {
+  return { position: offset.position, place: offset.place };
+}

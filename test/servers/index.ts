@@ -1,0 +1,7 @@
+/** Real servers for the tests, the demo, the benchmark and for trying things: see README.md beside this file. */
+export * from './certificates.ts';
+export * from './nats.ts';
+export * from './postgres.ts';
+export { FaultProxy, startProxy } from './proxy.ts';
+export { resolveNats, resolvePostgres, ServerUnavailable } from './resolve.ts';
+export { POSTGRES_MAJORS, type PostgresMajor } from './versions.ts';

@@ -1,0 +1,172 @@
+/** A TCP proxy that makes network faults: put it between a client and a server. */
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+
+interface Link {
+  client: Socket;
+  server: Socket;
+  /** A delayed chunk is on its way: nothing may overtake it. */
+  delayed: boolean;
+}
+
+export class FaultProxy {
+  readonly host = '127.0.0.1';
+  readonly port: number;
+  /** Connections accepted so far. */
+  accepted = 0;
+  private readonly listener: Server;
+  private readonly target: { host: string; port: number };
+  private readonly links = new Set<Link>();
+  private refusing = false;
+  private silent = false;
+  private latencyMs = 0;
+  private bytesPerSecond = Number.POSITIVE_INFINITY;
+  private bytesUntilCut = Number.POSITIVE_INFINITY;
+
+  constructor(listener: Server, target: { host: string; port: number }) {
+    this.listener = listener;
+    this.port = (listener.address() as AddressInfo).port;
+    this.target = target;
+    listener.on('connection', (client) => this.accept(client));
+  }
+
+  /** The same URL with the proxy's address. */
+  through(url: string): string {
+    const changed = new URL(url);
+    changed.host = `${this.host}:${this.port}`;
+    return changed.href;
+  }
+
+  /** Open connections. */
+  get open(): number {
+    return this.links.size;
+  }
+
+  /** Resets every open connection; new ones are served. */
+  cut(): void {
+    for (const link of this.links) {
+      link.client.resetAndDestroy();
+      link.server.resetAndDestroy();
+    }
+  }
+
+  /** Resets every connection once the server has sent this many more bytes, in the middle of whatever it sends. */
+  cutAfter(bytesFromServer: number): void {
+    this.bytesUntilCut = bytesFromServer;
+  }
+
+  /** Resets every connection, now and from now on, until {@link heal}. */
+  refuse(): void {
+    this.refusing = true;
+    this.cut();
+  }
+
+  /** Nothing gets through in either direction and nothing is closed, as behind a firewall that drops; what was held back follows after {@link heal}. */
+  blackhole(): void {
+    this.silent = true;
+    for (const { client, server } of this.links) {
+      client.pause();
+      server.pause();
+    }
+  }
+
+  /** Each chunk from the server waits this long (order is kept). */
+  delay(latencyMs: number): void {
+    this.latencyMs = latencyMs;
+  }
+
+  /** At most about this many bytes a second from the server, per connection. */
+  throttle(bytesPerSecond: number): void {
+    this.bytesPerSecond = bytesPerSecond;
+  }
+
+  /** Ends every fault. */
+  heal(): void {
+    this.refusing = false;
+    this.silent = false;
+    this.latencyMs = 0;
+    this.bytesPerSecond = Number.POSITIVE_INFINITY;
+    this.bytesUntilCut = Number.POSITIVE_INFINITY;
+    for (const { client, server, delayed } of this.links) {
+      client.resume();
+      if (!delayed) server.resume();
+    }
+  }
+
+  /** Ends the connections and the proxy. */
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.listener.close(() => resolve()));
+    this.cut();
+    await closed;
+  }
+
+  private accept(client: Socket): void {
+    this.accepted++;
+    if (this.refusing) {
+      client.resetAndDestroy();
+      return;
+    }
+    const server = connect(this.target);
+    const link: Link = { client, server, delayed: false };
+    this.links.add(link);
+    const end = () => {
+      this.links.delete(link);
+      client.destroy();
+      server.destroy();
+    };
+    for (const socket of [client, server]) {
+      socket.setNoDelay(true);
+      socket.on('error', end);
+      socket.on('close', end);
+      if (this.silent) socket.pause();
+    }
+    client.on('data', (chunk) => this.pass(client, server, chunk));
+    server.on('data', (chunk) => this.passFromServer(link, chunk));
+  }
+
+  private passFromServer(link: Link, chunk: Buffer): void {
+    const { client, server } = link;
+    if (chunk.length >= this.bytesUntilCut) {
+      client.write(chunk.subarray(0, this.bytesUntilCut));
+      this.bytesUntilCut = Number.POSITIVE_INFINITY;
+      // Ended, not reset: a reset would take back what is still on its way, and the cut would not be where it was asked for.
+      client.end();
+      server.resetAndDestroy();
+      return;
+    }
+    this.bytesUntilCut -= chunk.length;
+    const waitMs = this.latencyMs + (chunk.length / this.bytesPerSecond) * 1000;
+    if (waitMs === 0) {
+      this.pass(server, client, chunk);
+      return;
+    }
+    // One chunk at a time: the next one is read when this one has gone, which keeps the order and lets the server feel it.
+    link.delayed = true;
+    server.pause();
+    setTimeout(() => {
+      link.delayed = false;
+      if (client.destroyed) return;
+      client.write(chunk);
+      if (!this.silent) server.resume();
+    }, waitMs);
+  }
+
+  /** Passes one chunk on; stops reading while the other side is full, so that the two ends feel each other's back-pressure. */
+  private pass(from: Socket, to: Socket, chunk: Buffer): void {
+    if (to.destroyed || to.write(chunk)) return;
+    from.pause();
+    to.once('drain', () => {
+      if (!this.silent) from.resume();
+    });
+  }
+}
+
+/** Starts a proxy on a random port. @param target `host:port`, or any URL that holds them */
+export async function startProxy(target: string): Promise<FaultProxy> {
+  const { hostname, port } = new URL(target.includes('://') ? target : `tcp://${target}`);
+  const listener = createServer();
+  await new Promise<void>((resolve, reject) => {
+    listener.once('error', reject);
+    listener.listen(0, '127.0.0.1', resolve);
+  });
+  return new FaultProxy(listener, { host: hostname, port: Number(port) });
+}

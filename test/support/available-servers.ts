@@ -1,0 +1,11 @@
+/** Which servers a test can have; what is missing stands in the summary at the end of the run, and fails it in CI. */
+import { inject } from 'vitest';
+import { POSTGRES_MAJORS, type PostgresMajor } from '../servers/versions.ts';
+
+/** For `describe.each`: the majors that can be started. */
+export const availableMajors: readonly PostgresMajor[] = POSTGRES_MAJORS.filter(
+  (major) => inject('missingServers')[`postgres-${major}`] === undefined,
+);
+
+/** For `describe.runIf`. */
+export const natsAvailable: boolean = inject('missingServers').nats === undefined;

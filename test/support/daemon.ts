@@ -1,0 +1,141 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const MAIN = fileURLToPath(new URL('../../dist/src/main.js', import.meta.url));
+
+export interface LogLine {
+  readonly level: string;
+  readonly msg: string;
+  readonly code?: string;
+  readonly remedy?: string;
+  readonly connector?: string;
+  readonly [key: string]: unknown;
+}
+
+/** The built daemon as a child process, with a configuration directory of its own. */
+export class Daemon {
+  readonly directory: string;
+  readonly log: LogLine[] = [];
+  /** Lines on stderr that were no JSON: there should be none. */
+  readonly other: string[] = [];
+  stdout = '';
+  child: ChildProcess | null = null;
+  #exit: Promise<number> = Promise.resolve(0);
+  readonly #watchers = new Set<() => void>();
+
+  private constructor(directory: string) {
+    this.directory = directory;
+  }
+
+  /** Writes sluice.json and one file per connector into a new temporary directory. */
+  static async create(connectors: readonly { name: string }[], settings: Record<string, unknown> = {}): Promise<Daemon> {
+    const directory = await mkdtemp(join(tmpdir(), 'sluice-e2e-'));
+    await mkdir(join(directory, 'connectors'));
+    const daemon = { dataDir: join(directory, 'data'), health: { listen: '127.0.0.1:0' }, log: { level: 'info', format: 'json' }, ...settings };
+    await writeFile(join(directory, 'sluice.json'), JSON.stringify(daemon));
+    for (const connector of connectors) await writeFile(join(directory, 'connectors', `${connector.name}.json`), JSON.stringify(connector));
+    return new Daemon(directory);
+  }
+
+  get dataDir(): string {
+    return join(this.directory, 'data');
+  }
+
+  get pid(): number {
+    return this.child?.pid ?? 0;
+  }
+
+  start(args: readonly string[] = [], environment: Record<string, string> = {}): this {
+    const child = spawn(process.execPath, [MAIN, 'run', ...args, this.directory], {
+      env: { ...process.env, ...environment },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.child = child;
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      this.stdout += text;
+      this.#tell();
+    });
+    let rest = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      const lines = (rest + text).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) this.#take(line);
+      this.#tell();
+    });
+    this.#exit = new Promise((resolve) => {
+      child.once('close', (code) => {
+        this.#tell();
+        resolve(code ?? -1);
+      });
+    });
+    return this;
+  }
+
+  /** Resolves with the exit code, −1 if a signal ended it. */
+  exit(): Promise<number> {
+    return this.#exit;
+  }
+
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number> {
+    this.child?.kill(signal);
+    return this.#exit;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.child?.kill(signal);
+  }
+
+  /** The first log line that fits, now or later. */
+  async waitForLog(fits: (line: LogLine) => boolean, timeoutMs = 20_000): Promise<LogLine> {
+    const end = Date.now() + timeoutMs;
+    for (;;) {
+      const found = this.log.find(fits);
+      if (found !== undefined) return found;
+      if (Date.now() > end) throw new Error(`no such log line; the log: ${JSON.stringify(this.log.slice(-20), null, 1)} ${this.other.join('\n')}`);
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(done, 200);
+        const watchers = this.#watchers;
+        function done(): void {
+          clearTimeout(timer);
+          watchers.delete(done);
+          resolve();
+        }
+        watchers.add(done);
+      });
+    }
+  }
+
+  /** Base URL of the health listener. */
+  async healthUrl(): Promise<string> {
+    const line = await this.waitForLog(({ msg }) => msg.startsWith('Health and metrics on '));
+    return /http:\/\/[^ ]+/.exec(line.msg)?.[0] ?? '';
+  }
+
+  /** Resident memory in bytes, as the kernel has it. */
+  async residentBytes(field: 'VmRSS' | 'VmHWM' = 'VmRSS'): Promise<number> {
+    const { readFile } = await import('node:fs/promises');
+    const status = await readFile(`/proc/${this.pid}/status`, 'utf8');
+    return Number(new RegExp(`${field}:\\s+(\\d+) kB`).exec(status)?.[1] ?? 0) * 1024;
+  }
+
+  async dispose(): Promise<void> {
+    if (this.child !== null && this.child.exitCode === null && this.child.signalCode === null) await this.stop('SIGKILL');
+    await rm(this.directory, { recursive: true, force: true });
+  }
+
+  #take(line: string): void {
+    if (line === '') return;
+    try {
+      this.log.push(JSON.parse(line) as LogLine);
+    } catch {
+      this.other.push(line);
+    }
+  }
+
+  #tell(): void {
+    for (const watcher of [...this.#watchers]) watcher();
+  }
+}

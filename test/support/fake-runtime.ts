@@ -1,0 +1,60 @@
+import type { Files, Runtime, Timer } from '../../src/plugin/runtime.ts';
+
+interface Pending {
+  readonly at: number;
+  readonly callback: () => void;
+}
+
+/** A runtime whose clock only moves when the test says so. */
+export class FakeRuntime implements Runtime {
+  now = 0;
+  readonly files: Files = {
+    read: () => Promise.resolve(null),
+    replace: () => Promise.resolve(),
+    makeDirectory: () => Promise.resolve(),
+    list: () => Promise.resolve(null),
+  };
+  readonly #pending = new Set<Pending>();
+
+  nowMicros(): number {
+    return this.now * 1000;
+  }
+
+  monotonicMs(): number {
+    return this.now;
+  }
+
+  random(): number {
+    return 0.5;
+  }
+
+  setTimer(callback: () => void, ms: number): Timer {
+    const pending = { at: this.now + ms, callback };
+    this.#pending.add(pending);
+    return { clear: () => void this.#pending.delete(pending) };
+  }
+
+  get timers(): number {
+    return this.#pending.size;
+  }
+
+  /** Moves the clock, calling timers in order, and lets promises settle in between. */
+  async advance(ms: number): Promise<void> {
+    const end = this.now + ms;
+    for (;;) {
+      await settle();
+      const due = [...this.#pending].filter(({ at }) => at <= end).sort((a, b) => a.at - b.at)[0];
+      if (due === undefined) break;
+      this.#pending.delete(due);
+      this.now = Math.max(this.now, due.at);
+      due.callback();
+    }
+    this.now = end;
+    await settle();
+  }
+}
+
+/** Lets everything that is ready run. */
+export function settle(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

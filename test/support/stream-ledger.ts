@@ -1,0 +1,101 @@
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
+
+/** One message as it stands in the stream. */
+export interface StoredMessage {
+  readonly sequence: number;
+  readonly subject: string;
+  readonly id: string;
+  readonly key: string | null;
+  /** Null = tombstone. */
+  readonly value: DebeziumValue | null;
+}
+
+export interface DebeziumValue {
+  readonly op: string;
+  readonly before: Readonly<Record<string, unknown>> | null;
+  readonly after: Readonly<Record<string, unknown>> | null;
+  readonly source: Readonly<Record<string, unknown>>;
+}
+
+/** Reads a whole stream in order. */
+export async function readStream(servers: string, stream: string, onMessage: (message: StoredMessage) => void): Promise<number> {
+  const connection = await connect({ servers });
+  try {
+    const info = await (await jetstreamManager(connection)).streams.info(stream);
+    const last = info.state.last_seq;
+    if (info.state.messages === 0) return 0;
+    const consumer = await jetstream(connection).consumers.get(stream);
+    let count = 0;
+    for await (const message of await consumer.consume({ max_messages: 2000 })) {
+      count++;
+      const body = message.string();
+      onMessage({
+        sequence: message.seq,
+        subject: message.subject,
+        id: message.headers?.get('Nats-Msg-Id') ?? '',
+        key: message.headers?.has('sluice.key') === true ? message.headers.get('sluice.key') : null,
+        value: body === '' ? null : (JSON.parse(body) as DebeziumValue),
+      });
+      if (message.seq >= last) break;
+    }
+    return count;
+  } finally {
+    await connection.close();
+  }
+}
+
+/**
+ * Independent check of what arrived: rebuilds keyed tables and collects keyless ones, and counts what must not be: ids that stand twice (I4), and
+ * messages of one key that stand before an earlier change of it (I3).
+ */
+export class StreamLedger {
+  readonly tables = new Map<string, Map<string, Readonly<Record<string, unknown>>>>();
+  readonly keyless = new Map<string, Map<string, number>>();
+  duplicates = 0;
+  disordered = 0;
+  messages = 0;
+  readonly #ids = new Set<string>();
+  readonly #newest = new Map<string, string>();
+
+  take(message: StoredMessage): void {
+    this.messages++;
+    if (this.#ids.has(message.id)) this.duplicates++;
+    this.#ids.add(message.id);
+    const order = orderOf(message.id);
+    const perKey = `${message.subject}\n${message.key ?? ''}`;
+    if ((this.#newest.get(perKey) ?? '') > order) this.disordered++;
+    this.#newest.set(perKey, order);
+    const { value } = message;
+    if (value === null) return;
+    const table = String(value.source['table']);
+    if (value.op === 't') {
+      this.tables.delete(table);
+      this.keyless.delete(table);
+    } else if (message.key === null) this.#count(table, JSON.stringify(value.after));
+    else this.#apply(table, message.key, value);
+  }
+
+  rows(table: string): Map<string, Readonly<Record<string, unknown>>> {
+    return this.tables.get(table) ?? new Map();
+  }
+
+  #apply(table: string, key: string, value: DebeziumValue): void {
+    let rows = this.tables.get(table);
+    if (rows === undefined) this.tables.set(table, (rows = new Map()));
+    if (value.op === 'd') rows.delete(key);
+    else if (value.after !== null) rows.set(key, value.after);
+  }
+
+  #count(table: string, row: string): void {
+    let rows = this.keyless.get(table);
+    if (rows === undefined) this.keyless.set(table, (rows = new Map()));
+    rows.set(row, (rows.get(row) ?? 0) + 1);
+  }
+}
+
+/** Commit LSN, ordinal and part of a message id as text that sorts as they do. */
+function orderOf(id: string): string {
+  const [part, ordinal, transaction] = id.split('/').reverse() as [string, string, string];
+  return `${transaction.split('.')[0]}/${ordinal.padStart(12, '0')}/${part}`;
+}

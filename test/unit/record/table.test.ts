@@ -1,0 +1,34 @@
+import { describe, expect, it } from 'vitest';
+import { TableRegistry, type TableShape } from '../../../src/record/table.ts';
+
+const column = (name: string): TableShape['columns'][number] => ({ name, type: 'text', typeName: 'text', scale: null, precision: null });
+const shape = (...columns: string[]): TableShape => ({ kind: 'table', catalog: 'db', schema: 's', name: 't', columns: columns.map(column), key: [] });
+
+describe('TableRegistry', () => {
+  it('gives the same object for the same structure, and numbers others in the order of the log', () => {
+    const registry = new TableRegistry();
+    const first = registry.version(shape('a'));
+    const second = registry.version(shape('a', 'b'));
+    expect(registry.version(shape('a'))).toBe(first);
+    expect([first.version, second.version]).toEqual([1, 2]);
+    expect(registry.takeUnsaved()).toEqual([first, second]);
+    expect(registry.takeUnsaved()).toEqual([]);
+  });
+
+  it('goes on numbering after what was restored, so that a replay gives the same bytes (I4)', () => {
+    const before = new TableRegistry();
+    const stored = [before.version(shape('a')), before.version(shape('a', 'b'))];
+    const after = new TableRegistry();
+    for (const table of stored) after.restore(table);
+    expect(after.version(shape('a', 'b')).version).toBe(2);
+    expect(after.version(shape('c')).version).toBe(3);
+    expect(after.takeUnsaved().map(({ version }) => version)).toEqual([3]);
+  });
+
+  it('numbers each table by itself', () => {
+    const registry = new TableRegistry();
+    registry.version(shape('a'));
+    expect(registry.version({ ...shape('a'), name: 'other' }).version).toBe(1);
+    expect(registry.version({ ...shape('a'), key: [0] }).version).toBe(2);
+  });
+});

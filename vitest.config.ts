@@ -1,0 +1,30 @@
+import { defineConfig } from 'vitest/config';
+
+// `#plugin` is src/plugin/index.ts under this condition and dist/ without it (package.json, imports).
+const conditions = ['source', 'node'];
+
+// One server suite at a time: they share two cores with their servers.
+const onServers = {
+  pool: 'forks' as const,
+  fileParallelism: false,
+  globalSetup: ['test/support/servers-setup.ts'],
+  setupFiles: ['test/support/leaks-setup.ts'],
+};
+
+export default defineConfig({
+  resolve: { conditions },
+  ssr: { resolve: { conditions, externalConditions: conditions } },
+  test: {
+    // The summary for people, and one for .ci/run where it asks for it.
+    reporters: process.env.SLUICE_TEST_JSON ? ['default', 'json'] : ['default'],
+    ...(process.env.SLUICE_TEST_JSON ? { outputFile: { json: process.env.SLUICE_TEST_JSON } } : {}),
+    projects: [
+      { extends: true, test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 20_000 } },
+      {
+        extends: true,
+        test: { ...onServers, name: 'integration', include: ['test/integration/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 120_000 },
+      },
+      { extends: true, test: { ...onServers, name: 'e2e', include: ['test/e2e/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 180_000 } },
+    ],
+  },
+});
