@@ -94,7 +94,10 @@ async function writeConfiguration(home: string, url: string): Promise<{ text: st
     sink: { type: 'stdout' },
   };
   await mkdir(join(home, 'connectors'));
-  await writeFile(join(home, 'sluice.json'), JSON.stringify({ dataDir: join(home, 'data'), health: { listen: 'off' }, log: { format: 'json' } }));
+  await writeFile(
+    join(home, 'sluice.json'),
+    JSON.stringify({ dataDir: join(home, 'data'), health: { listen: '127.0.0.1:0' }, log: { format: 'json' } }),
+  );
   const text = JSON.stringify(connector, null, 2);
   await writeFile(join(home, 'connectors', 'shop.json'), text);
   return { text };

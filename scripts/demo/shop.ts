@@ -38,7 +38,9 @@ async function oneTurn(client: pg.Client, turn: number, pick: <T>(values: readon
   } else if (turn % 7 === 0) {
     await client.query(`begin; update products set price = price * 100; rollback`);
   } else if (turn % 3 === 0) {
-    await client.query(`update orders set status = $1 where id = (select min(id) from orders where status = 'placed')`, [pick(['paid', 'cancelled'])]);
+    await client.query(`update orders set status = $1 where id = (select min(id) from orders where status = 'placed')`, [
+      pick(['paid', 'cancelled']),
+    ]);
   } else {
     await client.query(`begin;
       with item as (update products set stock = stock - 1 where sku = '${pick(['TEA-01', 'TEA-02', 'POT-01'])}' returning price)

@@ -3,14 +3,20 @@ import type { Registry } from '../plugin/registry.ts';
 import type { SinkPlugin } from '../plugin/sink.ts';
 import type { SourcePlugin } from '../plugin/source.ts';
 import { connectorFields, formatFields, SECTIONS, sectionFields, sinkFields, sourceFields } from './connector-fields.ts';
+import type { ConnectorDefinition, Part } from './definition.ts';
 import { CONFIG_CHECK, CONFIG_CHOICE, CONFIG_DEBEZIUM_FILE, CONFIG_MISSING, CONFIG_NOT_SUPPORTED, CONFIG_WRONG_TYPE } from './errors.ts';
 import type { JsonNode, ObjectNode } from './json.ts';
-import type { ConnectorDefinition, Part } from './load.ts';
 import { nearest } from './nearest.ts';
 import { nodeAt } from './problem.ts';
 import { show, type Validation, validateField, validateObject } from './validate.ts';
 
 type Section = (typeof SECTIONS)[number];
+
+/** What sources, sinks and formats have in common here. */
+interface Checked {
+  readonly fields: FieldTable;
+  validate?(config: ConfigOf<FieldTable>): readonly { readonly path: string; readonly message: string; readonly remedy: string }[];
+}
 
 /** What came out of one connector file. */
 export interface LoadedConnector {
@@ -61,7 +67,7 @@ function debeziumClass(tree: ObjectNode): number | null {
 }
 
 /** The plug-in that a section names by `type`, and the section checked against its options. */
-async function loadPart<P extends { readonly fields: FieldTable }>(
+async function loadPart<P extends Checked>(
   section: Section,
   tree: ObjectNode,
   loaders: Readonly<Record<string, () => Promise<P>>>,
@@ -118,13 +124,11 @@ function typeOf(section: Section, node: ObjectNode, types: readonly string[], re
 }
 
 /** What only the plug-in can check. Where a value is not known (`leave`), what it says about that value does not count. */
-function check(section: Section, plugin: object, config: ConfigOf<FieldTable>, node: ObjectNode, validation: Validation): void {
-  const { validate } = plugin as Partial<SourcePlugin & SinkPlugin>;
-  if (validate === undefined) return;
+function check(section: Section, plugin: Checked, config: ConfigOf<FieldTable>, node: ObjectNode, validation: Validation): void {
   const unknown = [...validation.unknown].filter((path) => path.startsWith(`${section}.`));
-  let found: ReturnType<typeof validate>;
+  let found: ReturnType<NonNullable<Checked['validate']>>;
   try {
-    found = validate.call(plugin, config);
+    found = plugin.validate?.(config) ?? [];
   } catch (error) {
     if (unknown.length > 0) return;
     throw error;
@@ -132,8 +136,15 @@ function check(section: Section, plugin: object, config: ConfigOf<FieldTable>, n
   for (const { path, message, remedy } of found) {
     const whole = path === '' ? section : `${section}.${path}`;
     if (unknown.some((known) => known === whole || known.startsWith(`${whole}[`) || known.startsWith(`${whole}.`))) continue;
-    validation.problems.add(whole, nodeAt(node, path), CONFIG_CHECK, { message, advice: remedy });
+    validation.problems.add(whole, nodeAt(node, path), CONFIG_CHECK, { statement: sentence(whole, message), advice: sentence('', remedy) });
   }
+}
+
+/** Plug-ins say what an option "is"; a message that is a sentence already stays one. */
+function sentence(subject: string, text: string): string {
+  const stop = /[.!?]$/.test(text) ? '' : '.';
+  if (/^[a-z]/.test(text)) return subject === '' ? `${text.charAt(0).toUpperCase()}${text.slice(1)}${stop}` : `"${subject}" ${text}${stop}`;
+  return `${text}${stop}`;
 }
 
 function claimsOf(

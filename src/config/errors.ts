@@ -57,7 +57,7 @@ export const CONFIG_DEBEZIUM_FILE = configuration(
   'This is a Debezium connector file ("connector.class"). Such files are not supported yet.',
   'Write a connector file of Sluice: config/examples/postgres-nats.json shows one, docs/configuration.md says what each option means.',
 );
-export const CONFIG_CHECK = configuration('SLUICE_CONFIG_CHECK', '{message}', '{advice}');
+export const CONFIG_CHECK = configuration('SLUICE_CONFIG_CHECK', '{statement}', '{advice}');
 export const CONFIG_DUPLICATE_NAME = configuration(
   'SLUICE_CONFIG_DUPLICATE_NAME',
   'The connector name "{name}" is taken by {other}.',

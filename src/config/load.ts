@@ -1,13 +1,9 @@
 import { basename, dirname, join, resolve } from 'node:path';
 import { SluiceError } from '../plugin/error.ts';
-import type { ConfigOf, FieldTable } from '../plugin/field.ts';
-import type { FormatPlugin } from '../plugin/format.ts';
 import type { Registry } from '../plugin/registry.ts';
-import type { SinkPlugin } from '../plugin/sink.ts';
-import type { SourcePlugin } from '../plugin/source.ts';
 import { loadConnector } from './connector.ts';
-import type { connectorFields } from './connector-fields.ts';
 import { type DaemonConfig, loadDaemon } from './daemon.ts';
+import type { ConnectorDefinition, Part } from './definition.ts';
 import {
   CONFIG_CLAIM,
   CONFIG_DUPLICATE_NAME,
@@ -25,27 +21,7 @@ import { redactor } from './redact.ts';
 import { type ReferenceSources, resolveReferences } from './references.ts';
 import type { Validation } from './validate.ts';
 
-type CommonConfig = ConfigOf<typeof connectorFields>;
-
-/** A plug-in with its validated section. */
-export interface Part<P> {
-  readonly plugin: P;
-  readonly config: ConfigOf<FieldTable>;
-}
-
-/** One connector as the daemon runs it. Durations are milliseconds, sizes are bytes. */
-export interface ConnectorDefinition {
-  readonly name: string;
-  /** The file it was read from, as the user wrote it. */
-  readonly file: string;
-  readonly source: Part<SourcePlugin>;
-  readonly format: Part<FormatPlugin>;
-  readonly sink: Part<SinkPlugin>;
-  readonly batch: CommonConfig['batch'];
-  readonly checkpoint: CommonConfig['checkpoint'];
-  readonly retry: CommonConfig['retry'];
-  readonly maxInFlightBytes: number;
-}
+export type { ConnectorDefinition, Part };
 
 export interface Configuration {
   readonly daemon: DaemonConfig;
@@ -123,7 +99,7 @@ class Loader {
 
   /** Which files there are. `home`: the directory that stands for the place of `sluice.json` where there is none. */
   async #find(): Promise<{ daemon: string | null; connectors: readonly string[]; home: string }> {
-    const fromEnv = this.#options.env['SLUICE_CONFIG'];
+    const fromEnv = this.#options.env.SLUICE_CONFIG;
     const paths = this.#options.paths.length > 0 ? this.#options.paths : [fromEnv === undefined || fromEnv === '' ? '.' : fromEnv];
     const files: string[] = [];
     for (const path of new Set(paths)) {

@@ -42,10 +42,11 @@ function compare(a: string, b: string): number {
 /** Problems within one parsed file: places are nodes or offsets of its text. */
 export class FileProblems {
   readonly file: string;
-  readonly #text: string;
+  readonly #text: string | null;
   readonly #list: ProblemList;
 
-  constructor(file: string, text: string, list: ProblemList) {
+  /** `text` is null for what stands in no file. */
+  constructor(file: string, text: string | null, list: ProblemList) {
     this.file = file;
     this.#text = text;
     this.#list = list;
@@ -56,15 +57,14 @@ export class FileProblems {
     return this.#list.all.reduce((count, { severity }) => count + (severity === 'error' ? 1 : 0), 0);
   }
 
-  /** `at` is null for what stands nowhere in the text (an environment variable). */
-  add(path: string, at: JsonNode | number | null, kind: ErrorKind, parameters: ErrorParameters = {}): void {
-    const offset = typeof at === 'number' ? at : (at?.at ?? null);
-    this.#list.add(this.file, path, offset === null ? null : locate(this.#text, offset), kind, parameters);
+  add(path: string, at: JsonNode | number, kind: ErrorKind, parameters: ErrorParameters = {}): void {
+    const offset = typeof at === 'number' ? at : at.at;
+    this.#list.add(this.file, path, this.#text === null ? null : locate(this.#text, offset), kind, parameters);
   }
 
   /** The text is no JSON at this offset. */
   addSyntax(offset: number, kind: ErrorKind, reason: string): void {
-    const position = locate(this.#text, offset);
+    const position = locate(this.#text ?? '', offset);
     this.#list.add(this.file, '', position, kind, { ...position, reason });
   }
 }

@@ -44,7 +44,7 @@ function tokenize(raw: string): Token[] {
       continue;
     }
     const end = raw.indexOf('}', at);
-    if (end < 0) throw new Error('"${" without a closing "}"');
+    if (end < 0) throw new Error('the closing brace is missing');
     if (text !== '') tokens.push({ kind: 'text', text });
     text = '';
     tokens.push(reference(raw.slice(at + 2, end)));
@@ -82,7 +82,7 @@ export async function resolveReferences(root: JsonNode, sources: ReferenceSource
 }
 
 /** Interpolates one string. Problems name the variable or the file, never a value (I12). */
-export async function resolveText(raw: string, path: string, at: JsonNode | null, sources: ReferenceSources, problems: FileProblems): Promise<Text> {
+async function resolveText(raw: string, path: string, at: JsonNode, sources: ReferenceSources, problems: FileProblems): Promise<Text> {
   let tokens: Token[];
   try {
     tokens = tokenize(raw);
@@ -110,7 +110,7 @@ export async function resolveText(raw: string, path: string, at: JsonNode | null
   return { state: sources.mode === 'leave' ? 'left' : 'resolved', value: pieces.map(({ value }) => value).join(''), pieces };
 }
 
-function variable(name: string, path: string, at: JsonNode | null, { env }: ReferenceSources, problems: FileProblems): string | null {
+function variable(name: string, path: string, at: JsonNode, { env }: ReferenceSources, problems: FileProblems): string | null {
   const value = env[name];
   if (value !== undefined && value !== '') return value;
   problems.add(path, at, CONFIG_VARIABLE_MISSING, { name });
@@ -118,13 +118,7 @@ function variable(name: string, path: string, at: JsonNode | null, { env }: Refe
 }
 
 /** Content without one line break at the end, which editors and `echo` leave there. */
-async function secretFile(
-  name: string,
-  path: string,
-  at: JsonNode | null,
-  { files }: ReferenceSources,
-  problems: FileProblems,
-): Promise<string | null> {
+async function secretFile(name: string, path: string, at: JsonNode, { files }: ReferenceSources, problems: FileProblems): Promise<string | null> {
   try {
     const found = await files.look(name);
     const value = (await files.read(name)).toString('utf8').replace(/\r?\n$/, '');

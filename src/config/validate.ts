@@ -1,3 +1,4 @@
+import { isAbsolute } from 'node:path';
 import type { Field, FieldTable } from '../plugin/field.ts';
 import {
   CONFIG_BAD_QUANTITY,
@@ -255,10 +256,9 @@ function textOf(field: Field, node: StringNode, path: string, validation: Valida
 function registerSecrets(field: Field, node: StringNode, text: Text, path: string, { problems, secrets }: Validation): void {
   const inUrl = urlSecrets(text.value);
   if (field.secret === true) {
-    if (text.state === 'plain') {
-      if (text.value !== '') problems.add(path, node, CONFIG_SECRET_INLINE);
-    }
-    if (text.state !== 'left' && text.value !== '') secrets.add(text.value);
+    if (text.value === '' || (field.orPath === true && isAbsolute(text.value))) return;
+    if (text.state === 'plain') problems.add(path, node, CONFIG_SECRET_INLINE);
+    if (text.state !== 'left') secrets.add(text.value);
   } else if (inUrl.length > 0 && urlSecrets(node.value.replace(/\$\{[^}]*\}/g, '')).length > 0) problems.add(path, node, CONFIG_SECRET_INLINE);
   if (text.state === 'left') return;
   for (const secret of inUrl) secrets.add(secret);

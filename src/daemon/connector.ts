@@ -7,7 +7,7 @@ import type { Finding } from '../plugin/finding.ts';
 import { type Runtime, sleep } from '../plugin/runtime.ts';
 import type { Source, SourceHealth } from '../plugin/source.ts';
 import { TableRegistry } from '../record/table.ts';
-import type { StateStore } from '../state/store.ts';
+import type { StateStore } from '../state/state-store.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { backoffMs } from './backoff.ts';
 import { type ConnectorState, isFinal, mayFollow } from './lifecycle.ts';
@@ -91,7 +91,12 @@ export class Connector {
     this.#attempts++;
     if (error.kind.retry !== 'auto' || (retry.maxAttempts !== undefined && this.#attempts > retry.maxAttempts)) {
       this.#error = error;
-      this.#log.error(error.message, { code: error.code, remedy: error.remedy, ...(error.table === undefined ? {} : { table: error.table }), ...stackOf(error) });
+      this.#log.error(error.message, {
+        code: error.code,
+        remedy: error.remedy,
+        ...(error.table === undefined ? {} : { table: error.table }),
+        ...stackOf(error),
+      });
       this.#become('failed');
       return;
     }
@@ -100,7 +105,11 @@ export class Connector {
     const waitMs = backoffMs(retry, this.#attempts, () => this.#ports.runtime.random());
     // The same trouble is said once, not at every attempt.
     const text = `${error.code} ${error.message}`;
-    this.#log[text === this.#lastError ? 'debug' : 'warn'](`${error.message} Trying again.`, { code: error.code, remedy: error.remedy, attempt: this.#attempts });
+    this.#log[text === this.#lastError ? 'debug' : 'warn'](`${error.message} Trying again.`, {
+      code: error.code,
+      remedy: error.remedy,
+      attempt: this.#attempts,
+    });
     this.#lastError = text;
     await sleep(this.#ports.runtime, waitMs, AbortSignal.any([drain, abort])).catch(() => undefined);
     if (drain.aborted || abort.aborted) this.#become('stopped');
@@ -236,4 +245,3 @@ function asSluiceError(error: unknown): SluiceError {
 function stackOf(error: SluiceError): { stack?: string } {
   return error.kind === INTERNAL && error.cause instanceof Error && error.cause.stack !== undefined ? { stack: error.cause.stack } : {};
 }
-

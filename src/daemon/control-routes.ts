@@ -2,7 +2,7 @@ import type { ConnectorDefinition } from '../config/load.ts';
 import type { Logger } from '../plugin/context.ts';
 import { SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
-import type { StateStore } from '../state/store.ts';
+import type { StateStore } from '../state/state-store.ts';
 import type { Connector } from './connector.ts';
 import type { ControlHandlers } from './control-socket.ts';
 import { isFinal } from './lifecycle.ts';
@@ -14,12 +14,11 @@ interface ControlPorts {
   readonly connectors: readonly Connector[];
   readonly runtime: Runtime;
   readonly log: Logger;
-  readonly version: string;
 }
 
 /** What the command line asks of a running daemon, over the control socket. */
 export function controlRoutes(ports: ControlPorts): ControlHandlers {
-  const { store, definitions, connectors, runtime, log, version } = ports;
+  const { store, definitions, connectors, runtime, log } = ports;
   const stopped = (body: unknown): { definition: ConnectorDefinition; body: Readonly<Record<string, unknown>> } => {
     const request = body as Readonly<Record<string, unknown>>;
     const definition = findConnector(definitions, request['connector'] as string | undefined);
@@ -28,8 +27,11 @@ export function controlRoutes(ports: ControlPorts): ControlHandlers {
     return { definition, body: request };
   };
   return {
-    'GET /status': () => Promise.resolve({ version, pid: process.pid, connectors: connectors.map((connector) => connector.status()) }),
-    'GET /offsets': () => showOffsets(store, definitions.map(({ name }) => name)),
+    'GET /offsets': () =>
+      showOffsets(
+        store,
+        definitions.map(({ name }) => name),
+      ),
     'POST /offsets/set': async (request) => {
       const { definition, body } = stopped(request);
       return setOffset(store, definition, String(body['position']));

@@ -1,10 +1,12 @@
 import type { AddressInfo, Server } from 'node:net';
-import type { ConnectorDefinition, DaemonConfig } from '../config/load.ts';
+import type { DaemonConfig } from '../config/daemon.ts';
+import type { ConnectorDefinition } from '../config/load.ts';
 import type { Logger } from '../plugin/context.ts';
 import type { SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
 import { openLevel } from '../state/level.ts';
-import { openStore, type StateStore } from '../state/store.ts';
+import type { StateStore } from '../state/state-store.ts';
+import { openStore } from '../state/store.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { Connector } from './connector.ts';
 import { controlRoutes } from './control-routes.ts';
@@ -17,7 +19,6 @@ export interface DaemonOptions {
   readonly connectors: readonly ConnectorDefinition[];
   readonly runtime: Runtime;
   readonly log: Logger & { child(bindings: Readonly<Record<string, string>>): Logger };
-  readonly version: string;
   /** Go to the log's end as it stands, then end. */
   readonly once: boolean;
 }
@@ -46,7 +47,7 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
 
 /** The control socket, and the health listener unless it is off. Returns what closes them. */
 async function openListeners(
-  { config, connectors: definitions, runtime, log, version }: DaemonOptions,
+  { config, connectors: definitions, runtime, log }: DaemonOptions,
   store: StateStore,
   metrics: Metrics,
   connectors: readonly Connector[],
@@ -54,13 +55,11 @@ async function openListeners(
   const status = (): ReturnType<Connector['status']>[] => connectors.map((connector) => connector.status());
   const control = await startControlSocket({
     directory: config.dataDir,
-    handlers: controlRoutes({ store, definitions, connectors, runtime, log, version }),
+    handlers: controlRoutes({ store, definitions, connectors, runtime, log }),
   });
-  const health = config.health.listen;
-  if (health === null) return () => control.close();
   let server: Server;
   try {
-    server = await startHealthServer({ ...health, metrics, status });
+    server = await startHealthServer({ ...config.health, metrics, status });
   } catch (error) {
     await control.close();
     throw error;

@@ -8,7 +8,7 @@ export const HEALTH_LISTEN = defineError({
   retry: 'manual',
   exit: 3,
   cause: 'The health listener cannot use {address}: {reason}.',
-  remedy: 'Choose another address with health.listen in sluice.json or SLUICE_HEALTH (for example 127.0.0.1:9011), or "off".',
+  remedy: 'Choose another address with health.listen in sluice.json or SLUICE_HEALTH (for example 127.0.0.1:9011).',
 });
 
 export interface HealthOptions {

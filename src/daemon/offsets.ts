@@ -3,7 +3,8 @@ import type { Logger, SourceContext } from '../plugin/context.ts';
 import { defineError, SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
 import { TableRegistry } from '../record/table.ts';
-import type { Offset, StateStore } from '../state/store.ts';
+import type { Offset } from '../state/offset.ts';
+import type { StateStore } from '../state/state-store.ts';
 
 export const CONNECTOR_UNKNOWN = defineError({
   code: 'SLUICE_CONNECTOR_UNKNOWN',

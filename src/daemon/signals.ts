@@ -22,7 +22,10 @@ export function listenForShutdown(runtime: Runtime, log: Logger, timeoutMs: numb
     abort.abort(new Error(why));
   };
   const begin = (reason: string): void => {
-    if (drain.signal.aborted) return stopNow(`a second ${reason}`);
+    if (drain.signal.aborted) {
+      stopNow(`a second ${reason}`);
+      return;
+    }
     log.info(`Shutting down on ${reason}: finishing what is in flight.`);
     drain.abort(new Error(reason));
     runtime.setTimer(() => stopNow(`draining took longer than ${timeoutMs / 1000} s`), timeoutMs, true);

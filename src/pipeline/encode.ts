@@ -1,5 +1,5 @@
-import type { Encoder, Format } from '../plugin/format.ts';
 import { SluiceError } from '../plugin/error.ts';
+import type { Encoder, Format } from '../plugin/format.ts';
 import { HEAD, HEAD_SIZE, OP_NAMES, type RecordBatch } from '../record/batch.ts';
 import { RecordCursor } from '../record/cursor.ts';
 import { MessageWriter } from '../record/messages.ts';

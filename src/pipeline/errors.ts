@@ -13,7 +13,7 @@ export const NAME_COLLISION = defineError({
   retry: 'never',
   exit: 2,
   cause: 'The tables {first} and {second} would both be published as "{destination}".',
-  remedy: 'Change the sink\'s template, or capture the two tables with two connectors that use different templates.',
+  remedy: "Change the sink's template, or capture the two tables with two connectors that use different templates.",
 });
 
 export const DRAIN_TIMEOUT = defineError({

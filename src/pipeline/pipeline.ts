@@ -86,7 +86,10 @@ export async function runPipeline(options: PipelineOptions, drain: AbortSignal, 
       saver.kick();
       gate.wake();
     };
-    if (count === 0) return durable(null);
+    if (count === 0) {
+      durable(null);
+      return;
+    }
     sink.write(messages, abort).then(durable, (error: unknown) => {
       flight.remove(bytesLength, oldest);
       gate.fail(error);

@@ -8,6 +8,8 @@ interface Common {
   readonly about: string;
   /** Never shown: replaced in every log, error and API answer (I12). */
   readonly secret?: boolean;
+  /** With `secret`: the value may also be the absolute path of a file that holds it. A path is no secret. */
+  readonly orPath?: boolean;
   /** Shown in the documentation and in the JSON Schema. */
   readonly example?: unknown;
 }

@@ -1,7 +1,7 @@
-import { SluiceError } from '../plugin/error.ts';
+import type { SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
 import type { Digest } from './digest.ts';
-import { STATE_CLOSED, writeError } from './errors.ts';
+import { writeError } from './errors.ts';
 import { frameJson } from './frame.ts';
 import { type Root, STATE_FORMAT } from './integrity.ts';
 import type { KeyValueStore, Operation } from './key-value.ts';
@@ -44,7 +44,6 @@ export class Committer {
   #waiting: Waiting[] = [];
   #running: Promise<void> | null = null;
   #failure: SluiceError | null = null;
-  #closed = false;
 
   constructor(directory: string, stateDirectory: string, runtime: Runtime, engine: KeyValueStore, state: CommitterState) {
     this.#directory = directory;
@@ -64,17 +63,14 @@ export class Committer {
 
   commit(change: Change): Promise<void> {
     if (this.#failure !== null) return Promise.reject(this.#failure);
-    if (this.#closed) return Promise.reject(new SluiceError(STATE_CLOSED, { directory: this.#directory }));
     return new Promise((resolve, reject) => {
       this.#waiting.push({ change, resolve, reject });
       this.#running ??= this.#run();
     });
   }
 
-  /** Writes what waits and then, unless something failed, that this was an orderly end. Nothing can be committed afterwards. */
+  /** Writes what waits and then, unless something failed, that this was an orderly end. The store commits nothing afterwards. */
   async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
     await this.#running;
     if (this.#failure === null) {
       await this.#write([], true).catch((error: unknown) => {

@@ -2,7 +2,7 @@ import { SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
 import type { TableVersion } from '../record/table.ts';
 import type { Change, Committer } from './committer.ts';
-import { STATE_CORRUPT, STATE_RECOVERING } from './errors.ts';
+import { STATE_CLOSED, STATE_CORRUPT, STATE_RECOVERING } from './errors.ts';
 import { FrameError, frameJson, unframeJson } from './frame.ts';
 import { plainOffset } from './integrity.ts';
 import { EngineError, type KeyValueStore, type Operation } from './key-value.ts';
@@ -143,7 +143,7 @@ export class StateStore {
   }
 
   async #close(): Promise<void> {
-    await this.#reopening?.catch(() => undefined);
+    if (this.#reopening !== null) await this.#reopening.catch(() => undefined);
     try {
       await this.#handle.committer.close();
     } finally {
@@ -152,6 +152,7 @@ export class StateStore {
   }
 
   #commit(change: Change): Promise<void> {
+    if (this.#closing !== null) return Promise.reject(new SluiceError(STATE_CLOSED, { directory: this.#directory }));
     return this.#handle.committer.commit(change);
   }
 

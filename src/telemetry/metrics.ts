@@ -12,7 +12,11 @@ export class Metrics {
   readonly #bytes = this.#counter('sluice_message_bytes_total', 'Encoded bytes of the durable messages', ['connector']);
   readonly #retries = this.#counter('sluice_retries_total', 'Things that were tried again, by what', ['connector', 'what']);
   readonly #checkpoints = this.#counter('sluice_checkpoints_total', 'Checkpoints that were stored', ['connector']);
-  readonly #lagSeconds = this.#gauge('sluice_lag_seconds', 'Age of the oldest change that is not durable in the sink; when all are, how long the newest took', ['connector']);
+  readonly #lagSeconds = this.#gauge(
+    'sluice_lag_seconds',
+    'Age of the oldest change that is not durable in the sink; when all are, how long the newest took',
+    ['connector'],
+  );
   readonly #lagBytes = this.#gauge('sluice_lag_bytes', 'Log between what is acknowledged and the newest position of the server', ['connector']);
   readonly #retained = this.#gauge('sluice_retained_log_bytes', 'Log that the server keeps for this connector', ['connector']);
   readonly #slot = this.#gauge('sluice_slot_state', 'State of the replication slot: 1 for the state it is in', ['connector', 'state']);

@@ -1,6 +1,6 @@
 /** The test servers themselves: all of them start, answer, come back, and leave nothing behind. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
@@ -52,7 +52,6 @@ describe.runIf(availableMajors.length > 0)('a PostgreSQL with options', () => {
   it('asks for passwords and speaks TLS', async () => {
     const server = keep(await startPostgres({ major, tls: true, password: true }));
     await server.query("CREATE ROLE reader LOGIN REPLICATION PASSWORD 'right'");
-    const { readFileSync } = await import('node:fs');
     const ssl = { ca: readFileSync(server.certificates?.ca as string, 'utf8') };
     const attempt = async (password: string) => {
       const client = new pg.Client({ connectionString: server.url('postgres', { user: 'reader', password }), ssl });
@@ -140,15 +139,11 @@ describe.runIf(natsAvailable && availableMajors.length > 0)('the guardian', () =
     const child: ChildProcess = spawn(process.execPath, ['--conditions=source', '--import', 'tsx', '--input-type=module', '-e', script]);
     const line = await new Promise<string>((resolve, reject) => {
       child.stdout?.once('data', (chunk) => resolve(String(chunk)));
-      child.once('exit', (code) => reject(new Error(`ended with ${code}`)));
+      child.once('exit', (code) => reject(new Error(`ended with ${code}`))); // After the line: nobody listens any more.
     });
     const { pids, directories } = JSON.parse(line) as { pids: number[]; directories: string[] };
     expect(pids.every(isRunning)).toBe(true);
-    const gone = new Promise((resolve) => child.once('exit', resolve));
-    child.removeAllListeners('exit');
-    child.once('exit', () => undefined);
     child.kill('SIGKILL');
-    await Promise.race([gone, sleep(100)]);
     await expect.poll(() => pids.some(isRunning) || directories.some(existsSync), { timeout: 10_000 }).toBe(false);
   });
 });
@@ -196,17 +191,17 @@ describe.runIf(natsAvailable)('the proxy', () => {
     proxy.blackhole();
     expect(await ask(proxy, 200)).toBe('silence');
     proxy.heal();
-    proxy.delay(400);
-    const before = performance.now();
+    proxy.delay(60_000);
+    expect(await ask(proxy, 200)).toBe('silence');
+    proxy.delay(10);
     expect(await ask(proxy, 5_000)).toBe('INFO');
-    expect(performance.now() - before).toBeGreaterThan(390);
     proxy.heal();
     proxy.throttle(50);
     expect(await ask(proxy, 300)).toBe('silence');
     proxy.heal();
     proxy.cutAfter(2);
     expect(await ask(proxy, 5_000)).toBe('IN');
-    expect(proxy.accepted).toBe(6);
+    expect(proxy.accepted).toBe(7);
     await proxy.close();
     expect(proxy.open).toBe(0);
   });

@@ -3,5 +3,5 @@ export * from './certificates.ts';
 export * from './nats.ts';
 export * from './postgres.ts';
 export { FaultProxy, startProxy } from './proxy.ts';
-export { resolveNats, resolvePostgres, ServerUnavailable } from './resolve.ts';
+export { ServerUnavailable } from './resolve.ts';
 export { POSTGRES_MAJORS, type PostgresMajor } from './versions.ts';

@@ -5,7 +5,7 @@ interface Link {
   client: Socket;
   server: Socket;
   /** A delayed chunk is on its way: nothing may overtake it. */
-  delayed: boolean;
+  delayed: NodeJS.Timeout | null;
 }
 
 export class FaultProxy {
@@ -88,7 +88,7 @@ export class FaultProxy {
     this.bytesUntilCut = Number.POSITIVE_INFINITY;
     for (const { client, server, delayed } of this.links) {
       client.resume();
-      if (!delayed) server.resume();
+      if (delayed === null) server.resume();
     }
   }
 
@@ -106,10 +106,11 @@ export class FaultProxy {
       return;
     }
     const server = connect(this.target);
-    const link: Link = { client, server, delayed: false };
+    const link: Link = { client, server, delayed: null };
     this.links.add(link);
     const end = () => {
       this.links.delete(link);
+      if (link.delayed !== null) clearTimeout(link.delayed);
       client.destroy();
       server.destroy();
     };
@@ -140,10 +141,9 @@ export class FaultProxy {
       return;
     }
     // One chunk at a time: the next one is read when this one has gone, which keeps the order and lets the server feel it.
-    link.delayed = true;
     server.pause();
-    setTimeout(() => {
-      link.delayed = false;
+    link.delayed = setTimeout(() => {
+      link.delayed = null;
       if (client.destroyed) return;
       client.write(chunk);
       if (!this.silent) server.resume();

@@ -13,6 +13,7 @@ export class FakeRuntime implements Runtime {
     replace: () => Promise.resolve(),
     makeDirectory: () => Promise.resolve(),
     list: () => Promise.resolve(null),
+    rename: () => Promise.resolve(),
   };
   readonly #pending = new Set<Pending>();
 

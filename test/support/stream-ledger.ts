@@ -81,15 +81,13 @@ export class StreamLedger {
   }
 
   #apply(table: string, key: string, value: DebeziumValue): void {
-    let rows = this.tables.get(table);
-    if (rows === undefined) this.tables.set(table, (rows = new Map()));
+    const rows = entry(this.tables, table);
     if (value.op === 'd') rows.delete(key);
     else if (value.after !== null) rows.set(key, value.after);
   }
 
   #count(table: string, row: string): void {
-    let rows = this.keyless.get(table);
-    if (rows === undefined) this.keyless.set(table, (rows = new Map()));
+    const rows = entry(this.keyless, table);
     rows.set(row, (rows.get(row) ?? 0) + 1);
   }
 }
@@ -98,4 +96,10 @@ export class StreamLedger {
 function orderOf(id: string): string {
   const [part, ordinal, transaction] = id.split('/').reverse() as [string, string, string];
   return `${transaction.split('.')[0]}/${ordinal.padStart(12, '0')}/${part}`;
+}
+
+function entry<V>(tables: Map<string, Map<string, V>>, table: string): Map<string, V> {
+  const rows = tables.get(table) ?? new Map<string, V>();
+  tables.set(table, rows);
+  return rows;
 }

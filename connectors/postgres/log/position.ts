@@ -68,7 +68,7 @@ export function commitLsnOf(id: string): bigint | null {
  * once per row, for `source.lsn`.
  */
 export function writeDecimal(bytes: Buffer, at: number, hi: number, lo: number): number {
-  if (hi >= 0x200000) return at + bytes.latin1Write(((BigInt(hi) << 32n) | BigInt(lo)).toString(), at);
+  if (hi >= 0x200000) return at + bytes.write(((BigInt(hi) << 32n) | BigInt(lo)).toString(), at, 'latin1');
   // Exact: below 2^53 the sum is, and a correctly rounded quotient never reaches the next whole number.
   const value = hi * 0x1_0000_0000 + lo;
   const upper = Math.floor(value / 1e8);

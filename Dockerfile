@@ -1,0 +1,37 @@
+# The build: TypeScript to dist/.
+FROM node:26-bookworm-slim AS build
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --ignore-scripts
+COPY tsconfig.json tsconfig.build.json ./
+COPY src src
+COPY connectors connectors
+RUN npm run build
+
+# What runs needs no install script: the one native module (LevelDB) brings its binaries for glibc, x64 and arm64, in its package.
+FROM node:26-bookworm-slim AS dependencies
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+RUN npm ci --omit=dev --ignore-scripts
+
+FROM node:26-bookworm-slim
+LABEL org.opencontainers.image.title="sluice" org.opencontainers.image.licenses="Apache-2.0"
+# All that is ever written is the data directory: the root file system can be mounted read-only.
+ENV NODE_ENV=production \
+    SLUICE_DATA_DIR=/var/lib/sluice \
+    SLUICE_HEALTH=0.0.0.0:9010
+RUN install -d -o node -g node -m 0700 /var/lib/sluice && install -d /etc/sluice
+WORKDIR /app
+COPY package.json LICENSE CHANGELOG.md ./
+COPY config config
+COPY --from=dependencies /app/node_modules node_modules
+COPY --from=build /app/dist dist
+USER node
+VOLUME /var/lib/sluice
+EXPOSE 9010
+# 20 s: the process may be waiting for servers, but it answers from its first second on.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
+  CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.SLUICE_HEALTH.split(':').pop()}/livez`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
+# Node as PID 1 handles SIGTERM itself: it drains.
+ENTRYPOINT ["node", "/app/dist/src/main.js"]
+CMD ["run", "/etc/sluice"]

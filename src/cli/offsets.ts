@@ -1,0 +1,95 @@
+import type { Configuration } from '../config/load.ts';
+import { CONTROL_NO_DAEMON } from '../daemon/control-errors.ts';
+import { nodeRuntime } from '../daemon/node-runtime.ts';
+import { findConnector, recoverOffset, resetOffset, type StoredOffset, setOffset, showOffsets } from '../daemon/offsets.ts';
+import { SluiceError } from '../plugin/error.ts';
+import type { Registry } from '../plugin/registry.ts';
+import { isDamage } from '../state/errors.ts';
+import { openLevel } from '../state/level.ts';
+import type { StateStore } from '../state/state-store.ts';
+import { openStore, recreateStore } from '../state/store.ts';
+import { controlRequest } from './control-client.ts';
+import { type Output, print, table } from './output.ts';
+import { setUp } from './setup.ts';
+
+/** What a command asks for, in the words of the control socket's routes. */
+export type OffsetsAction =
+  | { readonly verb: 'show' }
+  | { readonly verb: 'set'; readonly connector?: string; readonly position: string }
+  | { readonly verb: 'reset'; readonly connector?: string }
+  | { readonly verb: 'recover'; readonly connector?: string; readonly from: 'sink' | 'slot' };
+
+type Answer = StoredOffset | readonly StoredOffset[];
+
+/**
+ * `sluice offsets …`: asks the daemon that owns the data directory, or opens the state itself when none runs. Throws a SluiceError.
+ */
+export async function offsetsCommand(paths: readonly string[], action: OffsetsAction, output: Output, registry: Registry): Promise<number> {
+  const { configuration, log } = await setUp(paths, registry);
+  const { dataDir } = configuration.daemon;
+  const answer = await askDaemon(dataDir, action).catch((error: unknown) => {
+    if (!(error instanceof SluiceError) || error.kind !== CONTROL_NO_DAEMON) throw error;
+    return withStore(configuration, action, (store) => act(store, configuration, action, log));
+  });
+  const rows = Array.isArray(answer) ? (answer as readonly StoredOffset[]) : [answer as StoredOffset];
+  print(output, answer, offsetsText(rows));
+  return 0;
+}
+
+async function askDaemon(dataDir: string, action: OffsetsAction): Promise<Answer> {
+  const { verb, ...body } = action;
+  return (await (verb === 'show' ? controlRequest(dataDir, 'GET', '/offsets') : controlRequest(dataDir, 'POST', `/offsets/${verb}`, body))) as Answer;
+}
+
+async function act(
+  store: StateStore,
+  { connectors }: Configuration,
+  action: OffsetsAction,
+  log: Parameters<typeof recoverOffset>[3]['log'],
+): Promise<Answer> {
+  if (action.verb === 'show')
+    return showOffsets(
+      store,
+      connectors.map(({ name }) => name),
+    );
+  const definition = findConnector(connectors, action.connector);
+  if (action.verb === 'set') return setOffset(store, definition, action.position);
+  if (action.verb === 'reset') return resetOffset(store, definition.name);
+  return recoverOffset(store, definition, action.from, { runtime: nodeRuntime(), log }, AbortSignal.timeout(60_000));
+}
+
+/** Only recovering may set damaged state aside and begin anew: it is what its errors name as the remedy. */
+async function withStore<T>({ daemon, connectors }: Configuration, action: OffsetsAction, use: (store: StateStore) => Promise<T>): Promise<T> {
+  const options = { directory: daemon.dataDir, runtime: nodeRuntime(), openEngine: openLevel };
+  const store = await openStore(options).catch(async (error: unknown) => {
+    if (action.verb !== 'recover' || !isDamage(error)) throw error;
+    return (
+      await recreateStore(
+        options,
+        connectors.map(({ name }) => name),
+      )
+    ).store;
+  });
+  try {
+    return await use(store);
+  } finally {
+    await store.close();
+  }
+}
+
+function offsetsText(rows: readonly StoredOffset[]): string {
+  const cells = rows.map(({ connector, offset, tables }) => [
+    connector,
+    offset === null ? 'none' : describe(offset.position),
+    offset?.place == null ? '' : describe(offset.place),
+    String(tables),
+  ]);
+  return table([['CONNECTOR', 'POSITION', 'PLACE IN THE SINK', 'TABLE VERSIONS'], ...cells]);
+}
+
+function describe(value: Readonly<Record<string, string | null>>): string {
+  return Object.entries(value)
+    .filter(([, part]) => part !== null)
+    .map(([name, part]) => `${name}=${part}`)
+    .join(' ');
+}

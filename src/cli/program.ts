@@ -1,0 +1,146 @@
+import { Command, Option } from 'commander';
+import type { Registry } from '../plugin/registry.ts';
+import { VERSION } from '../version.ts';
+import { fail, type Output, print, processOutput } from './output.ts';
+
+const PATHS = 'a directory holding sluice.json and connectors/*.json, or connector files (default: $SLUICE_CONFIG, else the current directory)';
+
+/** Parses the command line, runs the command and returns the exit code: 0 ok, 1 runtime, 2 configuration, 3 environment. */
+export async function runCli(argv: readonly string[], registry: Registry): Promise<number> {
+  let exit = 0;
+  /** Commands load their modules when they run: `version` must not wait for a database driver. */
+  const action = (json: boolean | undefined, work: (output: Output) => Promise<number>): Promise<void> => {
+    const output = processOutput(json === true);
+    return work(output).then(
+      (code) => {
+        exit = code;
+      },
+      (error: unknown) => {
+        exit = fail(output, error);
+      },
+    );
+  };
+  const program = new Command('sluice')
+    .description('Change data capture as a sidecar: every committed row change of your Postgres, in order, in NATS JetStream or on standard output.')
+    .version(VERSION, '-V, --version')
+    .showHelpAfterError('(--help shows what there is)')
+    .exitOverride((error) => {
+      throw error;
+    });
+
+  program
+    .command('run')
+    .description('Run the connectors until they are stopped (SIGTERM finishes what is in flight, a second one stops at once).')
+    .argument('[paths...]', PATHS)
+    .option('--once', 'go to the end of the log as it stands now, then end')
+    .option('--json', 'on failure to start, answer with one JSON document on stdout')
+    .addHelpText('after', '\nExample:\n  $ SHOP_DB_PASSWORD=… sluice run /etc/sluice\n  $ sluice run --once connectors/shop.json')
+    .action((paths: string[], options: { once?: boolean; json?: boolean }) =>
+      action(options.json, async () => (await import('./run.ts')).runCommand({ paths, once: options.once === true }, registry)),
+    );
+
+  program
+    .command('validate')
+    .description('Check configuration files. Needs no server and no secret.')
+    .argument('[paths...]', PATHS)
+    .option('--json', 'answer with one JSON document')
+    .addHelpText('after', '\nExample:\n  $ sluice validate connectors/shop.json')
+    .action((paths: string[], options: { json?: boolean }) =>
+      action(options.json, async ({ json, out }) =>
+        (await import('./validate.ts')).validateCommand({ paths, json, write: out, registry, env: process.env }),
+      ),
+    );
+
+  addOffsets(program, action, registry);
+
+  program
+    .command('version')
+    .description('Print the version of Sluice and of Node.')
+    .option('--json', 'answer with one JSON document')
+    .addHelpText('after', '\nExample:\n  $ sluice version --json')
+    .action((options: { json?: boolean }) =>
+      action(options.json, (output) => {
+        print(output, { sluice: VERSION, node: process.version }, `sluice ${VERSION} (node ${process.version})\n`);
+        return Promise.resolve(0);
+      }),
+    );
+
+  try {
+    await program.parseAsync(argv);
+  } catch (error) {
+    const { exitCode, code } = error as { exitCode?: number; code?: string };
+    if (code?.startsWith('commander.') !== true) throw error;
+    // Help and version end with 0; a wrong command line is a configuration error.
+    exit = exitCode === 0 ? 0 : 2;
+  }
+  return exit;
+}
+
+type Action = (json: boolean | undefined, work: (output: Output) => Promise<number>) => Promise<void>;
+
+interface OffsetsOptions {
+  readonly connector?: string;
+  readonly json?: boolean;
+  readonly position?: string;
+  readonly from?: 'sink' | 'slot';
+}
+
+function addOffsets(program: Command, action: Action, registry: Registry): void {
+  const offsets = program
+    .command('offsets')
+    .description('Show or change where connectors resume. Asks the running daemon; opens the data directory itself when none runs.');
+  const load = (): Promise<typeof import('./offsets.ts')> => import('./offsets.ts');
+  const named = (options: OffsetsOptions): { connector?: string } => (options.connector === undefined ? {} : { connector: options.connector });
+
+  offsets
+    .command('show')
+    .description('Show the stored offset of each connector.')
+    .argument('[paths...]', PATHS)
+    .option('--json', 'answer with one JSON document')
+    .addHelpText('after', '\nExample:\n  $ sluice offsets show /etc/sluice --json')
+    .action((paths: string[], options: OffsetsOptions) =>
+      action(options.json, async (output) => (await load()).offsetsCommand(paths, { verb: 'show' }, output, registry)),
+    );
+  offsets
+    .command('set')
+    .description('Move a stopped connector to another position: changes between are sent again, or left out, on your word.')
+    .argument('[paths...]', PATHS)
+    .requiredOption('--position <text>', 'where to resume, for Postgres an LSN')
+    .option('--connector <name>', 'which one, if there are several')
+    .option('--json', 'answer with one JSON document')
+    .addHelpText('after', '\nExample:\n  $ sluice offsets set --connector shop --position 0/16B3748 /etc/sluice')
+    .action((paths: string[], options: OffsetsOptions) =>
+      action(options.json, async (output) =>
+        (await load()).offsetsCommand(paths, { verb: 'set', ...named(options), position: options.position ?? '' }, output, registry),
+      ),
+    );
+  offsets
+    .command('reset')
+    .description("Forget a stopped connector's offset: its next start is a first start.")
+    .argument('[paths...]', PATHS)
+    .option('--connector <name>', 'which one, if there are several')
+    .option('--json', 'answer with one JSON document')
+    .addHelpText('after', '\nExample:\n  $ sluice offsets reset --connector shop /etc/sluice')
+    .action((paths: string[], options: OffsetsOptions) =>
+      action(options.json, async (output) => (await load()).offsetsCommand(paths, { verb: 'reset', ...named(options) }, output, registry)),
+    );
+  offsets
+    .command('recover')
+    .description(
+      'When the data directory was lost or damaged: find where to resume in the sink or in the replication slot. Changes nothing on either server.',
+    )
+    .argument('[paths...]', PATHS)
+    .addOption(
+      new Option('--from <place>', 'sink: after the last message that stands there; slot: what the server holds as confirmed')
+        .choices(['sink', 'slot'])
+        .makeOptionMandatory(),
+    )
+    .option('--connector <name>', 'which one, if there are several')
+    .option('--json', 'answer with one JSON document')
+    .addHelpText('after', '\nExample:\n  $ sluice offsets recover --connector shop --from slot /etc/sluice')
+    .action((paths: string[], options: OffsetsOptions) =>
+      action(options.json, async (output) =>
+        (await load()).offsetsCommand(paths, { verb: 'recover', ...named(options), from: options.from ?? 'slot' }, output, registry),
+      ),
+    );
+}

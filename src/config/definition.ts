@@ -1,0 +1,27 @@
+import type { ConfigOf, FieldTable } from '../plugin/field.ts';
+import type { FormatPlugin } from '../plugin/format.ts';
+import type { SinkPlugin } from '../plugin/sink.ts';
+import type { SourcePlugin } from '../plugin/source.ts';
+import type { connectorFields } from './connector-fields.ts';
+
+type CommonConfig = ConfigOf<typeof connectorFields>;
+
+/** A plug-in with its validated section. */
+export interface Part<P> {
+  readonly plugin: P;
+  readonly config: ConfigOf<FieldTable>;
+}
+
+/** One connector as the daemon runs it. Durations are milliseconds, sizes are bytes. */
+export interface ConnectorDefinition {
+  readonly name: string;
+  /** The file it was read from, as the user wrote it. */
+  readonly file: string;
+  readonly source: Part<SourcePlugin>;
+  readonly format: Part<FormatPlugin>;
+  readonly sink: Part<SinkPlugin>;
+  readonly batch: CommonConfig['batch'];
+  readonly checkpoint: CommonConfig['checkpoint'];
+  readonly retry: CommonConfig['retry'];
+  readonly maxInFlightBytes: number;
+}
