@@ -91,7 +91,9 @@ export async function loadCatalog(client: pg.Client, oids: readonly number[]): P
   const { rows } = await client.query<TableRow>(TABLES, [oids]);
   const tables = new Map<number, CatalogTable>();
   for (const row of rows) tables.set(row.oid, catalogTable(row));
-  const found = await client.query<{ oid: number; schema: string; name: string; base: number; typmod: number; kind: string; is_array: boolean }>(TYPES);
+  const found = await client.query<{ oid: number; schema: string; name: string; base: number; typmod: number; kind: string; is_array: boolean }>(
+    TYPES,
+  );
   const types = new Map<number, CatalogType>();
   for (const { oid, schema, name, base, typmod, kind, is_array } of found.rows) {
     types.set(oid, { schema, name, baseOid: base, typmod, kind: is_array ? 'array' : (TYPE_KINDS[kind] ?? 'base') });
@@ -106,7 +108,14 @@ function catalogTable(row: TableRow): CatalogTable {
     name: row.name,
     kind: tableKindOf(row.relkind, row.persistence),
     replicaIdentity: IDENTITIES[row.identity] ?? 'nothing',
-    columns: (row.columns ?? []).map(([attnum, name, typeOid, typmod, notNull, generated]) => ({ attnum, name, typeOid: Number(typeOid), typmod, notNull, generated })),
+    columns: (row.columns ?? []).map(([attnum, name, typeOid, typmod, notNull, generated]) => ({
+      attnum,
+      name,
+      typeOid: Number(typeOid),
+      typmod,
+      notNull,
+      generated,
+    })),
     primaryKey: row.primary_key ?? [],
     identityIndex: row.identity_index ?? [],
   };

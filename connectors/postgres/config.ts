@@ -26,10 +26,19 @@ export const postgresFields = fields({
         about:
           "As libpq's sslmode. Left out: `verify-full` for every host but loopback and Unix sockets, `disable` for those. There is no mode that falls back to plain text.",
       },
-      ca: { kind: 'string', optional: true, about: "Path of the PEM file with the certificates to trust (or the PEM text). Left out: the certificates that Node.js trusts.", example: '/etc/sluice/ca.pem' },
+      ca: {
+        kind: 'string',
+        optional: true,
+        about: 'Path of the PEM file with the certificates to trust (or the PEM text). Left out: the certificates that Node.js trusts.',
+        example: '/etc/sluice/ca.pem',
+      },
       cert: { kind: 'string', optional: true, about: 'Path of the PEM file of the client certificate (or the PEM text).' },
       key: { kind: 'string', optional: true, secret: true, about: "Path of the PEM file of the client certificate's private key (or the PEM text)." },
-      serverName: { kind: 'string', optional: true, about: "The name that the server's certificate must carry, where it is not the host of the URL (a tunnel)." },
+      serverName: {
+        kind: 'string',
+        optional: true,
+        about: "The name that the server's certificate must carry, where it is not the host of the URL (a tunnel).",
+      },
     },
     about: 'How the connection is encrypted and the server made sure of.',
   },
@@ -53,7 +62,8 @@ export const postgresFields = fields({
     optional: true,
     pattern: /^[a-z0-9_]{1,63}$/,
     patternHint: 'up to 63 lower-case letters, digits and underscores',
-    about: 'The replication slot. Used as it is if it exists, created if it does not. Default: `sluice_` and the name of the connector, `-` becoming `_`.',
+    about:
+      'The replication slot. Used as it is if it exists, created if it does not. Default: `sluice_` and the name of the connector, `-` becoming `_`.',
   },
   publication: {
     kind: 'string',
@@ -79,7 +89,11 @@ export const postgresFields = fields({
   heartbeat: {
     kind: 'object',
     fields: {
-      enabled: { kind: 'boolean', default: true, about: 'Whether to write heartbeats, so that idle tables in a busy database do not hold the log back.' },
+      enabled: {
+        kind: 'boolean',
+        default: true,
+        about: 'Whether to write heartbeats, so that idle tables in a busy database do not hold the log back.',
+      },
       interval: { kind: 'duration', default: '10s', minMs: 100, about: 'Time between two heartbeats.' },
     },
     about: 'A heartbeat is one small transactional message in the log (`pg_logical_emit_message`); it needs no table. Never written on a standby.',
@@ -87,7 +101,8 @@ export const postgresFields = fields({
   messages: {
     kind: 'list',
     default: [],
-    about: 'Prefixes of logical decoding messages (`pg_logical_emit_message`) to publish. Every connector of a database sees the messages of every tool.',
+    about:
+      'Prefixes of logical decoding messages (`pg_logical_emit_message`) to publish. Every connector of a database sees the messages of every tool.',
     example: ['outbox'],
   },
   connectTimeout: { kind: 'duration', default: '10s', minMs: 100, about: 'How long connecting may take, authentication included.' },
@@ -124,7 +139,8 @@ export function parseUrl(text: string): Address | Omit<Problem, 'path'> {
     if (several) return { message: 'names several hosts', remedy: 'name the one server that holds the replication slot (the primary)' };
     return { message: 'is not a Postgres URL', remedy: `${remedy}; in user and password escape @ : / ? # [ ] % as %40 %3A %2F %3F %23 %5B %5D %25` };
   }
-  if (url.hostname.includes(',')) return { message: 'names several hosts', remedy: 'name the one server that holds the replication slot (the primary)' };
+  if (url.hostname.includes(','))
+    return { message: 'names several hosts', remedy: 'name the one server that holds the replication slot (the primary)' };
   const parameter = [...url.searchParams.keys()][0];
   if (parameter !== undefined) {
     const tls = parameter.startsWith('ssl') ? '; TLS is set by "tls": {"mode": …}' : '';
@@ -197,17 +213,29 @@ export function validatePostgres(config: PostgresConfig): readonly Problem[] {
     const mode = config.tls.mode ?? (local ? 'disable' : 'verify-full');
     const { ca, cert, key, serverName } = config.tls;
     if (mode === 'disable' && (ca ?? cert ?? key ?? serverName) !== undefined) {
-      problems.push({ path: 'tls.mode', message: `is disable${config.tls.mode === undefined ? ' (the default on this machine)' : ''}, but other TLS options are set`, remedy: 'set tls.mode to verify-full' });
+      problems.push({
+        path: 'tls.mode',
+        message: `is disable${config.tls.mode === undefined ? ' (the default on this machine)' : ''}, but other TLS options are set`,
+        remedy: 'set tls.mode to verify-full',
+      });
     }
     if (mode === 'verify-ca' && ca === undefined) {
       // Any holder of a certificate by any public authority would pass.
-      problems.push({ path: 'tls.ca', message: 'is missing, and verify-ca without it would accept the certificate of any server in the world', remedy: 'set tls.ca, or tls.mode to verify-full' });
+      problems.push({
+        path: 'tls.ca',
+        message: 'is missing, and verify-ca without it would accept the certificate of any server in the world',
+        remedy: 'set tls.ca, or tls.mode to verify-full',
+      });
     }
     if (mode !== 'verify-full' && serverName !== undefined && mode !== 'disable') {
       problems.push({ path: 'tls.serverName', message: `is not checked in mode ${mode}`, remedy: 'set tls.mode to verify-full' });
     }
     if ((cert === undefined) !== (key === undefined)) {
-      problems.push({ path: cert === undefined ? 'tls.cert' : 'tls.key', message: 'is missing: a client certificate is a certificate and a key', remedy: 'set tls.cert and tls.key' });
+      problems.push({
+        path: cert === undefined ? 'tls.cert' : 'tls.key',
+        message: 'is missing: a client certificate is a certificate and a key',
+        remedy: 'set tls.cert and tls.key',
+      });
     }
   }
   for (const option of ['tables', 'insertOnly'] as const) {
@@ -220,7 +248,8 @@ export function validatePostgres(config: PostgresConfig): readonly Problem[] {
     problems.push({ path: 'publication', message: 'is longer than 55 bytes', remedy: 'choose a shorter name' });
   }
   for (const [index, prefix] of config.messages.entries()) {
-    if (prefix.startsWith('sluice.heartbeat')) problems.push({ path: `messages[${index}]`, message: 'is the prefix of heartbeats', remedy: 'remove it' });
+    if (prefix.startsWith('sluice.heartbeat'))
+      problems.push({ path: `messages[${index}]`, message: 'is the prefix of heartbeats', remedy: 'remove it' });
   }
   return problems;
 }

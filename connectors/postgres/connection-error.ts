@@ -1,8 +1,22 @@
 import { type ErrorKind, rootMessage, SluiceError } from '#plugin';
 import { addressOf, type PostgresConfig, tlsMode } from './config.ts';
 import {
-  authentication, connectionLost, databaseMissing, noReplicationRight, notAdmitted, noWalSender, pooler, queryFailed, queryInterrupted, slotInUse,
-  tlsFailed, tlsRefused, tooManyConnections, unreachable,
+  authentication,
+  connectionLost,
+  databaseMissing,
+  noFreeSlot,
+  noReplicationRight,
+  notAdmitted,
+  noWalSender,
+  pooler,
+  publicationAfterSlot,
+  queryFailed,
+  queryInterrupted,
+  slotInUse,
+  tlsFailed,
+  tlsRefused,
+  tooManyConnections,
+  unreachable,
 } from './errors.ts';
 
 export interface ErrorContext {
@@ -45,13 +59,29 @@ export function asSluiceError(error: unknown, context: ErrorContext): SluiceErro
   const address = host.startsWith('/') ? host : `${host.includes(':') ? `[${host}]` : host}:${port}`;
   const code = typeof carrier.code === 'string' ? carrier.code : '';
   const message = rootMessage(error);
-  const parameters = { address, user, database, mode: tlsMode(context.config), detail: message, context: context.doing, sqlstate: code, limit: '', slot: '', holder: message, pid: '…' };
+  const parameters = {
+    address,
+    user,
+    database,
+    mode: tlsMode(context.config),
+    detail: message,
+    context: context.doing,
+    sqlstate: code,
+    limit: '',
+    slot: '',
+    holder: message,
+    pid: '…',
+    publication: '',
+    connector: '<connector>',
+    sql: '',
+  };
   // The driver's own errors have no `severity`; the server's always have.
   const isServers = typeof carrier.severity === 'string' && /^[0-9A-Z]{5}$/.test(code);
   if (isServers) {
     parameters.limit = /\d+/.exec(message)?.[0] ?? '?';
     parameters.pid = /PID (\d+)/.exec(message)?.[1] ?? '…';
     parameters.slot = context.slot ?? /"([^"]+)"/.exec(message)?.[1] ?? '';
+    if (code === '42704') parameters.publication = /"([^"]+)"/.exec(message)?.[1] ?? '';
     return new SluiceError(serverKind(code, message, context), parameters, { cause: error });
   }
   if (code in SYSTEM_ERRORS) parameters.detail = SYSTEM_ERRORS[code] as string;
@@ -68,6 +98,11 @@ function serverKind(code: string, message: string, context: ErrorContext): Error
     case '3D000':
     case '57P04':
       return databaseMissing;
+    case '42704':
+      // pgoutput, at a position of the log at which the publication did not exist yet.
+      return context.slot !== undefined && /publication/i.test(message) ? publicationAfterSlot : queryFailed;
+    case '53400':
+      return noFreeSlot;
     case '08P01':
       return /startup parameter/i.test(message) ? pooler : connectionLost;
     case '42501':

@@ -132,7 +132,8 @@ export const walLevel = defineError({
   retry: 'manual',
   exit: 3,
   cause: 'wal_level of Postgres at {address} is {value}, not logical',
-  remedy: "ALTER SYSTEM SET wal_level = 'logical'; then restart the server (on RDS and Aurora: rds.logical_replication = 1; on Cloud SQL: cloudsql.logical_decoding = on)",
+  remedy:
+    "ALTER SYSTEM SET wal_level = 'logical'; then restart the server (on RDS and Aurora: rds.logical_replication = 1; on Cloud SQL: cloudsql.logical_decoding = on)",
 });
 
 export const noReplicationRight = defineError({
@@ -148,7 +149,8 @@ export const noWalSender = defineError({
   retry: 'auto',
   exit: 3,
   cause: 'Postgres at {address} has no walsender left (max_wal_senders = {limit}): {detail}',
-  remedy: 'see who uses them: SELECT pid, application_name FROM pg_stat_replication; raise: ALTER SYSTEM SET max_wal_senders = …; and restart the server; it is tried again',
+  remedy:
+    'see who uses them: SELECT pid, application_name FROM pg_stat_replication; raise: ALTER SYSTEM SET max_wal_senders = …; and restart the server; it is tried again',
 });
 
 export const noFreeSlot = defineError({
@@ -175,7 +177,7 @@ export const noTables = defineError({
   retry: 'manual',
   exit: 2,
   cause: 'none of the patterns in "tables" matches a table of database "{database}"',
-  remedy: "correct \"tables\"; what there is: SELECT schemaname || '.' || tablename FROM pg_tables",
+  remedy: 'correct "tables"; what there is: SELECT schemaname || \'.\' || tablename FROM pg_tables',
 });
 
 export const tableMissing = defineError({
@@ -215,9 +217,10 @@ export const publicationAfterSlot = defineError({
   code: 'SLUICE_PG_PUBLICATION_AFTER_SLOT',
   retry: 'manual',
   exit: 3,
-  cause: 'slot "{slot}" is older than publication "{publication}", which does not exist at the position of the slot: the log could not be decoded from there',
+  cause:
+    'slot "{slot}" is older than publication "{publication}", which does not exist at the position of the slot: the log could not be decoded from there',
   remedy:
-    "if the output may begin anew, let both be made again in the right order: SELECT pg_drop_replication_slot('{slot}'); {sql}; SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput'); then sluice offsets recover {connector} --from slot",
+    "if the output may begin anew, let both be made again in the right order: SELECT pg_drop_replication_slot('{slot}'); {sql} SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput'); then sluice offsets recover {connector} --from slot",
 });
 
 export const publicationOperations = defineError({
@@ -251,7 +254,8 @@ export const slotInUse = defineError({
   retry: 'auto',
   exit: 3,
   cause: 'slot "{slot}" is in use by another client: {holder}',
-  remedy: "stop that client, or end its session: SELECT pg_terminate_backend({pid}); a slot serves one connector only: choose another name in \"slot\" for a second one; it is tried again",
+  remedy:
+    'stop that client, or end its session: SELECT pg_terminate_backend({pid}); a slot serves one connector only: choose another name in "slot" for a second one; it is tried again',
 });
 
 export const slotLost = defineError({
@@ -267,7 +271,8 @@ export const slotMissing = defineError({
   code: 'SLUICE_PG_SLOT_MISSING',
   retry: 'manual',
   exit: 3,
-  cause: 'slot "{slot}" does not exist, but the connector has read up to {position}: it was dropped, or the server failed over without it; changes after that position may be lost',
+  cause:
+    'slot "{slot}" does not exist, but the connector has read up to {position}: it was dropped, or the server failed over without it; changes after that position may be lost',
   remedy:
     "make it anew and go on from now, the gap unread: SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput'); then sluice offsets recover {connector} --from slot",
 });
@@ -276,7 +281,8 @@ export const slotAhead = defineError({
   code: 'SLUICE_PG_SLOT_AHEAD',
   retry: 'manual',
   exit: 3,
-  cause: 'slot "{slot}" stands at {slotPosition}, past the stored offset {position}: it was made anew or moved on by another client; what lies between will never be sent',
+  cause:
+    'slot "{slot}" stands at {slotPosition}, past the stored offset {position}: it was made anew or moved on by another client; what lies between will never be sent',
   remedy: 'find out who moved it; to go on from the slot, the gap unread: sluice offsets recover {connector} --from slot',
 });
 
@@ -285,7 +291,8 @@ export const offsetAhead = defineError({
   retry: 'manual',
   exit: 3,
   cause: 'what was read before reaches {position}, but the log of the server ends at {end}: the server was set back to an earlier state',
-  remedy: 'point "url" at the right server; if it was restored on purpose, the output holds changes that the server no longer has: sluice offsets recover {connector} --from slot goes on from the slot',
+  remedy:
+    'point "url" at the right server; if it was restored on purpose, the output holds changes that the server no longer has: sluice offsets recover {connector} --from slot goes on from the slot',
 });
 
 export const otherSystem = defineError({
@@ -293,7 +300,8 @@ export const otherSystem = defineError({
   retry: 'manual',
   exit: 3,
   cause: 'Postgres at {address} has the system identifier {actual}, the connector has read from {expected}: it is another server',
-  remedy: 'point "url" at the server of before; if the new one takes its place, to go on from its slot: sluice offsets recover {connector} --from slot',
+  remedy:
+    'point "url" at the server of before; if the new one takes its place, to go on from its slot: sluice offsets recover {connector} --from slot',
 });
 
 export const timelineDiverged = defineError({
@@ -327,4 +335,12 @@ export const positionInvalid = defineError({
   exit: 2,
   cause: '"{text}" is no position in the log of Postgres',
   remedy: 'write an LSN such as 0/16B3748; SELECT pg_current_wal_lsn() shows one',
+});
+
+export const positionUnknownServer = defineError({
+  code: 'SLUICE_PG_POSITION_SERVER',
+  retry: 'never',
+  exit: 3,
+  cause: 'nothing is stored yet that {text} could be a position of: an LSN alone does not tell the server and its timeline',
+  remedy: 'sluice offsets recover <connector> --from slot reads both from the server; sluice offsets set then moves the position',
 });

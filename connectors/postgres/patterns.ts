@@ -45,12 +45,16 @@ export function parsePatterns(texts: readonly string[]): readonly TablePattern[]
 }
 
 function parseRegex(text: string): TablePattern | PatternError {
-  if (text.length < 3 || !text.endsWith('/')) return { message: `"${text}" begins like a regular expression but does not end with a slash`, remedy: 'write /expression/' };
+  if (text.length < 3 || !text.endsWith('/'))
+    return { message: `"${text}" begins like a regular expression but does not end with a slash`, remedy: 'write /expression/' };
   try {
     const expression = new RegExp(`^(?:${text.slice(1, -1)})$`, 'su');
     return { text, exact: false, matches: (schema, name) => expression.test(`${schema}.${name}`) };
   } catch (error) {
-    return { message: `"${text}" is no regular expression: ${(error as Error).message}`, remedy: 'mend the expression; it is written as in JavaScript' };
+    return {
+      message: `"${text}" is no regular expression: ${(error as Error).message}`,
+      remedy: 'mend the expression; it is written as in JavaScript',
+    };
   }
 }
 

@@ -88,7 +88,12 @@ export async function matchTables(client: pg.Client, config: Pick<PostgresConfig
   const tables: CapturedTable[] = [];
   for (const row of matched.values()) {
     if ((row.ancestors ?? []).some((oid) => matched.has(oid))) continue;
-    const table = capturedTable(row, rows, byOid, insertOnlyPatterns.some((pattern) => pattern.matches(row.schema, row.name)));
+    const table = capturedTable(
+      row,
+      rows,
+      byOid,
+      insertOnlyPatterns.some((pattern) => pattern.matches(row.schema, row.name)),
+    );
     tables.push(table.captured);
     problems.push(...table.problems);
     findings.push(...table.findings);
@@ -98,7 +103,10 @@ export async function matchTables(client: pg.Client, config: Pick<PostgresConfig
 }
 
 function capturedTable(
-  row: Relation, rows: readonly Relation[], byOid: ReadonlyMap<number, Relation>, insertOnlyNamed: boolean,
+  row: Relation,
+  rows: readonly Relation[],
+  byOid: ReadonlyMap<number, Relation>,
+  insertOnlyNamed: boolean,
 ): { captured: CapturedTable; problems: SluiceError[]; findings: Finding[] } {
   const label = `${row.schema}.${row.name}`;
   const partitioned = row.relkind === 'p';
@@ -110,7 +118,11 @@ function capturedTable(
   const gap = without === undefined ? (partitioned && holders.length === 0 ? identityGap(row) : null) : identityGap(without);
   if (gap !== null && !insertOnlyNamed) {
     const culprit = without ?? row;
-    const parameters = { table: label, sql: quoteTable(culprit), detail: culprit === row ? gap : `its partition ${culprit.schema}.${culprit.name}: ${gap}` };
+    const parameters = {
+      table: label,
+      sql: quoteTable(culprit),
+      detail: culprit === row ? gap : `its partition ${culprit.schema}.${culprit.name}: ${gap}`,
+    };
     problems.push(new SluiceError(noReplicaIdentity, parameters, { table: label }));
   }
   if (gap !== null && insertOnlyNamed) findings.push(insertsOnly(label));
@@ -118,7 +130,12 @@ function capturedTable(
   if (row.row_security) findings.push(rowSecurity(label));
   const ancestors = (row.ancestors ?? []).map((oid) => byOid.get(oid)).filter((ancestor) => ancestor !== undefined);
   const captured: CapturedTable = {
-    oid: row.oid, schema: row.schema, name: row.name, label, partitioned, owned: row.owned,
+    oid: row.oid,
+    schema: row.schema,
+    name: row.name,
+    label,
+    partitioned,
+    owned: row.owned,
     insertOnly: gap !== null && insertOnlyNamed,
     ancestors: ancestors.map((ancestor) => `${ancestor.schema}.${ancestor.name}`),
   };
@@ -141,32 +158,70 @@ function identityGap(row: Relation): string | null {
 
 function missing(text: string, rows: readonly Relation[], database: string): SluiceError {
   const near = rows.find((row) => `${row.schema}.${row.name}`.toLowerCase() === text.toLowerCase());
-  return new SluiceError(tableMissing, { table: text, database, hint: near === undefined ? '' : `; there is ${near.schema}.${near.name}` }, { table: text });
+  return new SluiceError(
+    tableMissing,
+    { table: text, database, hint: near === undefined ? '' : `; there is ${near.schema}.${near.name}` },
+    { table: text },
+  );
 }
 
 function wrongKind(row: Relation, kind: TableKind): SluiceError {
   const table = `${row.schema}.${row.name}`;
-  const hint = kind === 'unlogged table' ? `, or run: ALTER TABLE ${quoteTable(row)} SET LOGGED` : kind === 'foreign table' ? '' : ', and name the tables it reads';
+  const hint =
+    kind === 'unlogged table'
+      ? `, or run: ALTER TABLE ${quoteTable(row)} SET LOGGED`
+      : kind === 'foreign table'
+        ? ''
+        : ', and name the tables it reads';
   return new SluiceError(tableKind, { table, kind: `${/^[aeiou]/.test(kind) ? 'an' : 'a'} ${kind}`, hint }, { table });
 }
 
 function nothingMatched(pattern: string): Finding {
-  return { severity: 'warning', code: 'SLUICE_PG_PATTERN_MATCHES_NOTHING', message: `pattern "${pattern}" matches no table`, remedy: 'correct "tables", or leave it for tables to come: they are captured from the next start on' };
+  return {
+    severity: 'warning',
+    code: 'SLUICE_PG_PATTERN_MATCHES_NOTHING',
+    message: `pattern "${pattern}" matches no table`,
+    remedy: 'correct "tables", or leave it for tables to come: they are captured from the next start on',
+  };
 }
 
 function skipped(row: Relation, kind: TableKind): Finding {
   const table = `${row.schema}.${row.name}`;
-  return { severity: 'info', code: 'SLUICE_PG_TABLE_SKIPPED', message: `${table} is left out: a${kind === 'unlogged table' ? 'n' : ''} ${kind} has no changes in the log`, remedy: kind === 'unlogged table' ? `ALTER TABLE ${quoteTable(row)} SET LOGGED` : 'none needed', table };
+  return {
+    severity: 'info',
+    code: 'SLUICE_PG_TABLE_SKIPPED',
+    message: `${table} is left out: a${kind === 'unlogged table' ? 'n' : ''} ${kind} has no changes in the log`,
+    remedy: kind === 'unlogged table' ? `ALTER TABLE ${quoteTable(row)} SET LOGGED` : 'none needed',
+    table,
+  };
 }
 
 function insertsOnly(table: string): Finding {
-  return { severity: 'warning', code: 'SLUICE_PG_INSERT_ONLY', message: `${table} has no replica identity: only its inserts and truncates are captured, as "insertOnly" says`, remedy: 'give it a primary key, or REPLICA IDENTITY FULL, to capture updates and deletes', table };
+  return {
+    severity: 'warning',
+    code: 'SLUICE_PG_INSERT_ONLY',
+    message: `${table} has no replica identity: only its inserts and truncates are captured, as "insertOnly" says`,
+    remedy: 'give it a primary key, or REPLICA IDENTITY FULL, to capture updates and deletes',
+    table,
+  };
 }
 
 function partitionTruncate(table: string): Finding {
-  return { severity: 'info', code: 'SLUICE_PG_PARTITIONED', message: `${table} is captured as a whole: truncating, detaching or dropping a single partition makes no change in the log`, remedy: 'DELETE before, where those rows are to disappear downstream', table };
+  return {
+    severity: 'info',
+    code: 'SLUICE_PG_PARTITIONED',
+    message: `${table} is captured as a whole: truncating, detaching or dropping a single partition makes no change in the log`,
+    remedy: 'DELETE before, where those rows are to disappear downstream',
+    table,
+  };
 }
 
 function rowSecurity(table: string): Finding {
-  return { severity: 'info', code: 'SLUICE_PG_ROW_SECURITY', message: `row-level security holds for this role on ${table}; the log carries all of its rows nevertheless`, remedy: 'leave rows out by a row filter of the publication (15+), if that is what is wanted', table };
+  return {
+    severity: 'info',
+    code: 'SLUICE_PG_ROW_SECURITY',
+    message: `row-level security holds for this role on ${table}; the log carries all of its rows nevertheless`,
+    remedy: 'leave rows out by a row filter of the publication (15+), if that is what is wanted',
+    table,
+  };
 }

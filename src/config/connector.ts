@@ -50,7 +50,7 @@ export async function loadConnector(tree: JsonNode, file: string, registry: Regi
   const sink = await loadPart('sink', tree, registry.sinks, registry, validation);
   const name = typeof common.name === 'string' ? common.name : null;
   const loaded = { ...nothing, name, nameAt: nodeAt(tree, 'name') };
-  if (source === null || format === null || sink === null || name === null || problems.errors > errorsBefore) return loaded;
+  if (source === null || format === null || sink === null || name === null || problems.errors > errorsBefore || validation.failed.size > 0) return loaded;
   const { batch, checkpoint, retry, maxInFlightBytes } = common;
   return {
     ...loaded,
@@ -96,7 +96,8 @@ async function loadPart<P extends Checked>(
   const plugin = await load();
   const errorsBefore = problems.errors;
   const config = validateObject(sectionFields(section, plugin), node, section, validation) as ConfigOf<FieldTable>;
-  if (problems.errors === errorsBefore) check(section, plugin, config, node, validation);
+  const complete = problems.errors === errorsBefore && ![...validation.failed].some((path) => path.startsWith(`${section}.`));
+  if (complete) check(section, plugin, config, node, validation);
   return { plugin, config };
 }
 

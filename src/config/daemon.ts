@@ -27,7 +27,13 @@ export function loadDaemon(
   env: Readonly<Record<string, string | undefined>>,
   list: ProblemList,
 ): DaemonConfig | null {
-  const outside: Validation = { problems: new FileProblems('environment', null, list), texts: new Map(), secrets: new Set(), unknown: new Set() };
+  const outside: Validation = {
+    problems: new FileProblems('environment', null, list),
+    texts: new Map(),
+    secrets: new Set(),
+    unknown: new Set(),
+    failed: new Set(),
+  };
   const errorsBefore = outside.problems.errors;
   const tree: JsonNode = file?.tree ?? { kind: 'object', at: 0, members: new Map(), duplicates: [] };
   const validation = file?.validation ?? outside;

@@ -71,7 +71,6 @@ export const CONFIG_CLAIM = configuration(
 export const CONFIG_REFERENCE = configuration(
   'SLUICE_CONFIG_REFERENCE',
   'A reference is not well formed: {reason}.',
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: this is how it is written in a configuration file
   'Write ${env:NAME} or ${file:/absolute/path}. For the two signs "${" as they are, write "$${".',
 );
 export const CONFIG_VARIABLE_MISSING = configuration(
@@ -87,7 +86,6 @@ export const CONFIG_SECRET_FILE = configuration(
 export const CONFIG_SECRET_INLINE = configuration(
   'SLUICE_CONFIG_SECRET_INLINE',
   'A secret stands in the file itself.',
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: this is how it is written in a configuration file
   'Write ${env:NAME} or ${file:/path} in its place, so that the file can be shown and kept under version control.',
 );
 export const CONFIG_SECRET_FILE_MODE = configuration(

@@ -157,7 +157,7 @@ class Loader {
     try {
       const tree = parseJson(text);
       const texts = await resolveReferences(tree, this.#references, problems);
-      return { tree, validation: { problems, texts, secrets: this.#secrets, unknown: new Set() } };
+      return { tree, validation: { problems, texts, secrets: this.#secrets, unknown: new Set(), failed: new Set() } };
     } catch (error) {
       if (!(error instanceof JsonSyntaxError)) throw error;
       problems.addSyntax(error.offset, CONFIG_SYNTAX, error.message);

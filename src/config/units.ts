@@ -51,7 +51,7 @@ export function parseSize(text: string): Quantity {
 }
 
 function parseQuantity(text: string, units: Readonly<Record<string, number>>): Quantity {
-  const match = /^\s*(\d+)(?:\.(\d+))?\s*([A-Za-zµ]*)\s*$/.exec(text);
+  const match = /^(\d+)(?:\.(\d+))? ?([A-Za-zµ]*)$/.exec(text);
   if (match === null) return { ok: false, reason: 'form', suggestion: null };
   const [, whole = '', fraction = '', unit = ''] = match;
   if (unit === '') return { ok: false, reason: 'unit', suggestion: null };
@@ -75,7 +75,7 @@ function nearestUnit(unit: string, units: Readonly<Record<string, number>>): str
   if (spelled !== undefined && Object.hasOwn(units, spelled)) return spelled;
   // Sizes: what people write as K, M, mb or Mib is nearly always meant in powers of 1024.
   const upper = unit.toUpperCase().replace(/^([KMGT])(I?B)?$/, '$1iB');
-  return Object.keys(units).find((known) => known === upper || known.toLowerCase() === unit.toLowerCase()) ?? null;
+  return Object.hasOwn(units, upper) ? upper : (Object.keys(units).find((known) => known.toLowerCase() === unit.toLowerCase()) ?? null);
 }
 
 /** The shortest way to write a duration. */

@@ -28,6 +28,8 @@ export interface Validation {
   readonly secrets: Set<string>;
   /** Paths of values that hold a reference that was not looked up: what they are is not known. */
   readonly unknown: Set<string>;
+  /** Paths of values with a reference that could not be resolved. The error was added where it was looked up. */
+  readonly failed: Set<string>;
 }
 
 type FieldOf<K extends Field['kind']> = Extract<Field, { kind: K }>;
@@ -86,7 +88,6 @@ function exampleOf(field: Field): unknown {
   if (field.example !== undefined) return field.example;
   switch (field.kind) {
     case 'string':
-      // biome-ignore lint/suspicious/noTemplateCurlyInString: this is how it is written in a configuration file
       return field.secret === true ? '${env:NAME}' : (field.default ?? '…');
     case 'boolean':
       return field.default ?? true;
@@ -193,7 +194,7 @@ function validateQuantity(field: FieldOf<'duration'> | FieldOf<'size'>, node: Js
   if (text === undefined) return undefined;
   // Nothing is run with what is not known: this only has to be a number that other checks can bear.
   if (text.state === 'left') return (defaultValue(field) as number | undefined) ?? 0;
-  if (/^\s*\d+(\.\d+)?\s*$/.test(text.value)) return noUnit(Number(text.value));
+  if (/^\d+(\.\d+)?$/.test(text.value)) return noUnit(Number(text.value));
   const quantity = isDuration ? parseDuration(text.value) : parseSize(text.value);
   if (quantity.ok) {
     const bounds =
@@ -247,7 +248,10 @@ function validateString(field: FieldOf<'string'>, node: StringNode, path: string
 /** The interpolated text of a string value, after its secrets were registered (I12); undefined if a reference failed. */
 function textOf(field: Field, node: StringNode, path: string, validation: Validation): Text | undefined {
   const text = validation.texts.get(node) ?? { state: 'plain', value: node.value, pieces: [] };
-  if (text.state === 'failed') return undefined;
+  if (text.state === 'failed') {
+    validation.failed.add(path);
+    return undefined;
+  }
   if (text.state === 'left' && field.secret !== true) validation.unknown.add(path);
   registerSecrets(field, node, text, path, validation);
   return text;

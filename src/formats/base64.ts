@@ -14,7 +14,7 @@ export function base64Bytes(length: number): number {
 /** Bytes as base64 with padding (RFC 4648, section 4), without quotes. Returns where the text ends. */
 export function writeBase64(to: Buffer, at: number, from: Buffer, start: number, end: number): number {
   if (end - start > LONG) {
-    for (let index = start; index < end; index += CHUNK) at += to.latin1Write(from.base64Slice(index, Math.min(index + CHUNK, end)), at);
+    for (let index = start; index < end; index += CHUNK) at += to.write(from.toString('base64', index, Math.min(index + CHUNK, end)), at, 'latin1');
     return at;
   }
   let index = start;

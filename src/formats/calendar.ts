@@ -12,7 +12,7 @@ export function daysFromDate(year: number, month: number, day: number): number {
   const shifted = month > 2 ? year : year - 1;
   const era = Math.floor(shifted / 400);
   const yearOfEra = shifted - era * 400;
-  const dayOfYear = (((month > 2 ? month - 3 : month + 9) * 153 + 2) / 5 | 0) + day - 1;
+  const dayOfYear = ((((month > 2 ? month - 3 : month + 9) * 153 + 2) / 5) | 0) + day - 1;
   return era * DAYS_PER_ERA + yearOfEra * 365 + (yearOfEra >> 2) - ((yearOfEra / 100) | 0) + dayOfYear - EPOCH;
 }
 

@@ -1,7 +1,7 @@
-import { encodeHeaders, type MessageWriter } from '../record/messages.ts';
-import type { TableVersion } from '../record/table.ts';
 import type { FormatContext } from '../plugin/format.ts';
 import type { Transaction } from '../record/batch.ts';
+import { encodeHeaders, type MessageWriter } from '../record/messages.ts';
+import type { TableVersion } from '../record/table.ts';
 import { piece, writeInteger, writePiece } from './json-text.ts';
 
 /** Ordinal, part and their slashes. */

@@ -11,7 +11,6 @@ import { describeBoth, type Offset } from './offset.ts';
 import { readSideFiles, type SideRecord, writeBothSideFiles, writeSideFile } from './side-file.ts';
 import { type Handle, type PreviousShutdown, StateStore } from './state-store.ts';
 
-export { isDamage } from './errors.ts';
 export type { Offset } from './offset.ts';
 export { StateStore } from './state-store.ts';
 

@@ -32,7 +32,8 @@ const LAYERS: Record<string, Layer> = {
   daemon: { layers: ENGINE, packages: ['prom-client', 'pino'] },
   cli: { layers: ENGINE, packages: ['commander'] },
   index: { layers: ENGINE },
-  main: { layers: ['cli', 'connectors'] },
+  // The one place where the parts are put together.
+  main: { layers: ['cli', 'connectors', 'formats'] },
 };
 
 /** Plug-ins → the npm packages that they drive. */

@@ -55,14 +55,3 @@ export const sessionSetting = defineError({
   cause: 'The replication session has {name} = {actual} where {expected} was asked for: values would be misread',
   remedy: 'Connect to the server itself, not through a pooler or proxy that drops the start-up parameter "options".',
 });
-
-/** A stored position that is none. */
-export const storedPositionInvalid = defineError({
-  code: 'SLUICE_PG_POSITION_INVALID',
-  retry: 'manual',
-  exit: 1,
-  cause: 'The stored position is not one of a Postgres log',
-  remedy: 'Look at it with `sluice offsets show`, and set it with `sluice offsets set --lsn` or find it again with `sluice offsets recover`.',
-});
-
-export const logErrors = [protocolViolation, keyUnavailable, serverSilent, streamEnded, processSuspended, sessionSetting, storedPositionInvalid];

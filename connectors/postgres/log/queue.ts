@@ -91,6 +91,11 @@ export class BatchQueue {
     this.#markedAt = this.writer.count;
   }
 
+  /** Whether everything before `lsn` was read. */
+  reached(lsn: bigint): boolean {
+    return ((BigInt(this.#mark.hi) << 32n) | BigInt(this.#mark.lo)) >= lsn;
+  }
+
   /** What has come so far is all for now: a waiting reader gets it at once. `urgent`: a checkpoint without records, too. */
   flush(urgent: boolean): void {
     if (this.over) return;

@@ -8,8 +8,22 @@ import { writeDate, writeTime, writeTimestamp, writeZonedTime, writeZonedTimesta
 
 /** How a cell is written: the case of `writeCell`'s switch. A switch over small integers is faster than an array of functions (measured). */
 export const CELL = {
-  verbatim: 0, string: 1, decimal: 2, zonedTimestamp: 3, boolean: 4, date: 5, timestampMicros: 6, timestampMillis: 7, timeMicros: 8, timeMillis: 9,
-  zonedTime: 10, variableDecimal: 11, float64: 12, float32: 13, bytes: 14, quoted: 15,
+  verbatim: 0,
+  string: 1,
+  decimal: 2,
+  zonedTimestamp: 3,
+  boolean: 4,
+  date: 5,
+  timestampMicros: 6,
+  timestampMillis: 7,
+  timeMicros: 8,
+  timeMillis: 9,
+  zonedTime: 10,
+  variableDecimal: 11,
+  float64: 12,
+  float32: 13,
+  bytes: 14,
+  quoted: 15,
 } as const;
 export type Cell = (typeof CELL)[keyof typeof CELL];
 

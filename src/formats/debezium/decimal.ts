@@ -1,5 +1,5 @@
 import { base64Bytes, writeBase64 } from '../base64.ts';
-import { writeInteger, writePiece, piece } from '../json-text.ts';
+import { piece, writeInteger, writePiece } from '../json-text.ts';
 
 /**
  * Decimals as Kafka Connect has them: the unscaled integer as big-endian two's complement in as few bytes as hold it (Java's
@@ -76,7 +76,7 @@ function writeUnscaled(to: Buffer, at: number, value: number): number {
 }
 
 function writeSlow(to: Buffer, at: number, from: Buffer, start: number, end: number, scale: number): number {
-  const text = from.latin1Slice(start, end);
+  const text = from.toString('latin1', start, end);
   if (!isPlain(text)) return writePiece(to, at, NULL_TEXT);
   const point = text.indexOf('.');
   const pad = scale - (point < 0 ? 0 : text.length - point - 1);

@@ -26,7 +26,7 @@ export function writeFloat(to: Buffer, at: number, from: Buffer, start: number, 
   readDigits(from, negative ? start + 1 : start, end);
   if (negative) to[at++] = MINUS;
   if (count === 0) return writePiece(to, at, ZERO_TEXT);
-  if (count === 1 && exponent < (double ? -300 : -37)) takeSecondDigit(from.latin1Slice(start, end), double);
+  if (count === 1 && exponent < (double ? -300 : -37)) takeSecondDigit(from.toString('latin1', start, end), double);
   return exponent >= -3 && exponent < 7 ? writePlain(to, at) : writeScientific(to, at);
 }
 

@@ -1,0 +1,31 @@
+import { type ErrorKind, SluiceError, type SourcePlugin } from '#plugin';
+import { addressOf, postgresFields, slotName, validatePostgres } from './config.ts';
+import * as errors from './errors.ts';
+import { logErrors } from './log/errors.ts';
+import { ORIGIN_COLUMNS } from './log/origin.ts';
+import { formatLsn, parseLsn, readPosition } from './log/position.ts';
+import { PostgresLogSource } from './log/source.ts';
+
+/** PostgreSQL 14 to 18, by its log (pgoutput). */
+export const postgres: SourcePlugin<typeof postgresFields> = {
+  role: 'source',
+  type: 'postgres',
+  fields: postgresFields,
+  errors: [...Object.values<ErrorKind>(errors), ...logErrors],
+  origin: { system: 'postgresql', columns: ORIGIN_COLUMNS },
+  validate: validatePostgres,
+  claims: (config, connector) => {
+    // Slots are the cluster's, not the database's; while a connector reads one, nobody else can.
+    const { host, port } = addressOf(config);
+    return [`slot:${host}:${port}/${slotName(config, connector)}`];
+  },
+  catalog: (config) => addressOf(config).database,
+  parsePosition: (text, current) => {
+    const lsn = parseLsn(text);
+    if (lsn === null) throw new SluiceError(errors.positionInvalid, { text });
+    const known = current === null ? null : readPosition(current);
+    if (known === null) throw new SluiceError(errors.positionUnknownServer, { text });
+    return { ...known, lsn: formatLsn(lsn), lastCommit: null, lastCommitMicros: null };
+  },
+  create: (config, context) => new PostgresLogSource(config, context),
+};

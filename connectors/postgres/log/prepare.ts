@@ -1,0 +1,218 @@
+import type pg from 'pg';
+import { type Position, type ReadOptions, SluiceError, type SourceContext } from '#plugin';
+import { applicationName, connectClient, endClient } from '../client.ts';
+import { type PostgresConfig, publicationName, slotName } from '../config.ts';
+import { asSluiceError } from '../connection-error.ts';
+import {
+  noFreeSlot,
+  offsetAhead,
+  offsetMissing,
+  otherSystem,
+  slotAhead,
+  slotMissing,
+  standbyTooOld,
+  timelineDiverged,
+  versionTooOld,
+  walLevel,
+} from '../errors.ts';
+import { identifySystem, readServer, type ServerFacts, type SystemIdentity } from '../server.ts';
+import { matchTables } from '../tables.ts';
+import { storedPositionInvalid } from './errors.ts';
+import { commitLsnOf, formatLsn, type LogPosition, parseLsn, readPosition } from './position.ts';
+import { planPublications, preparePublications } from './publication.ts';
+import { createSlot, freeSlot, readSlot, type SlotState, type SlotWork, slotProblem } from './slot.ts';
+import { judgeTimeline, parseTimelineHistory } from './timeline.ts';
+
+/** Everything that a replication session needs to begin. */
+export interface PreparedLog {
+  readonly slot: string;
+  /** Publications to name in START_REPLICATION. */
+  readonly publications: readonly string[];
+  /** Where to begin: the stored offset, on the server's present timeline; or, without one, where the slot stands. */
+  readonly from: LogPosition;
+  /** The end of the server's log at this moment, as 64 bits. */
+  readonly logEnd: bigint;
+  readonly server: ServerFacts;
+  /** Whether a relation of the log is captured, by its name there: the publication may hold more (I2). */
+  captures(schema: string, name: string): boolean;
+}
+
+/** The server can be read at all; problems that can be told from its settings. */
+export function serverProblem(server: ServerFacts): SluiceError | null {
+  const { address, versionText: version } = server;
+  if (server.version < 140000) return new SluiceError(versionTooOld, { address, version });
+  if (server.standby && server.version < 160000) return new SluiceError(standbyTooOld, { address, version });
+  if (server.walLevel !== 'logical') return new SluiceError(walLevel, { address, value: server.walLevel });
+  return null;
+}
+
+/**
+ * Before each START_REPLICATION: checks the server against the stored offset, brings publication and slot into being or checks those that are
+ * there, and says where to begin. Publication first, then slot (algorithms §5). Throws SluiceErrors; a gap is a stop (I8).
+ */
+export async function prepareLog(config: PostgresConfig, context: SourceContext, options: ReadOptions, signal: AbortSignal): Promise<PreparedLog> {
+  const connect = { applicationName: applicationName(context.connector, context.instance), files: context.runtime.files, signal };
+  const client = await connectClient(config, connect);
+  let replication: pg.Client | null = null;
+  try {
+    const server = await readServer(client, config);
+    const problem = serverProblem(server);
+    if (problem !== null) throw problem;
+    replication = await connectClient(config, { ...connect, replication: true });
+    return await prepare(config, context, options, { client, replication, server, signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    throw asSluiceError(error, { config, doing: 'the preparation of the log' });
+  } finally {
+    await Promise.all([endClient(client), replication === null ? undefined : endClient(replication)]);
+  }
+}
+
+interface Connections {
+  readonly client: pg.Client;
+  readonly replication: pg.Client;
+  readonly server: ServerFacts;
+  readonly signal: AbortSignal;
+}
+
+async function prepare(config: PostgresConfig, context: SourceContext, options: ReadOptions, connections: Connections): Promise<PreparedLog> {
+  const { client, replication, server, signal } = connections;
+  const slot = slotName(config, context.connector);
+  const publication = publicationName(config, context.connector);
+  const system = await identify(config, replication);
+  const stored = options.from === null ? null : storedPosition(options.from);
+  if (stored !== null) await checkHistory(context.connector, stored, options.published, system, connections);
+  const state = await readSlot(client, slot);
+  if (state !== null) {
+    const problem = slotProblem(slot, state, server, context.connector);
+    if (problem !== null) throw problem;
+  }
+  checkOffset(context.connector, slot, state, stored, options);
+  const matched = await matchTables(client, config, server.database);
+  if (matched.problems[0] !== undefined) throw matched.problems[0];
+  const plan = await planPublications(client, { publication, slot, slotExists: state !== null, connector: context.connector, matched, server });
+  const work: SlotWork = {
+    client,
+    name: slot,
+    server,
+    applicationName: applicationName(context.connector, context.instance),
+    runtime: context.runtime,
+    log: context.log,
+    signal,
+  };
+  // What is made is written down before it is made, so that after a crash it is known for ours.
+  const intent = { slot, publication, systemId: system.systemId };
+  if (state === null && plan.problems.length === 0) await context.intent.set(intent);
+  await preparePublications(client, plan);
+  for (const statement of plan.statements) context.log.info(`publication changed: ${statement}`);
+  let start = stored === null ? null : parseLsn(stored.lsn);
+  if (state === null) {
+    if (server.usedSlots >= server.maxSlots) throw new SluiceError(noFreeSlot, { address: server.address, limit: server.maxSlots });
+    start = await createSlot(work, replication);
+    context.log.info(`slot "${slot}" created at ${formatLsn(start)}; changes from here on are captured`);
+  } else {
+    await freeSlot(work, state);
+    if (start === null) {
+      start = state.confirmed as bigint;
+      const ours = sameIntent(await context.intent.get(), intent);
+      context.log.info(
+        `slot "${slot}" ${ours ? 'was made by an earlier start of this connector' : 'existed already'}: it is used from its confirmed position ${formatLsn(start)}`,
+      );
+    }
+  }
+  const lsn = formatLsn(start as bigint);
+  const from: LogPosition = {
+    lastCommit: stored?.lastCommit ?? null,
+    lastCommitMicros: stored?.lastCommitMicros ?? null,
+    lsn,
+    timeline: system.timeline,
+    systemId: system.systemId,
+  };
+  return { slot, publications: plan.names, from, logEnd: parseLsn(system.logEnd) ?? 0n, server, captures: matched.captures };
+}
+
+async function identify(config: PostgresConfig, replication: pg.Client): Promise<SystemIdentity> {
+  try {
+    return await identifySystem(replication);
+  } catch (error) {
+    throw asSluiceError(error, { config, doing: 'IDENTIFY_SYSTEM', replication: true });
+  }
+}
+
+function storedPosition(position: Position): LogPosition {
+  const read = readPosition(position);
+  if (read === null) throw new SluiceError(storedPositionInvalid);
+  return read;
+}
+
+/** I8: the server is the one it was, and its log is a continuation of what was read and published. */
+async function checkHistory(
+  connector: string,
+  stored: LogPosition,
+  published: readonly string[],
+  system: SystemIdentity,
+  connections: Connections,
+): Promise<void> {
+  const foreign = published.find((id) => !id.startsWith(`${stored.systemId}/`));
+  if (stored.systemId !== system.systemId || foreign !== undefined) {
+    const expected = foreign === undefined ? stored.systemId : foreign.slice(0, foreign.indexOf('/'));
+    throw new SluiceError(otherSystem, { address: connections.server.address, actual: system.systemId, expected, connector });
+  }
+  const read = parseLsn(stored.lsn) as bigint;
+  const highest = highestCommit(published);
+  const position = formatLsn(highest !== null && highest > read ? highest : read);
+  if (stored.timeline !== system.timeline) {
+    const history = await readHistory(connections.replication, system.timeline);
+    const verdict = judgeTimeline(
+      { timeline: stored.timeline, read, published: highest },
+      { timeline: system.timeline, history: parseTimelineHistory(history) },
+    );
+    if (typeof verdict === 'object')
+      throw new SluiceError(timelineDiverged, { actual: system.timeline, expected: stored.timeline, position, detail: verdict.gap, connector });
+  }
+  const end = parseLsn(system.logEnd) as bigint;
+  // On a standby the end is what it has received: it may lag behind what was read elsewhere, and catches up.
+  if (!connections.server.standby && (read > end || (highest !== null && highest >= end))) {
+    throw new SluiceError(offsetAhead, { position, end: system.logEnd, connector });
+  }
+}
+
+/** The highest commit LSN among transaction ids; null if there are none. */
+function highestCommit(transactions: readonly string[]): bigint | null {
+  let highest: bigint | null = null;
+  for (const id of transactions) {
+    const lsn = commitLsnOf(id);
+    if (lsn !== null && (highest === null || lsn > highest)) highest = lsn;
+  }
+  return highest;
+}
+
+/** The first timeline has no history. The content comes as bytea before version 15, as text since. */
+async function readHistory(replication: pg.Client, timeline: string): Promise<string> {
+  if (timeline === '1') return '';
+  const { rows } = await replication.query<{ content: string | Buffer }>(`TIMELINE_HISTORY ${Number(timeline)}`);
+  const content = rows[0]?.content ?? '';
+  return typeof content === 'string' ? content : content.toString('utf8');
+}
+
+/** I8: the slot still holds everything after the offset; without an offset nothing was published before. */
+function checkOffset(connector: string, slot: string, state: SlotState | null, stored: LogPosition | null, options: ReadOptions): void {
+  if (stored === null) {
+    if (!options.sinkHoldsOutput) return;
+    const hint =
+      state === null
+        ? `; the slot is gone too, so first: SELECT pg_create_logical_replication_slot('${slot}', 'pgoutput'), then --from slot: what came between is not read`
+        : '';
+    throw new SluiceError(offsetMissing, { connector, hint });
+  }
+  if (state === null) throw new SluiceError(slotMissing, { slot, position: stored.lsn, connector });
+  if ((state.confirmed as bigint) > (parseLsn(stored.lsn) as bigint)) {
+    throw new SluiceError(slotAhead, { slot, slotPosition: state.confirmedText, position: stored.lsn, connector });
+  }
+}
+
+function sameIntent(found: unknown, intent: { slot: string; systemId: string }): boolean {
+  if (typeof found !== 'object' || found === null) return false;
+  const { slot, systemId } = found as { slot?: unknown; systemId?: unknown };
+  return slot === intent.slot && systemId === intent.systemId;
+}

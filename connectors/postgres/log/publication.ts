@@ -1,0 +1,219 @@
+import type pg from 'pg';
+import { type ErrorKind, type ErrorParameters, type Finding, SluiceError } from '#plugin';
+import { quoteIdentifier, quoteTable } from '../client.ts';
+import { insertsPublicationName } from '../config.ts';
+import { publicationAfterSlot, publicationOperations, publicationRight, publicationRoot } from '../errors.ts';
+import type { ServerFacts } from '../server.ts';
+import type { CapturedTable, Matched } from '../tables.ts';
+
+/** What must happen to the publications before the log can be read. */
+export interface PublicationPlan {
+  /** Publications to name in START_REPLICATION. */
+  readonly names: readonly string[];
+  /** SQL that makes or extends them; empty = they are as they must be, and no right to change anything is needed. */
+  readonly statements: readonly string[];
+  readonly problems: readonly SluiceError[];
+  readonly findings: readonly Finding[];
+}
+
+export interface PublicationRequest {
+  readonly publication: string;
+  readonly slot: string;
+  /** The slot stands already: a publication made from now on does not exist at its position. */
+  readonly slotExists: boolean;
+  readonly connector: string;
+  readonly matched: Matched;
+  readonly server: ServerFacts;
+}
+
+interface Publication {
+  name: string;
+  all_tables: boolean;
+  insert: boolean;
+  update: boolean;
+  delete: boolean;
+  truncate: boolean;
+  via_root: boolean;
+  owned: boolean;
+  tables: [schema: string, name: string][] | null;
+  /** Tables with a row filter or a column list (15+). */
+  limited: [schema: string, name: string, filter: boolean, list: boolean][] | null;
+}
+
+const PUBLICATIONS = `SELECT p.pubname::text AS name, p.puballtables AS all_tables, p.pubinsert AS insert, p.pubupdate AS update, p.pubdelete AS delete,
+    p.pubtruncate AS truncate, p.pubviaroot AS via_root, pg_has_role(p.pubowner, 'USAGE') AS owned,
+    (SELECT json_agg(json_build_array(t.schemaname, t.tablename)) FROM pg_publication_tables t WHERE t.pubname = p.pubname) AS tables,
+    (SELECT json_agg(json_build_array(n.nspname, c.relname, to_jsonb(r) ->> 'prqual' IS NOT NULL, to_jsonb(r) ->> 'prattrs' IS NOT NULL))
+      FROM pg_publication_rel r JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE r.prpubid = p.oid AND (to_jsonb(r) ->> 'prqual' IS NOT NULL OR to_jsonb(r) ->> 'prattrs' IS NOT NULL)) AS limited
+  FROM pg_publication p WHERE p.pubname = ANY($1::text[])`;
+
+/**
+ * Compares the publications with the captured tables. Changes nothing. The rule is `filtered`: exactly the captured tables, tables are added, none is
+ * removed, never FOR ALL TABLES (which would make updates fail on every table with no key). Tables of `insertOnly` go into a second publication that
+ * publishes inserts and truncates only, so that the server goes on accepting their updates.
+ */
+export async function planPublications(client: pg.Client, request: PublicationRequest): Promise<PublicationPlan> {
+  const insertsName = insertsPublicationName(request.publication);
+  const { rows } = await client.query<Publication>(PUBLICATIONS, [[request.publication, insertsName]]);
+  const planner = new Planner(request);
+  const main = rows.find((row) => row.name === request.publication);
+  const inserts = rows.find((row) => row.name === insertsName);
+  planner.main(main);
+  planner.inserts(inserts, main);
+  return planner;
+}
+
+/** Carries a plan out. Throws its first problem, or what the server answered. */
+export async function preparePublications(client: pg.Client, plan: PublicationPlan): Promise<void> {
+  const problem = plan.problems[0];
+  if (problem !== undefined) throw problem;
+  // Several statements in one simple query are one transaction: both publications or none.
+  if (plan.statements.length > 0) await client.query(plan.statements.join('; '));
+}
+
+class Planner implements PublicationPlan {
+  readonly names: string[] = [];
+  readonly statements: string[] = [];
+  readonly problems: SluiceError[] = [];
+  readonly findings: Finding[] = [];
+  readonly #request: PublicationRequest;
+
+  constructor(request: PublicationRequest) {
+    this.#request = request;
+  }
+
+  /** The publication of all captured tables that have a replica identity. */
+  main(found: Publication | undefined): void {
+    const name = this.#request.publication;
+    const tables = this.#request.matched.tables.filter((table) => !table.insertOnly);
+    this.names.push(name);
+    if (found === undefined) {
+      this.#create(name, tables, 'insert, update, delete, truncate');
+      return;
+    }
+    if (tables.length > 0) this.#operations(found, ['insert', 'update', 'delete']);
+    this.#extend(found, tables);
+    this.#describe(found);
+  }
+
+  /** The publication of tables without a replica identity. */
+  inserts(found: Publication | undefined, main: Publication | undefined): void {
+    const name = insertsPublicationName(this.#request.publication);
+    const tables = this.#request.matched.tables.filter((table) => table.insertOnly && (main === undefined || !publishes(main, table)));
+    if (found === undefined) {
+      // Made along with the main one even if it is empty: made later, it would not exist at the position of the slot.
+      if (tables.length > 0 || main === undefined) this.#create(name, tables, 'insert, truncate');
+    } else if (tables.length > 0) {
+      this.#operations(found, ['insert']);
+      this.#extend(found, tables);
+    }
+    if (tables.length > 0) this.names.push(name);
+  }
+
+  #create(name: string, tables: readonly CapturedTable[], operations: string): void {
+    const { slotExists, slot, connector } = this.#request;
+    const list = tables.length === 0 ? '' : ` FOR TABLE ${tables.map(quoteTable).join(', ')}`;
+    const sql = `CREATE PUBLICATION ${quoteIdentifier(name)}${list} WITH (publish = '${operations}', publish_via_partition_root = true)`;
+    // Only the publication that is needed may stop the start; an empty second one is a precaution.
+    if (slotExists) this.#problem(publicationAfterSlot, { slot, publication: name, sql: `${sql};`, connector });
+    else this.#change(sql, `create publication "${name}"`, this.#request.server.mayCreate, tables);
+  }
+
+  #extend(found: Publication, tables: readonly CapturedTable[]): void {
+    const missing: CapturedTable[] = [];
+    for (const table of tables) {
+      const root = found.via_root ? table.ancestors.findLast((ancestor) => publishesName(found, ancestor)) : undefined;
+      if (root !== undefined) this.#publishedAs(found, table, root);
+      else if (table.partitioned && !found.via_root) this.#notViaRoot(found, table);
+      else if (!publishes(found, table)) missing.push(table);
+    }
+    if (missing.length === 0) return;
+    const sql = `ALTER PUBLICATION ${quoteIdentifier(found.name)} ADD TABLE ${missing.map(quoteTable).join(', ')}`;
+    this.#change(sql, `add ${missing.map((table) => table.label).join(', ')} to publication "${found.name}"`, found.owned, missing);
+  }
+
+  /** Takes a statement into the plan, if the role may run it; a DBA's own publication needs none. */
+  #change(sql: string, what: string, mayChange: boolean, tables: readonly CapturedTable[]): void {
+    const { server } = this.#request;
+    const foreign = tables.filter((table) => !table.owned).map((table) => table.label);
+    let detail = '';
+    if (server.standby) detail = 'this is a standby: it is done on the primary';
+    else if (!mayChange) detail = sql.startsWith('CREATE') ? `no CREATE right on database "${server.database}"` : 'another role owns the publication';
+    else if (foreign.length > 0) detail = `another role owns ${foreign.join(', ')}`;
+    if (detail === '') this.statements.push(sql);
+    else this.#problem(publicationRight, { user: server.user, what, detail, sql: `${sql};` });
+  }
+
+  #operations(found: Publication, needed: readonly ('insert' | 'update' | 'delete')[]): void {
+    const lacking = needed.filter((operation) => !found[operation]);
+    const all = [...needed, 'truncate'].join(', ');
+    const sql = `ALTER PUBLICATION ${quoteIdentifier(found.name)} SET (publish = '${all}')`;
+    if (lacking.length > 0) {
+      this.#problem(publicationOperations, { publication: found.name, operations: lacking.join(' and '), sql: `${sql};` });
+    } else if (!found.truncate) {
+      this.#warn('SLUICE_PG_PUBLICATION_LIMITED', `publication "${found.name}" does not publish truncates: they are not captured`, sql);
+    }
+  }
+
+  #publishedAs(found: Publication, table: CapturedTable, root: string): void {
+    const detail = `publication "${found.name}" publishes ${table.label} as part of ${root} (publish_via_partition_root), which "tables" does not name`;
+    const sql = `ALTER PUBLICATION ${quoteIdentifier(found.name)} SET (publish_via_partition_root = false);`;
+    this.#problem(publicationRoot, { detail, remedy: `name "${root}" in "tables", or run: ${sql}` });
+  }
+
+  #notViaRoot(found: Publication, table: CapturedTable): void {
+    const detail = `publication "${found.name}" publishes the partitions of ${table.label} under their own names, "tables" names the partitioned table`;
+    const sql = `ALTER PUBLICATION ${quoteIdentifier(found.name)} SET (publish_via_partition_root = true);`;
+    this.#problem(publicationRoot, { detail, remedy: `${sql} or name the partitions in "tables"` });
+  }
+
+  /** What a publication that exists does beside what is asked of it. */
+  #describe(found: Publication): void {
+    const { tables, captures } = this.#request.matched;
+    const name = quoteIdentifier(found.name);
+    for (const [schema, table, filter, list] of found.limited ?? []) {
+      if (!captures(schema, table)) continue;
+      const what = filter && list ? 'a row filter and a column list' : filter ? 'a row filter' : 'a column list';
+      this.#warn(
+        'SLUICE_PG_PUBLICATION_LIMITED',
+        `publication "${found.name}" has ${what} for ${schema}.${table}: the rest is not captured`,
+        `ALTER PUBLICATION ${name} DROP TABLE …, ADD TABLE … without it, if all is wanted`,
+      );
+    }
+    const refused = tables.filter((table) => table.insertOnly && (found.update || found.delete) && publishes(found, table));
+    for (const table of refused) {
+      this.#warn(
+        'SLUICE_PG_UPDATES_REFUSED',
+        `the server refuses updates and deletes of ${table.label}: it has no replica identity and publication "${found.name}" publishes them`,
+        `ALTER PUBLICATION ${name} DROP TABLE ${quoteTable(table)}`,
+      );
+    }
+    const others = (found.tables ?? []).filter(([schema, table]) => !captures(schema, table));
+    if (others.length > 0) {
+      const message = `publication "${found.name}" also holds ${others.length} table(s) that "tables" does not name: the server sends their changes, here they are dropped`;
+      this.findings.push({
+        severity: 'info',
+        code: 'SLUICE_PG_PUBLICATION_WIDER',
+        message,
+        remedy: `ALTER PUBLICATION ${name} DROP TABLE … spares the transfer`,
+      });
+    }
+  }
+
+  #problem(kind: ErrorKind, parameters: ErrorParameters): void {
+    this.problems.push(new SluiceError(kind, parameters));
+  }
+
+  #warn(code: string, message: string, remedy: string): void {
+    this.findings.push({ severity: 'warning', code, message, remedy });
+  }
+}
+
+function publishes(publication: Publication, table: CapturedTable): boolean {
+  return (publication.tables ?? []).some(([schema, name]) => schema === table.schema && name === table.name);
+}
+
+function publishesName(publication: Publication, label: string): boolean {
+  return (publication.tables ?? []).some(([schema, name]) => `${schema}.${name}` === label);
+}

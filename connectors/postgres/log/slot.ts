@@ -1,0 +1,203 @@
+import type pg from 'pg';
+import { type Logger, type Runtime, SluiceError, type SourceHealth, sleep } from '#plugin';
+import { quoteIdentifier } from '../client.ts';
+import { slotInUse, slotLost, slotUnusable } from '../errors.ts';
+import type { ServerFacts } from '../server.ts';
+import { parseLsn } from './position.ts';
+
+/** A row of pg_replication_slots. Columns that a version does not have are null. */
+export interface SlotState {
+  readonly plugin: string | null;
+  readonly type: string;
+  readonly database: string | null;
+  readonly temporary: boolean;
+  readonly twoPhase: boolean;
+  readonly activePid: number | null;
+  /** application_name of the session that holds it; null = none, or not shown to this role. */
+  readonly activeName: string | null;
+  readonly confirmed: bigint | null;
+  readonly confirmedText: string;
+  /** `reserved`, `extended`, `unreserved`, `lost`. */
+  readonly walStatus: string | null;
+  /** 17+; on 16 `conflicting` is translated. */
+  readonly invalidation: string | null;
+  readonly failover: boolean;
+  /** A copy that a standby keeps of the primary's slot (17+). */
+  readonly synced: boolean;
+}
+
+interface SlotRow {
+  slot: Record<string, string | boolean | number | null>;
+  holder: string | null;
+}
+
+const SLOT = `SELECT to_jsonb(s) AS slot, (SELECT a.application_name FROM pg_stat_activity a WHERE a.pid = s.active_pid) AS holder
+  FROM pg_replication_slots s WHERE s.slot_name = $1`;
+
+/** The slot as it stands, or null. */
+export async function readSlot(client: pg.Client, name: string): Promise<SlotState | null> {
+  const { rows } = await client.query<SlotRow>(SLOT, [name]);
+  const row = rows[0];
+  if (row === undefined) return null;
+  const { slot } = row;
+  const confirmed = typeof slot['confirmed_flush_lsn'] === 'string' ? slot['confirmed_flush_lsn'] : '';
+  return {
+    plugin: (slot['plugin'] as string | null) ?? null,
+    type: String(slot['slot_type']),
+    database: (slot['database'] as string | null) ?? null,
+    temporary: slot['temporary'] === true,
+    twoPhase: slot['two_phase'] === true,
+    activePid: (slot['active_pid'] as number | null) ?? null,
+    activeName: row.holder,
+    confirmed: parseLsn(confirmed),
+    confirmedText: confirmed,
+    walStatus: (slot['wal_status'] as string | null) ?? null,
+    invalidation: (slot['invalidation_reason'] as string | null) ?? (slot['conflicting'] === true ? 'conflict with recovery' : null),
+    failover: slot['failover'] === true,
+    synced: slot['synced'] === true,
+  };
+}
+
+/** What is wrong with a slot for good, whoever holds it; null = it can be used. */
+export function slotProblem(name: string, slot: SlotState, server: ServerFacts, connector: string): SluiceError | null {
+  const unusable = (detail: string): SluiceError => new SluiceError(slotUnusable, { slot: name, detail });
+  if (slot.type !== 'logical') return unusable(`it is a ${slot.type} slot`);
+  if (slot.plugin !== 'pgoutput') return unusable(`its plug-in is ${slot.plugin}, not pgoutput`);
+  if (slot.database !== server.database) return unusable(`it belongs to database "${slot.database}"`);
+  if (slot.temporary) return unusable('it is temporary: it ends with the session that made it');
+  if (slot.twoPhase) return unusable('it decodes prepared transactions (two_phase)');
+  if (slot.synced && server.standby)
+    return unusable('it is a copy that this standby keeps of a slot of the primary; it can be read once the standby is promoted');
+  // wal_status stays `lost` when the log was removed; other reasons (17+) leave the log in place, but the slot is as dead.
+  if (slot.walStatus === 'lost' || slot.invalidation !== null) {
+    const detail = slot.invalidation ?? 'the log it needs was removed';
+    return new SluiceError(slotLost, {
+      slot: name,
+      detail,
+      position: slot.confirmedText === '' ? 'the position of the slot' : slot.confirmedText,
+      connector,
+    });
+  }
+  if (slot.confirmed === null) return unusable('it is still being made');
+  return null;
+}
+
+export interface SlotWork {
+  /** A query connection. */
+  readonly client: pg.Client;
+  readonly name: string;
+  readonly server: ServerFacts;
+  readonly applicationName: string;
+  readonly runtime: Runtime;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Makes sure that nobody holds the slot. A session of this data directory that outlived its process (a half-open link) is ended; another's is
+ * an error that is tried again. Throws SLUICE_PG_SLOT_IN_USE.
+ */
+export async function freeSlot(work: SlotWork, slot: SlotState): Promise<void> {
+  let pid = slot.activePid;
+  let holder = slot.activeName;
+  for (let attempt = 0; pid !== null; attempt++) {
+    // Ending a session takes the server a moment; five seconds are its own longest pause between looks at the socket.
+    if (holder !== work.applicationName || attempt >= 50) {
+      const who = holder === null || holder === '' ? `process ${pid}` : `process ${pid}, application "${holder}"`;
+      throw new SluiceError(slotInUse, { slot: work.name, holder: who, pid });
+    }
+    if (attempt === 0) {
+      work.log.info('ending a session that an earlier run of this connector left behind', { slot: work.name, pid });
+      await work.client.query('SELECT pg_terminate_backend($1)', [pid]);
+    }
+    await sleep(work.runtime, 100, work.signal);
+    const now = await readSlot(work.client, work.name);
+    pid = now?.activePid ?? null;
+    holder = now?.activeName ?? holder;
+  }
+}
+
+interface Blocker {
+  pid: number;
+  seconds: number | null;
+  prepared: string | null;
+}
+
+// pg_blocking_pids answers 0 for a prepared transaction. The age of another role's transaction is hidden without pg_read_all_stats.
+const BLOCKERS = `SELECT b.pid, floor(extract(epoch FROM clock_timestamp() - COALESCE(a.xact_start, p.prepared)))::int AS seconds, p.gid AS prepared
+  FROM unnest(pg_blocking_pids($1)) AS b(pid)
+  LEFT JOIN pg_stat_activity a ON a.pid = b.pid AND b.pid <> 0
+  LEFT JOIN LATERAL (SELECT gid, prepared FROM pg_prepared_xacts WHERE b.pid = 0 ORDER BY prepared LIMIT 1) p ON true`;
+
+/**
+ * Creates the slot on the replication connection and returns the position from which it decodes. Waits for every transaction that is open now
+ * (manual, 47.2): says which, by process and age. On 17 and later with failover, which costs nothing until standbys are set up to take it over.
+ * An abort cancels the statement; the server then drops the half-made slot.
+ */
+export async function createSlot(work: SlotWork, replication: pg.Client): Promise<bigint> {
+  const { client, name, server, signal } = work;
+  const failover = server.version >= 170000 && !server.standby ? ', FAILOVER true' : '';
+  const options = server.version >= 150000 ? `(SNAPSHOT 'nothing'${failover})` : 'NOEXPORT_SNAPSHOT';
+  const { processID: pid } = replication as unknown as { processID: number };
+  const done = new AbortController();
+  const watching = watchCreation(work, pid, done.signal);
+  const cancel = (): void => void client.query('SELECT pg_cancel_backend($1)', [pid]).catch(() => {});
+  signal.addEventListener('abort', cancel, { once: true });
+  try {
+    const { rows } = await replication.query<{ consistent_point: string }>(
+      `CREATE_REPLICATION_SLOT ${quoteIdentifier(name)} LOGICAL pgoutput ${options}`,
+    );
+    return parseLsn(rows[0]?.consistent_point ?? '') ?? 0n;
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
+  } finally {
+    done.abort();
+    signal.removeEventListener('abort', cancel);
+    await watching;
+  }
+}
+
+/** Says, every ten seconds, what the creation of the slot waits for. Resolves when `done`; never throws. */
+async function watchCreation(work: SlotWork, pid: number, done: AbortSignal): Promise<void> {
+  try {
+    for (let waitedMs = 1_000; ; waitedMs += 10_000) {
+      await sleep(work.runtime, waitedMs === 1_000 ? 1_000 : 10_000, done);
+      const { rows } = await work.client.query<Blocker>(BLOCKERS, [pid]);
+      const named = rows.map(({ pid: blocker, seconds, prepared }) => {
+        const age = seconds === null ? '' : ` (open for ${seconds} s)`;
+        return prepared === null ? `process ${blocker}${age}` : `prepared transaction ${prepared}${age}`;
+      });
+      const remedy = work.server.standby
+        ? 'SELECT pg_log_standby_snapshot() on the primary lets a standby go on'
+        : 'end them, or wait: SELECT pg_terminate_backend(pid); ROLLBACK PREPARED …';
+      work.log.warn(`creating slot "${work.name}" waits for ${named.length === 0 ? 'the server' : `older transactions: ${named.join(', ')}`}`, {
+        code: 'SLUICE_PG_SLOT_WAITS',
+        remedy,
+      });
+    }
+  } catch {
+    // Done, or the look itself failed: the creation goes on without it.
+  }
+}
+
+interface Observed {
+  wal_status: string | null;
+  lag: string | null;
+  retained: string | null;
+}
+
+// On a standby the log's end is what it has replayed: nothing later can be decoded there.
+const OBSERVE = `SELECT s.wal_status, pg_wal_lsn_diff(e.lsn, s.confirmed_flush_lsn)::text AS lag, pg_wal_lsn_diff(e.lsn, s.restart_lsn)::text AS retained
+  FROM pg_replication_slots s,
+    LATERAL (SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END AS lsn) e
+  WHERE s.slot_name = $1`;
+
+/** How the slot fares: bytes of log not yet acknowledged, and bytes that the server keeps for it. */
+export async function observeSlot(client: pg.Client, name: string): Promise<Omit<SourceHealth, 'connected'>> {
+  const { rows } = await client.query<Observed>(OBSERVE, [name]);
+  const row = rows[0];
+  if (row === undefined) return { lagBytes: null, retainedBytes: null, slotState: null };
+  const bytes = (text: string | null): number | null => (text === null ? null : Math.max(0, Number(text)));
+  return { lagBytes: bytes(row.lag), retainedBytes: bytes(row.retained), slotState: row.wal_status };
+}

@@ -1,0 +1,175 @@
+/** The Postgres log as a source: composes preparation, replication session, decoder and batch queue. */
+import type { Finding, Position, ReadOptions, RecordBatch, RecoverOptions, Source, SourceContext, SourceHealth } from '#plugin';
+import { type Catalog, loadCatalog } from '../catalog.ts';
+import { applicationName, ControlConnection, replicationClientConfig } from '../client.ts';
+import { addressOf, type PostgresConfig, slotName } from '../config.ts';
+import { asSluiceError } from '../connection-error.ts';
+import { Heartbeat } from '../heartbeat.ts';
+import { preflightPostgres } from '../preflight.ts';
+import type { CustomType } from '../types.ts';
+import { PgoutputDecoder } from './pgoutput.ts';
+import { formatHalves, type LogPosition, parseLsn, readPosition } from './position.ts';
+import { type PreparedLog, prepareLog } from './prepare.ts';
+import { BatchQueue, type Mark } from './queue.ts';
+import { recoverPosition } from './recover.ts';
+import type { CatalogFacts, CatalogTable, Relation } from './relation.ts';
+import { ReplicationSession } from './session.ts';
+import { observeSlot } from './slot.ts';
+
+/**
+ * Reads one slot. A lost connection ends the iterator of `read` with an error that is tried again (`retry: 'auto'`): the engine reads anew from the
+ * saved offset, so that it knows of every record that comes again (I4). An unfinished transaction is dropped with the connection.
+ */
+export class PostgresLogSource implements Source {
+  readonly #config: PostgresConfig;
+  readonly #context: SourceContext;
+  /** For what runs beside the stream: the catalogue, heartbeats, the look at the slot. */
+  readonly #control: ControlConnection;
+  readonly #facts = new LoadedFacts();
+  #queue: BatchQueue | null = null;
+  #session: ReplicationSession | null = null;
+  #heartbeat: Heartbeat | null = null;
+  readonly #closing = new AbortController();
+
+  constructor(config: PostgresConfig, context: SourceContext) {
+    this.#config = config;
+    this.#context = context;
+    this.#control = new ControlConnection(config, { applicationName: this.#applicationName, files: context.runtime.files });
+  }
+
+  preflight(signal: AbortSignal): Promise<readonly Finding[]> {
+    return preflightPostgres(this.#config, this.#context, signal);
+  }
+
+  async *read(options: ReadOptions, signal: AbortSignal): AsyncGenerator<RecordBatch, void, undefined> {
+    const either = AbortSignal.any([signal, this.#closing.signal]);
+    const prepared = await prepareLog(this.#config, this.#context, options, either);
+    const queue = this.#makeQueue(prepared);
+    const session = await this.#makeSession(prepared, queue);
+    this.#queue = queue;
+    this.#session = session;
+    const abort = (): void => queue.fail(either.reason);
+    either.addEventListener('abort', abort, { once: true });
+    try {
+      either.throwIfAborted();
+      await session.start();
+      this.#startHeartbeat(prepared);
+      for (;;) {
+        const batch = await queue.next();
+        if (batch === null) return;
+        yield batch;
+      }
+    } catch (error) {
+      // Closed by ourselves: whatever broke by it is no error.
+      if (this.#closing.signal.aborted) return;
+      signal.throwIfAborted();
+      throw error;
+    } finally {
+      either.removeEventListener('abort', abort);
+      this.#heartbeat?.stop();
+      queue.close();
+      await session.stop();
+    }
+  }
+
+  acknowledge(checkpoint: Position): void {
+    const lsn = parseLsn(checkpoint['lsn'] ?? '');
+    if (lsn !== null) this.#session?.acknowledge(lsn);
+  }
+
+  async observe(signal: AbortSignal): Promise<SourceHealth> {
+    signal.throwIfAborted();
+    const slot = slotName(this.#config, this.#context.connector);
+    const health = await this.#control.run('the state of the slot', (client) => observeSlot(client, slot));
+    return { ...health, connected: this.#session?.streaming ?? false };
+  }
+
+  recover(options: RecoverOptions, signal: AbortSignal): Promise<Position> {
+    return recoverPosition(this.#config, this.#context, options, signal);
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    this.#heartbeat?.stop();
+    this.#queue?.close();
+    await Promise.all([this.#session?.stop(), this.#control.close()]);
+  }
+
+  get #applicationName(): string {
+    return applicationName(this.#context.connector, this.#context.instance);
+  }
+
+  #makeQueue({ from }: PreparedLog): BatchQueue {
+    const { runtime, tables, batch, maxBufferedBytes } = this.#context;
+    const position = (mark: Mark): LogPosition => ({
+      lsn: formatHalves(mark.hi, mark.lo),
+      lastCommit: mark.commitHi < 0 ? null : formatHalves(mark.commitHi, mark.commitLo),
+      lastCommitMicros: mark.commitHi < 0 ? null : String(mark.commitMicros),
+      timeline: from.timeline,
+      systemId: from.systemId,
+    });
+    return new BatchQueue({
+      runtime, tables, maxBufferedBytes, position,
+      maxRecords: batch.maxRecords,
+      maxBytes: batch.maxBytes,
+      pause: () => this.#session?.setFull(true),
+      resume: () => this.#session?.setFull(false),
+    });
+  }
+
+  async #makeSession(prepared: PreparedLog, queue: BatchQueue): Promise<ReplicationSession> {
+    const { from, slot } = prepared;
+    const commit = from.lastCommit === null ? null : (parseLsn(from.lastCommit) as bigint);
+    const decoder = new PgoutputDecoder({
+      systemId: from.systemId,
+      catalog: addressOf(this.#config).database,
+      captures: (schema, name) => prepared.captures(schema, name),
+      prefixes: new Set(this.#config.messages),
+      facts: this.#facts,
+      target: queue,
+      lastCommit: commit === null ? null : { hi: Number(commit >> 32n), lo: Number(commit & 0xffffffffn), micros: Number(from.lastCommitMicros ?? 0) },
+    });
+    return new ReplicationSession({
+      runtime: this.#context.runtime,
+      clientConfig: await replicationClientConfig(this.#config, { applicationName: this.#applicationName, files: this.#context.runtime.files }),
+      slot,
+      publications: prepared.publications,
+      start: parseLsn(from.lsn) as bigint,
+      until: this.#context.once ? prepared.logEnd : null,
+      decoder,
+      queue,
+      learn: (relation) => this.#learn(relation),
+      toError: (error) => asSluiceError(error, { config: this.#config, doing: 'START_REPLICATION', replication: true, slot }),
+    });
+  }
+
+  async #learn(relation: Relation): Promise<void> {
+    this.#facts.add(await this.#control.run('the catalog', (client) => loadCatalog(client, [relation.oid])));
+  }
+
+  #startHeartbeat({ server }: PreparedLog): void {
+    const { enabled, interval } = this.#config.heartbeat;
+    if (!enabled || server.standby || this.#context.once) return;
+    this.#heartbeat = new Heartbeat(this.#control, interval, this.#context.runtime, this.#context.log);
+    this.#heartbeat.start();
+  }
+}
+
+/** What was learned of the catalogue, for the decoder. */
+class LoadedFacts implements CatalogFacts {
+  readonly #tables = new Map<number, CatalogTable>();
+  readonly #types = new Map<number, CustomType>();
+
+  add(catalog: Catalog): void {
+    for (const [oid, table] of catalog.tables) this.#tables.set(oid, table);
+    for (const [oid, type] of catalog.types) this.#types.set(oid, type);
+  }
+
+  table(oid: number): CatalogTable | undefined {
+    return this.#tables.get(oid);
+  }
+
+  type(oid: number): CustomType | undefined {
+    return this.#types.get(oid);
+  }
+}

@@ -1,0 +1,85 @@
+import { NULL, UNAVAILABLE } from '../../record/batch.ts';
+import type { RecordCursor } from '../../record/cursor.ts';
+import type { ColumnShape } from '../../record/table.ts';
+import { jsonString, piece, writePiece } from '../json-text.ts';
+import { CELL, type Cell, cellBytes, cellOf, SMALL_CELL_BYTES, scaleOf, writeCell } from './cells.ts';
+
+/** Debezium's default `unavailable.value.placeholder`; as bytes in base64 where the column is bytes. */
+const PLACEHOLDER = '__debezium_unavailable_value';
+const UNAVAILABLE_TEXT = piece(`"${PLACEHOLDER}"`);
+const UNAVAILABLE_BYTES = piece(`"${Buffer.from(PLACEHOLDER, 'latin1').toString('base64')}"`);
+const NULL_TEXT = piece('null');
+
+/** Sum of cell lengths up to which six bytes for each are reserved instead of counting. */
+const SMALL_IMAGE_BYTES = 4096;
+
+/** Writes some columns of an image as one JSON object: all of a table's, or its key's. Prepared once per table version. */
+export class ImageEncoder {
+  readonly #columns: readonly number[];
+  readonly #names: readonly Uint8Array[];
+  readonly #cells: readonly Cell[];
+  readonly #scales: readonly number[];
+  readonly #fixedBytes: number;
+
+  constructor(shape: readonly ColumnShape[], columns: readonly number[]) {
+    const chosen = columns.map((column) => shape[column] as ColumnShape);
+    this.#columns = columns;
+    this.#names = chosen.map(({ name }, index) => piece(`${index === 0 ? '{' : ','}${jsonString(name)}:`));
+    this.#cells = chosen.map(cellOf);
+    this.#scales = chosen.map(scaleOf);
+    this.#fixedBytes =
+      2 + this.#names.reduce((sum, name, index) => sum + name.length + SMALL_CELL_BYTES + Math.abs(this.#scales[index] as number), 0);
+  }
+
+  /** Upper bound of what `write` writes, close for large cells (I9). `fallback` as there. */
+  bytes(record: RecordCursor, image: number, fallback: number): number {
+    let length = 0;
+    for (let index = 0; index < this.#columns.length; index++) {
+      const column = this.#columns[index] as number;
+      const start = record.start(image, column);
+      if (start >= 0) length += record.end(image, column) - start;
+      else if (start === UNAVAILABLE && fallback >= 0 && record.start(fallback, column) >= 0)
+        length += record.end(fallback, column) - record.start(fallback, column);
+    }
+    return length <= SMALL_IMAGE_BYTES ? this.#fixedBytes + 6 * length : this.#fixedBytes + this.#countedBytes(record, image, fallback);
+  }
+
+  #countedBytes(record: RecordCursor, image: number, fallback: number): number {
+    let length = 0;
+    for (let index = 0; index < this.#columns.length; index++) {
+      const column = this.#columns[index] as number;
+      const from = record.start(image, column) === UNAVAILABLE && fallback >= 0 ? fallback : image;
+      const start = record.start(from, column);
+      if (start >= 0) length += cellBytes(this.#cells[index] as Cell, this.#scales[index] as number, record.arena, start, record.end(from, column));
+    }
+    return length;
+  }
+
+  /**
+   * Writes the object at `at` and returns its end. A column that the log did not send because it is unchanged is taken from the image `fallback`, the
+   * old one (−1: there is none), and else is Debezium's placeholder, never null (I11). A column that the image does not carry is null.
+   */
+  write(record: RecordCursor, image: number, fallback: number, to: Buffer, at: number): number {
+    const arena = record.arena;
+    const cells = record.cells;
+    const columns = this.#columns;
+    const count = columns.length;
+    if (count === 0) to[at++] = 0x7b;
+    for (let index = 0; index < count; index++) {
+      at = writePiece(to, at, this.#names[index] as Uint8Array);
+      const column = columns[index] as number;
+      const cell = this.#cells[index] as Cell;
+      let place = (image + column) * 2;
+      if (cells[place] === UNAVAILABLE && fallback >= 0) {
+        const other = (fallback + column) * 2;
+        if ((cells[other] as number) >= NULL) place = other;
+      }
+      const start = cells[place] as number;
+      if (start >= 0) at = writeCell(cell, this.#scales[index] as number, to, at, arena, start, cells[place + 1] as number);
+      else if (start !== UNAVAILABLE) at = writePiece(to, at, NULL_TEXT);
+      else at = writePiece(to, at, cell === CELL.bytes ? UNAVAILABLE_BYTES : UNAVAILABLE_TEXT);
+    }
+    to[at] = 0x7d;
+    return at + 1;
+  }
+}

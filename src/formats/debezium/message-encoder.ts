@@ -1,0 +1,55 @@
+import type { Encoder, FormatContext } from '../../plugin/format.ts';
+import type { RecordCursor } from '../../record/cursor.ts';
+import type { MessageWriter } from '../../record/messages.ts';
+import type { ColumnShape, TableVersion } from '../../record/table.ts';
+import { Envelope, PART } from '../envelope.ts';
+import { piece, writePiece } from '../json-text.ts';
+import type { BatchClock } from './batch-clock.ts';
+import { ImageEncoder } from './image.ts';
+import { SourceBlock } from './source-block.ts';
+import type { DebeziumOptions } from './table-encoder.ts';
+
+const AFTER_SOURCE = piece('},"transaction":null,"message":');
+const PREFIX_COLUMN = 0;
+const FRAME_BYTES = 64;
+
+/** Logical decoding messages: the prefix is the key, the content base64. Their pseudo-table has the columns `prefix` and `content`, in `after`. */
+export class MessageEncoder implements Encoder {
+  readonly #clock: BatchClock;
+  readonly #envelope: Envelope;
+  readonly #source: SourceBlock;
+  readonly #key: ImageEncoder;
+  readonly #message: ImageEncoder;
+
+  constructor(context: FormatContext, options: DebeziumOptions, clock: BatchClock, table: TableVersion) {
+    this.#clock = clock;
+    this.#envelope = new Envelope(context, table);
+    this.#source = new SourceBlock(context, options.version, table, 'false');
+    const columns: readonly ColumnShape[] = table.columns;
+    this.#key = new ImageEncoder(columns, [PREFIX_COLUMN]);
+    this.#message = new ImageEncoder(
+      columns,
+      columns.map((_, column) => column),
+    );
+  }
+
+  encode(record: RecordCursor, out: MessageWriter): void {
+    this.#source.prepare(record.transaction);
+    this.#envelope.prepare(out, record.transaction, this.#clock.batch);
+    const head = this.#clock.messageHead();
+    const image = record.after;
+    const frame = head.length + this.#source.bytes(record) + this.#envelope.bytes + FRAME_BYTES;
+    out.reserve(frame + this.#key.bytes(record, image, -1) + this.#message.bytes(record, image, -1));
+    const to = out.bytes;
+    const keyStart = out.bytesLength;
+    const keyEnd = this.#key.write(record, image, -1, to, keyStart);
+    let at = writePiece(to, keyEnd, head);
+    at = this.#source.write(record, to, at);
+    at = writePiece(to, at, AFTER_SOURCE);
+    at = this.#message.write(record, image, -1, to, at);
+    to[at++] = 0x7d;
+    const idEnd = this.#envelope.writeId(to, at, record.ordinal, PART.first);
+    out.bytesLength = idEnd;
+    out.message(keyStart, keyEnd, keyEnd, at, this.#envelope.headersStart, this.#envelope.headersEnd, at, idEnd);
+  }
+}

@@ -1,0 +1,94 @@
+import type { FormatContext } from '../../plugin/format.ts';
+import type { OriginColumn } from '../../plugin/source.ts';
+import type { Transaction } from '../../record/batch.ts';
+import type { RecordCursor } from '../../record/cursor.ts';
+import type { TableVersion } from '../../record/table.ts';
+import { jsonString, piece, writeBytes, writePiece, writeString } from '../json-text.ts';
+
+/** An origin column of this name stands where Debezium has `sequence`, before the times; systems without it have null there. */
+const SEQUENCE = 'sequence';
+const NULL_TEXT = piece('null');
+
+/**
+ * Debezium's `source` block, written as `,"source":{…}` without the closing brace, which begins what follows. Everything but the origin's own
+ * columns is the same for all rows of a table in one transaction and is prepared for these.
+ */
+export class SourceBlock {
+  readonly #beforeMillis: string;
+  readonly #afterMillis: string;
+  readonly #table: string;
+  readonly #sequence: number;
+  readonly #columns: readonly number[];
+  readonly #names: readonly Uint8Array[];
+  readonly #isText: readonly boolean[];
+  readonly #originColumns: number;
+  #transaction: Transaction | null = null;
+  #head: Uint8Array = new Uint8Array(0);
+  #times: Uint8Array = new Uint8Array(0);
+
+  constructor(context: FormatContext, version: string, table: TableVersion, snapshot: 'true' | 'false') {
+    const { system, columns } = context.origin;
+    this.#beforeMillis = `,"source":{"version":${jsonString(version)},"connector":${jsonString(system)},"name":${jsonString(context.connector)},"ts_ms":`;
+    this.#afterMillis = `,"snapshot":"${snapshot}","db":${jsonString(table.catalog)},"sequence":`;
+    this.#table = tableText(table);
+    this.#sequence = columns.findIndex(({ name }) => name === SEQUENCE);
+    this.#columns = columns.map((_, index) => index).filter((index) => index !== this.#sequence);
+    this.#names = this.#columns.map((column) => piece(`,${jsonString((columns[column] as OriginColumn).name)}:`));
+    this.#isText = columns.map(({ type }) => type === 'text');
+    this.#originColumns = columns.length;
+  }
+
+  /** Call first for each record. */
+  prepare(transaction: Transaction): void {
+    if (transaction === this.#transaction) return;
+    this.#transaction = transaction;
+    const { millis, micros, nanos } = clockTexts(transaction.commitMicros);
+    this.#head = piece(`${this.#beforeMillis}${millis}${this.#afterMillis}`);
+    this.#times = piece(`,"ts_us":${micros},"ts_ns":${nanos}${this.#table}`);
+  }
+
+  /** Upper bound of what `write` writes. */
+  bytes(record: RecordCursor): number {
+    let length = this.#head.length + this.#times.length + NULL_TEXT.length;
+    for (let index = 0; index < this.#names.length; index++) length += (this.#names[index] as Uint8Array).length + NULL_TEXT.length;
+    if (record.origin < 0) return length;
+    for (let column = 0; column < this.#originColumns; column++) {
+      const start = record.start(record.origin, column);
+      if (start >= 0) length += 6 * (record.end(record.origin, column) - start) + 2;
+    }
+    return length;
+  }
+
+  write(record: RecordCursor, to: Buffer, at: number): number {
+    at = writePiece(to, at, this.#head);
+    at = this.#writeColumn(record, this.#sequence, to, at);
+    at = writePiece(to, at, this.#times);
+    const columns = this.#columns;
+    for (let index = 0; index < columns.length; index++) {
+      at = writePiece(to, at, this.#names[index] as Uint8Array);
+      at = this.#writeColumn(record, columns[index] as number, to, at);
+    }
+    return at;
+  }
+
+  #writeColumn(record: RecordCursor, column: number, to: Buffer, at: number): number {
+    if (column < 0 || record.origin < 0) return writePiece(to, at, NULL_TEXT);
+    const start = record.start(record.origin, column);
+    if (start < 0) return writePiece(to, at, NULL_TEXT);
+    const end = record.end(record.origin, column);
+    return this.#isText[column] === true ? writeString(to, at, record.arena, start, end) : writeBytes(to, at, record.arena, start, end);
+  }
+}
+
+/** Messages belong to no table; only systems with schemas have them. */
+function tableText(table: TableVersion): string {
+  if (table.kind === 'message') return ',"schema":"","table":""';
+  const schema = table.schema === '' ? '' : `,"schema":${jsonString(table.schema)}`;
+  return `${schema},"table":${jsonString(table.name)}`;
+}
+
+/** The three precisions in which Debezium gives each time. */
+export function clockTexts(micros: number): { readonly millis: string; readonly micros: string; readonly nanos: string } {
+  // Nanoseconds since the epoch do not fit a JavaScript number; three zeros make them of microseconds.
+  return { millis: String(Math.floor(micros / 1000)), micros: String(micros), nanos: micros === 0 ? '0' : `${micros}000` };
+}

@@ -1,0 +1,74 @@
+import type { Latency } from './latency.ts';
+
+export interface Row {
+  readonly name: string;
+  readonly seconds: number;
+  readonly cpuMicros: number;
+  readonly peakBytes: number;
+  readonly count: number;
+}
+
+interface Summary {
+  readonly name: string;
+  readonly rate: number;
+  readonly cpu: number;
+  readonly peakMiB: number;
+  readonly spread: string;
+}
+
+/** The table, and below it the bars with what was reached. */
+export function report(
+  rows: readonly Row[],
+  live: { startSeconds: number; latency: Latency; idleBytes: number },
+  about: { rows: number; cores: number; postgres: string; nats: string; node: string },
+): string {
+  const summaries = [...new Set(rows.map(({ name }) => name))].map((name) =>
+    summarise(
+      name,
+      rows.filter((row) => row.name === name),
+    ),
+  );
+  const of = (name: string): Summary => summaries.find((summary) => summary.name === name) as Summary;
+  const [recv, nothing, nats, alone] = [of('pg_recvlogical'), of('Sluice into nothing'), of('Sluice into NATS'), of('NATS publisher alone')];
+  const combined = 0.9 / (1 / nothing.rate + 1 / alone.rate);
+  const lines = [
+    `${about.rows.toLocaleString('en')} rows, ${about.cores} cores, PostgreSQL ${about.postgres}, NATS ${about.nats}, Node ${about.node}. Medians; parity checked.`,
+    '',
+    `| ${'what'.padEnd(24)} | rows/s  | fastest–slowest   | CPU µs/row | peak MiB |`,
+    `|${'-'.repeat(26)}|---------|-------------------|------------|----------|`,
+    ...summaries.map(
+      ({ name, rate, spread, cpu, peakMiB }) =>
+        `| ${name.padEnd(24)} | ${Math.round(rate).toLocaleString('en').padStart(7)} | ${spread.padEnd(17)} | ${cpu.toFixed(2).padStart(10)} | ${peakMiB.toFixed(0).padStart(8)} |`,
+    ),
+    '',
+    bar('into nothing: rows/s against pg_recvlogical', nothing.rate / recv.rate, '≥', 1.8),
+    bar('into nothing: CPU µs/row', nothing.cpu, '≤', 3.5),
+    bar('into NATS: rows/s', nats.rate, '≥', combined),
+    bar('into NATS: CPU µs/row', nats.cpu, '≤', 1.15 * (nothing.cpu + alone.cpu)),
+    bar('commit to NATS at 500 tx/s: p50 ms', live.latency.p50Ms, '<', 5),
+    bar('commit to NATS at 500 tx/s: p99 ms', live.latency.p99Ms, '<', 20),
+    bar('start to first event: s', live.startSeconds, '<', 0.7),
+    bar('resident when idle: MB', live.idleBytes / 1e6, '<', 110),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function summarise(name: string, rows: readonly Row[]): Summary {
+  const rates = rows.map(({ count, seconds }) => count / seconds).sort((a, b) => a - b);
+  const cpu = rows.map(({ count, cpuMicros }) => cpuMicros / count).sort((a, b) => a - b);
+  const middle = (values: readonly number[]): number => values[Math.floor(values.length / 2)] as number;
+  const round = (rate: number | undefined): string => Math.round(rate ?? 0).toLocaleString('en');
+  return {
+    name,
+    rate: middle(rates),
+    cpu: middle(cpu),
+    peakMiB: Math.max(...rows.map(({ peakBytes }) => peakBytes)) / 1024 / 1024,
+    spread: `${round(rates.at(-1))}–${round(rates[0])}`,
+  };
+}
+
+function bar(what: string, value: number, sign: '≥' | '≤' | '<', bound: number): string {
+  const met = sign === '≥' ? value >= bound : sign === '≤' ? value <= bound : value < bound;
+  const show = (number: number): string => (number >= 1000 ? Math.round(number).toLocaleString('en') : number.toFixed(2));
+  return `${met ? 'met   ' : 'MISSED'}  ${what}: ${show(value)} (${sign} ${show(bound)})`;
+}

@@ -1,0 +1,219 @@
+/**
+ * `npm run bench`: one table, everything in one run on one machine, parity checked. Ratios count, bare times do not.
+ */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { type NatsServer, type PostgresServer, startNats, startPostgres } from '../servers/index.ts';
+import { deleteStream } from '../support/streams.ts';
+import { copySlot, dropSlot, type Parity, writeBacklog } from './backlog.ts';
+import { type Latency, measureLatency } from './latency.ts';
+import { Measured, type Usage } from './measure.ts';
+import { parityOfStream } from './parity.ts';
+import { type Row, report } from './report.ts';
+
+const HELP = `Usage: npm run bench [-- --rows N] [--rounds N] [--json]
+
+Drains the same backlog by pg_recvlogical, a bare reader, Sluice into nothing and into NATS, and the NATS publisher alone; then start-up, latency
+and idle memory. Prints rows/s, CPU per row, peak memory and the ratios.
+
+  --rows N     rows of the backlog, in transactions of 1,000 (default 1000000)
+  --rounds N   repetitions, interleaved; the median counts (default 3)
+  --json       one JSON document instead of the table
+`;
+
+const { values } = parseArgs({
+  options: {
+    rows: { type: 'string', default: '1000000' },
+    rounds: { type: 'string', default: '3' },
+    json: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+if (values.help) {
+  process.stdout.write(HELP);
+  process.exit(0);
+}
+const ROWS = Number(values.rows);
+const ROUNDS = Number(values.rounds);
+const MAIN = fileURLToPath(new URL('../../dist/src/main.js', import.meta.url));
+const say = (text: string): void => void process.stderr.write(`${text}\n`);
+
+interface Bench {
+  readonly postgres: PostgresServer;
+  readonly nats: NatsServer;
+  readonly database: string;
+  readonly endLsn: string;
+  readonly parity: Parity;
+  readonly home: string;
+}
+
+say('Starting PostgreSQL and NATS …');
+const [postgres, nats] = await Promise.all([
+  startPostgres({ major: 17, own: true, settings: { shared_buffers: '512MB', max_wal_size: '8GB' } }),
+  startNats({ own: true }),
+]);
+const home = await mkdtemp(join(tmpdir(), 'sluice-bench-'));
+try {
+  const database = await postgres.createDatabase('bench');
+  say(`Writing ${ROWS.toLocaleString('en')} rows …`);
+  const bench: Bench = { postgres, nats, database, home, ...(await writeBacklog(postgres, database, ROWS, 1000)) };
+  const rows: Row[] = [];
+  for (let round = 1; round <= ROUNDS; round++) {
+    for (const [name, drain] of Object.entries(DRAINS())) {
+      say(`Round ${round} of ${ROUNDS}: ${name} …`);
+      rows.push({ name, ...(await drain(bench, round)) });
+    }
+  }
+  say('Start-up, latency, idle memory …');
+  const live = await measureLive(bench);
+  process.stdout.write(
+    values.json
+      ? `${JSON.stringify({ rows, live }, null, 2)}\n`
+      : report(rows, live, { rows: ROWS, cores: cpus().length, postgres: postgres.version, nats: nats.version, node: process.version }),
+  );
+} finally {
+  await Promise.all([postgres.dispose(), nats.dispose()]);
+  await rm(home, { recursive: true, force: true });
+}
+process.exit(0);
+
+type Drained = Pick<Usage, 'seconds' | 'cpuMicros' | 'peakBytes'> & { readonly count: number };
+
+function DRAINS(): Record<string, (bench: Bench, round: number) => Promise<Drained>> {
+  return {
+    pg_recvlogical: recvlogical,
+    'bare reader in bursts': bareReader,
+    'Sluice into nothing': intoNothing,
+    'Sluice into NATS': intoNats,
+    'NATS publisher alone': publisherAlone,
+  };
+}
+
+async function recvlogical({ postgres: server, database, endLsn }: Bench, round: number): Promise<Drained> {
+  const slot = `recv_${round}`;
+  await copySlot(server, database, slot);
+  const run = new Measured('pg_recvlogical', [
+    '-d',
+    server.url(database),
+    '-S',
+    slot,
+    '--start',
+    '-f',
+    '/dev/null',
+    '--endpos',
+    endLsn,
+    '-o',
+    'proto_version=1',
+    '-o',
+    'publication_names=bench',
+    '--no-loop',
+  ]);
+  const usage = await run.done;
+  if (usage.exitCode !== 0) throw new Error(`pg_recvlogical: ${usage.stderr}`);
+  await dropSlot(server, database, slot);
+  return { ...usage, count: ROWS };
+}
+
+async function bareReader({ postgres: server, database }: Bench, round: number): Promise<Drained> {
+  const slot = `bare_${round}`;
+  await copySlot(server, database, slot);
+  const answer = await program('bare-reader.ts', [server.url(database), slot, 'bench', String(ROWS)]);
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  await dropSlot(server, database, slot);
+  return { ...answer, count: answer.rows };
+}
+
+async function intoNothing(bench: Bench, round: number): Promise<Drained> {
+  const slot = `nothing_${round}`;
+  const usage = await sluiceOnce(bench, slot, { type: 'blackhole', verify: true });
+  const count = Number(/"messages":(\d+)/.exec(usage.stderr)?.[1] ?? Number.NaN);
+  if (count !== ROWS) throw new Error(`void: ${count} of ${ROWS} rows arrived\n${usage.stderr}`);
+  return { ...usage, count };
+}
+
+async function intoNats(bench: Bench, round: number): Promise<Drained> {
+  const stream = `BENCH_${round}`;
+  const usage = await sluiceOnce(bench, `nats_${round}`, natsSink(bench, stream));
+  const arrived = await parityOfStream(bench.nats.url, stream);
+  if (arrived.rows !== bench.parity.rows || arrived.hash !== bench.parity.hash) {
+    throw new Error(`void: ${JSON.stringify(arrived)} arrived, the source has ${JSON.stringify(bench.parity)}`);
+  }
+  await deleteStream(bench.nats.url, stream);
+  return { ...usage, count: arrived.rows };
+}
+
+async function publisherAlone(bench: Bench, round: number): Promise<Drained> {
+  const stream = `ALONE_${round}`;
+  const slot = `alone_${round}`;
+  await copySlot(bench.postgres, bench.database, slot);
+  const file = await writeConnector(bench, slot, natsSink(bench, stream));
+  const answer = await program('publisher.ts', [JSON.stringify({ file, messages: ROWS, sample: Math.min(ROWS, 100_000) })]);
+  await dropSlot(bench.postgres, bench.database, slot);
+  await deleteStream(bench.nats.url, stream);
+  return { ...answer, count: answer.rows };
+}
+
+function natsSink({ nats: server }: Bench, stream: string): Record<string, unknown> {
+  return { type: 'nats', servers: [server.url], stream, subject: `${stream}.{schema}.{table}` };
+}
+
+async function writeConnector({ postgres: server, database, home: directory }: Bench, slot: string, sink: Record<string, unknown>): Promise<string> {
+  const file = join(directory, `${slot}.json`);
+  const source = { type: 'postgres', url: server.url(database), tables: ['public.bench'], slot, publication: 'bench' };
+  await writeFile(file, JSON.stringify({ name: slot.replace('_', '-'), source, sink }));
+  return file;
+}
+
+/** The built product, as a user runs it. Counted from the moment it streams: start-up is a line of its own. */
+async function sluiceOnce(bench: Bench, slot: string, sink: Record<string, unknown>): Promise<Usage> {
+  await copySlot(bench.postgres, bench.database, slot);
+  const file = await writeConnector(bench, slot, sink);
+  process.env['SLUICE_DATA_DIR'] = join(bench.home, slot);
+  process.env['SLUICE_HEALTH'] = '127.0.0.1:0';
+  const run = new Measured(process.execPath, [MAIN, 'run', '--once', file], (line, self) => {
+    if (line.includes('"msg":"Streaming')) self.mark();
+  });
+  const usage = await run.done;
+  if (usage.exitCode !== 0) throw new Error(`sluice: ${usage.stderr}`);
+  await dropSlot(bench.postgres, bench.database, slot);
+  return usage;
+}
+
+async function program(name: string, args: readonly string[]): Promise<{ rows: number; seconds: number; cpuMicros: number; peakBytes: number }> {
+  const path = fileURLToPath(new URL(name, import.meta.url));
+  const usage = await new Measured(process.execPath, ['--conditions=source', '--import', 'tsx', path, ...args]).done;
+  if (usage.exitCode !== 0) throw new Error(`${name}: ${usage.stderr}`);
+  return JSON.parse(usage.stdout) as { rows: number; seconds: number; cpuMicros: number; peakBytes: number };
+}
+
+/** Start to the first event, commit to NATS at 500 transactions a second, and memory when idle, of one running daemon. */
+async function measureLive(bench: Bench): Promise<{ startSeconds: number; latency: Latency; idleBytes: number }> {
+  await bench.postgres.query(
+    `select pg_create_logical_replication_slot('live', 'pgoutput'); insert into bench values (0, 0, 'first', 0.00, 'x', now())`,
+    bench.database,
+  );
+  const file = await writeConnector(bench, 'live', natsSink(bench, 'LIVE'));
+  process.env['SLUICE_DATA_DIR'] = join(bench.home, 'live');
+  const subject = 'LIVE.public.bench';
+  const { connect } = await import('@nats-io/transport-node');
+  const connection = await connect({ servers: bench.nats.url });
+  const first = new Promise<number>((resolve) => {
+    connection.subscribe(subject, { max: 1, callback: () => resolve(performance.now()) });
+  });
+  await connection.flush();
+  const started = performance.now();
+  const daemon = new Measured(process.execPath, [MAIN, 'run', file]);
+  const startSeconds = ((await first) - started) / 1000;
+  await connection.close();
+  const options = { servers: bench.nats.url, subject, perSecond: 500, firstId: ROWS * 2 };
+  await measureLatency(bench.postgres, bench.database, { ...options, seconds: 5 });
+  const latency = await measureLatency(bench.postgres, bench.database, { ...options, seconds: 20, firstId: ROWS * 3 });
+  await new Promise((resolve) => setTimeout(resolve, 10_000));
+  const idleBytes = daemon.residentBytes();
+  daemon.child.kill('SIGTERM');
+  await daemon.done;
+  return { startSeconds, latency, idleBytes };
+}

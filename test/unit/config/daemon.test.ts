@@ -1,0 +1,63 @@
+import { expect, test } from 'vitest';
+import { type LoadResult, loadConfiguration } from '../../../src/config/load.ts';
+import { connector, memoryFiles, problemsOf, registry, valid } from './plugins.ts';
+
+function load(daemon: object | null, env: Record<string, string> = {}): Promise<LoadResult> {
+  const files = memoryFiles({
+    '/d/connectors/shop.json': JSON.stringify(connector()),
+    ...(daemon === null ? {} : { '/d/sluice.json': JSON.stringify(daemon) }),
+  });
+  return loadConfiguration({ paths: ['/d'], env, registry, secrets: 'resolve', files, cwd: '/w' });
+}
+
+test.each([
+  ['0.0.0.0:8080', { host: '0.0.0.0', port: 8080 }],
+  ['[::1]:9010', { host: '::1', port: 9010 }],
+  ['localhost:0', { host: 'localhost', port: 0 }],
+  ['h:65535', { host: 'h', port: 65535 }],
+])('health.listen %s', async (listen, expected) => {
+  expect(valid(await load({ health: { listen } })).daemon.health).toEqual(expected);
+});
+
+test.each([':9010', '127.0.0.1', '127.0.0.1:65536', '::1:9010', '127.0.0.1:09', 'http://h:1'])(
+  'health.listen %s has the wrong form',
+  async (listen) => {
+    expect(problemsOf(await load({ health: { listen } })).map(({ code, path, file }) => [code, path, file])).toEqual([
+      ['SLUICE_CONFIG_PATTERN', 'health.listen', '/d/sluice.json'],
+    ]);
+  },
+);
+
+test('the environment goes before the file; relative paths start at the current directory', async () => {
+  const env = { SLUICE_DATA_DIR: 'data', SLUICE_HEALTH: '0.0.0.0:1', SLUICE_LOG_LEVEL: 'error' };
+  const file = { dataDir: '/var/x', health: { listen: '127.0.0.1:2' }, log: { level: 'debug', format: 'json' }, shutdown: { timeout: '1m' } };
+  expect(valid(await load(file, env)).daemon).toEqual({
+    dataDir: '/w/data',
+    health: { host: '0.0.0.0', port: 1 },
+    log: { level: 'error', format: 'json' },
+    shutdown: { timeout: 60_000 },
+  });
+  expect(valid(await load(null, env)).daemon).toMatchObject({ dataDir: '/w/data', log: { level: 'error', format: 'auto' } });
+  expect(valid(await load(file)).daemon.dataDir).toBe('/var/x');
+});
+
+test('an empty variable counts as not set', async () => {
+  expect(valid(await load(null, { SLUICE_HEALTH: '', SLUICE_HTTP: '' })).daemon.health.port).toBe(9010);
+});
+
+test('what is wrong in the environment is said with the name of the variable', async () => {
+  const problems = problemsOf(await load(null, { SLUICE_HEALTH: '9010', SLUICE_LOG_LEVEL: 'verbose', SLUICE_HTTP: '127.0.0.1:1' }));
+  expect(problems.map(({ code, file, path, line }) => [code, file, path, line])).toEqual([
+    ['SLUICE_CONFIG_PATTERN', 'environment', 'SLUICE_HEALTH', undefined],
+    ['SLUICE_CONFIG_CHOICE', 'environment', 'SLUICE_LOG_LEVEL', undefined],
+    ['SLUICE_CONFIG_NOT_SUPPORTED', 'environment', 'SLUICE_HTTP', undefined],
+  ]);
+});
+
+test.each(['maxMemory', 'http', 'alerts', 'connectWorker'])('%s is not supported yet, and said so', async (key) => {
+  expect(problemsOf(await load({ [key]: {} })).map(({ code, path }) => [code, path])).toEqual([['SLUICE_CONFIG_NOT_SUPPORTED', key]]);
+});
+
+test('an unknown key suggests the nearest', async () => {
+  expect(problemsOf(await load({ datadir: 'x' }))[0]).toMatchObject({ code: 'SLUICE_CONFIG_UNKNOWN_KEY', remedy: 'Did you mean "dataDir"?' });
+});
