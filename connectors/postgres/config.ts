@@ -33,7 +33,13 @@ export const postgresFields = fields({
         example: '/etc/sluice/ca.pem',
       },
       cert: { kind: 'string', optional: true, about: 'Path of the PEM file of the client certificate (or the PEM text).' },
-      key: { kind: 'string', optional: true, secret: true, about: "Path of the PEM file of the client certificate's private key (or the PEM text)." },
+      key: {
+        kind: 'string',
+        optional: true,
+        secret: true,
+        orPath: true,
+        about: "Path of the PEM file of the client certificate's private key (or the PEM text).",
+      },
       serverName: {
         kind: 'string',
         optional: true,

@@ -7,15 +7,15 @@ export const unreachable = defineError({
   retry: 'auto',
   exit: 3,
   cause: 'Postgres at {address} cannot be reached: {detail}',
-  remedy: 'check the host and port in "url", that the server runs and that the network lets this machine through; it is tried again',
+  remedy: 'Check the host and port in "url", that the server runs and that the network lets this machine through; it is tried again',
 });
 
 export const connectionLost = defineError({
   code: 'SLUICE_PG_CONNECTION_LOST',
   retry: 'auto',
   exit: 3,
-  cause: 'the connection to Postgres at {address} was lost: {detail}',
-  remedy: 'nothing to do if the server was restarted; it is tried again',
+  cause: 'The connection to Postgres at {address} was lost: {detail}',
+  remedy: 'Nothing to do if the server was restarted; it is tried again',
 });
 
 export const tooManyConnections = defineError({
@@ -23,7 +23,7 @@ export const tooManyConnections = defineError({
   retry: 'auto',
   exit: 3,
   cause: 'Postgres at {address} takes no more connections: {detail}',
-  remedy: 'raise max_connections (or the role\'s limit: ALTER ROLE "{user}" CONNECTION LIMIT -1), or close idle connections; it is tried again',
+  remedy: 'Raise max_connections (or the role\'s limit: ALTER ROLE "{user}" CONNECTION LIMIT -1), or close idle connections; it is tried again',
 });
 
 export const authentication = defineError({
@@ -31,7 +31,7 @@ export const authentication = defineError({
   retry: 'manual',
   exit: 2,
   cause: 'Postgres at {address} did not accept user "{user}" with this password: {detail}',
-  remedy: 'check "password" and the user in "url"; set a new one with: ALTER ROLE "{user}" PASSWORD \'…\'',
+  remedy: 'Check "password" and the user in "url"; set a new one with: ALTER ROLE "{user}" PASSWORD \'…\'',
 });
 
 export const passwordMissing = defineError({
@@ -39,7 +39,7 @@ export const passwordMissing = defineError({
   retry: 'never',
   exit: 2,
   cause: 'Postgres at {address} asks for a password of user "{user}", and none is configured',
-  remedy: 'set "password" to "${env:NAME}" or "${file:/path}"',
+  remedy: 'Set "password" to "${env:NAME}" or "${file:/path}"',
 });
 
 export const weakAuthentication = defineError({
@@ -48,7 +48,7 @@ export const weakAuthentication = defineError({
   exit: 2,
   cause: 'Postgres at {address} asks for the password {how} over a connection whose other end was not verified; it was not sent',
   remedy:
-    'set "tls": {"mode": "verify-full", "ca": "…"}, or let the server use SCRAM: SET password_encryption = \'scram-sha-256\', set the password of "{user}" again, and write scram-sha-256 in pg_hba.conf',
+    'Set "tls": {"mode": "verify-full", "ca": "…"}, or let the server use SCRAM: SET password_encryption = \'scram-sha-256\', set the password of "{user}" again, and write scram-sha-256 in pg_hba.conf',
 });
 
 export const notAdmitted = defineError({
@@ -57,24 +57,24 @@ export const notAdmitted = defineError({
   exit: 3,
   cause: 'Postgres at {address} does not admit user "{user}" to database "{database}": {detail}',
   remedy:
-    'add a line for this user, database and machine to pg_hba.conf and run: SELECT pg_reload_conf(); where the server asks for encryption, set "tls": {"mode": "verify-full"}; where the role does not exist: CREATE ROLE "{user}" LOGIN REPLICATION PASSWORD \'…\'',
+    'Add a line for this user, database and machine to pg_hba.conf and run: SELECT pg_reload_conf(); where the server asks for encryption, set "tls": {"mode": "verify-full"}; where the role does not exist: CREATE ROLE "{user}" LOGIN REPLICATION PASSWORD \'…\'',
 });
 
 export const databaseMissing = defineError({
   code: 'SLUICE_PG_DATABASE_MISSING',
   retry: 'manual',
   exit: 2,
-  cause: 'there is no database "{database}" on Postgres at {address}',
-  remedy: 'correct the database in "url"; psql -l shows the names',
+  cause: 'There is no database "{database}" on Postgres at {address}',
+  remedy: 'Correct the database in "url"; psql -l shows the names',
 });
 
 export const tlsFailed = defineError({
   code: 'SLUICE_PG_TLS',
   retry: 'manual',
   exit: 2,
-  cause: 'the certificate of Postgres at {address} was not accepted in TLS mode {mode}: {detail}',
+  cause: 'The certificate of Postgres at {address} was not accepted in TLS mode {mode}: {detail}',
   remedy:
-    'set "tls.ca" to the PEM file of the authority that signed the server\'s certificate; where the certificate is for another name, connect by that name or set "tls.serverName"',
+    'Set "tls.ca" to the PEM file of the authority that signed the server\'s certificate; where the certificate is for another name, connect by that name or set "tls.serverName"',
 });
 
 export const tlsRefused = defineError({
@@ -82,23 +82,23 @@ export const tlsRefused = defineError({
   retry: 'manual',
   exit: 3,
   cause: 'Postgres at {address} does not offer TLS, and TLS mode {mode} asks for it',
-  remedy: 'turn it on at the server (ssl = on, ssl_cert_file, ssl_key_file); or, where the network is trusted, spell out "tls": {"mode": "disable"}',
+  remedy: 'Turn it on at the server (ssl = on, ssl_cert_file, ssl_key_file); or, where the network is trusted, spell out "tls": {"mode": "disable"}',
 });
 
 export const tlsFile = defineError({
   code: 'SLUICE_PG_TLS_FILE',
   retry: 'never',
   exit: 2,
-  cause: 'the file "{path}" of "tls.{option}" {detail}',
-  remedy: 'correct the path; the file must be PEM and readable by the user that runs Sluice',
+  cause: 'The file "{path}" of "tls.{option}" {detail}',
+  remedy: 'Correct the path; the file must be PEM and readable by the user that runs Sluice',
 });
 
 export const pooler = defineError({
   code: 'SLUICE_PG_POOLER',
   retry: 'never',
   exit: 2,
-  cause: 'a connection pooler answers at {address}: {detail}',
-  remedy: 'connect to Postgres itself in "url": replication and session settings do not pass through a pooler',
+  cause: 'A connection pooler answers at {address}: {detail}',
+  remedy: 'Connect to Postgres itself in "url": replication and session settings do not pass through a pooler',
 });
 
 export const queryFailed = defineError({
@@ -106,7 +106,7 @@ export const queryFailed = defineError({
   retry: 'manual',
   exit: 1,
   cause: 'Postgres at {address} answered {context} with an error ({sqlstate}): {detail}',
-  remedy: "look up the SQLSTATE in the manual, appendix A, and the server's log at this time",
+  remedy: "Look up the SQLSTATE in the manual, appendix A, and the server's log at this time",
 });
 
 export const queryInterrupted = defineError({
@@ -114,7 +114,7 @@ export const queryInterrupted = defineError({
   retry: 'auto',
   exit: 1,
   cause: 'Postgres at {address} could not finish {context} ({sqlstate}): {detail}',
-  remedy: 'nothing to do if it passes; it is tried again',
+  remedy: 'Nothing to do if it passes; it is tried again',
 });
 
 // What the server must be and allow
@@ -124,14 +124,14 @@ export const versionTooOld = defineError({
   retry: 'never',
   exit: 3,
   cause: 'Postgres at {address} is version {version}; 14 is the oldest that is supported',
-  remedy: 'upgrade the server',
+  remedy: 'Upgrade the server',
 });
 
 export const walLevel = defineError({
   code: 'SLUICE_PG_WAL_LEVEL',
   retry: 'manual',
   exit: 3,
-  cause: 'wal_level of Postgres at {address} is {value}, not logical',
+  cause: 'The wal_level of Postgres at {address} is {value}, not logical',
   remedy:
     "ALTER SYSTEM SET wal_level = 'logical'; then restart the server (on RDS and Aurora: rds.logical_replication = 1; on Cloud SQL: cloudsql.logical_decoding = on)",
 });
@@ -140,7 +140,7 @@ export const noReplicationRight = defineError({
   code: 'SLUICE_PG_NO_REPLICATION_RIGHT',
   retry: 'manual',
   exit: 3,
-  cause: 'user "{user}" may not replicate from Postgres at {address}: {detail}',
+  cause: 'User "{user}" may not replicate from Postgres at {address}: {detail}',
   remedy: 'ALTER ROLE "{user}" REPLICATION; (on RDS and Aurora: GRANT rds_replication TO "{user}";)',
 });
 
@@ -150,7 +150,7 @@ export const noWalSender = defineError({
   exit: 3,
   cause: 'Postgres at {address} has no walsender left (max_wal_senders = {limit}): {detail}',
   remedy:
-    'see who uses them: SELECT pid, application_name FROM pg_stat_replication; raise: ALTER SYSTEM SET max_wal_senders = …; and restart the server; it is tried again',
+    'See who uses them: SELECT pid, application_name FROM pg_stat_replication; raise: ALTER SYSTEM SET max_wal_senders = …; and restart the server; it is tried again',
 });
 
 export const noFreeSlot = defineError({
@@ -159,7 +159,7 @@ export const noFreeSlot = defineError({
   exit: 3,
   cause: 'Postgres at {address} has no free replication slot (max_replication_slots = {limit})',
   remedy:
-    "see what stands there: SELECT slot_name, active FROM pg_replication_slots; drop what nobody uses: SELECT pg_drop_replication_slot('…'); or ALTER SYSTEM SET max_replication_slots = … and restart the server",
+    "See what stands there: SELECT slot_name, active FROM pg_replication_slots; drop what nobody uses: SELECT pg_drop_replication_slot('…'); or ALTER SYSTEM SET max_replication_slots = … and restart the server",
 });
 
 export const standbyTooOld = defineError({
@@ -167,7 +167,7 @@ export const standbyTooOld = defineError({
   retry: 'manual',
   exit: 3,
   cause: 'Postgres at {address} is a standby of version {version}; a standby can be read from version 16 on',
-  remedy: 'name the primary in "url"',
+  remedy: 'Name the primary in "url"',
 });
 
 // Publication and tables
@@ -176,16 +176,16 @@ export const noTables = defineError({
   code: 'SLUICE_PG_NO_TABLES',
   retry: 'manual',
   exit: 2,
-  cause: 'none of the patterns in "tables" matches a table of database "{database}"',
-  remedy: 'correct "tables"; what there is: SELECT schemaname || \'.\' || tablename FROM pg_tables',
+  cause: 'None of the patterns in "tables" matches a table of database "{database}"',
+  remedy: 'Correct "tables"; what there is: SELECT schemaname || \'.\' || tablename FROM pg_tables',
 });
 
 export const tableMissing = defineError({
   code: 'SLUICE_PG_TABLE_MISSING',
   retry: 'manual',
   exit: 2,
-  cause: 'there is no table {table} in database "{database}"{hint}',
-  remedy: 'correct or remove "{table}" in "tables"; names are case-sensitive',
+  cause: 'There is no table {table} in database "{database}"{hint}',
+  remedy: 'Correct or remove "{table}" in "tables"; names are case-sensitive',
 });
 
 export const tableKind = defineError({
@@ -193,7 +193,7 @@ export const tableKind = defineError({
   retry: 'manual',
   exit: 2,
   cause: '{table} is {kind}: it has no changes in the log',
-  remedy: 'remove it from "tables"{hint}',
+  remedy: 'Remove it from "tables"{hint}',
 });
 
 export const noReplicaIdentity = defineError({
@@ -209,8 +209,8 @@ export const publicationRight = defineError({
   code: 'SLUICE_PG_PUBLICATION_RIGHT',
   retry: 'manual',
   exit: 3,
-  cause: 'user "{user}" may not {what} ({detail})',
-  remedy: 'as the owner of the tables, run: {sql}',
+  cause: 'User "{user}" may not {what} ({detail})',
+  remedy: 'As the owner of the tables, run: {sql}',
 });
 
 export const publicationAfterSlot = defineError({
@@ -218,25 +218,33 @@ export const publicationAfterSlot = defineError({
   retry: 'manual',
   exit: 3,
   cause:
-    'slot "{slot}" is older than publication "{publication}", which does not exist at the position of the slot: the log could not be decoded from there',
+    'Slot "{slot}" is older than publication "{publication}", which does not exist at the position of the slot: the log could not be decoded from there',
   remedy:
-    "if the output may begin anew, let both be made again in the right order: SELECT pg_drop_replication_slot('{slot}'); {sql} SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput'); then sluice offsets recover {connector} --from slot",
+    "If the output may begin anew, let both be made again in the right order: SELECT pg_drop_replication_slot('{slot}'); {sql} SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput'); then sluice offsets recover {connector} --from slot",
 });
 
 export const publicationOperations = defineError({
   code: 'SLUICE_PG_PUBLICATION_OPERATIONS',
   retry: 'manual',
   exit: 3,
-  cause: 'publication "{publication}" does not publish {operations}: those changes would be lost',
+  cause: 'Publication "{publication}" does not publish {operations}: those changes would be lost',
   remedy: '{sql}',
 });
 
-export const publicationRoot = defineError({
-  code: 'SLUICE_PG_PUBLICATION_ROOT',
+export const publicationByRoot = defineError({
+  code: 'SLUICE_PG_PUBLICATION_BY_ROOT',
   retry: 'manual',
   exit: 3,
-  cause: '{detail}',
-  remedy: '{remedy}',
+  cause: 'Publication "{publication}" publishes {table} as part of {root} (publish_via_partition_root), which "tables" does not name',
+  remedy: 'Name "{root}" in "tables", or run: ALTER PUBLICATION {sql} SET (publish_via_partition_root = false);',
+});
+
+export const publicationByPartition = defineError({
+  code: 'SLUICE_PG_PUBLICATION_BY_PARTITION',
+  retry: 'manual',
+  exit: 3,
+  cause: 'Publication "{publication}" publishes the partitions of {table} under their own names, but "tables" names the partitioned table',
+  remedy: 'ALTER PUBLICATION {sql} SET (publish_via_partition_root = true); or name the partitions in "tables"',
 });
 
 // The slot
@@ -245,26 +253,26 @@ export const slotUnusable = defineError({
   code: 'SLUICE_PG_SLOT_UNUSABLE',
   retry: 'manual',
   exit: 3,
-  cause: 'slot "{slot}" exists but cannot be used: {detail}',
-  remedy: 'choose another name in "slot", or, if nobody needs it: SELECT pg_drop_replication_slot(\'{slot}\')',
+  cause: 'Slot "{slot}" exists but cannot be used: {detail}',
+  remedy: 'Choose another name in "slot", or, if nobody needs it: SELECT pg_drop_replication_slot(\'{slot}\')',
 });
 
 export const slotInUse = defineError({
   code: 'SLUICE_PG_SLOT_IN_USE',
   retry: 'auto',
   exit: 3,
-  cause: 'slot "{slot}" is in use by another client: {holder}',
+  cause: 'Slot "{slot}" is in use by another client: {holder}',
   remedy:
-    'stop that client, or end its session: SELECT pg_terminate_backend({pid}); a slot serves one connector only: choose another name in "slot" for a second one; it is tried again',
+    'Stop that client, or end its session: SELECT pg_terminate_backend({pid}); a slot serves one connector only: choose another name in "slot" for a second one; it is tried again',
 });
 
 export const slotLost = defineError({
   code: 'SLUICE_PG_SLOT_LOST',
   retry: 'manual',
   exit: 3,
-  cause: 'the server has invalidated slot "{slot}" ({detail}): changes after {position} are gone from its log',
+  cause: 'The server has invalidated slot "{slot}" ({detail}): changes after {position} are gone from its log',
   remedy:
-    "make it anew and go on from now, the gap unread: SELECT pg_drop_replication_slot('{slot}'); SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput'); then sluice offsets recover {connector} --from slot; raise max_slot_wal_keep_size before",
+    "Make it anew and go on from now, the gap unread: SELECT pg_drop_replication_slot('{slot}'); SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput'); then sluice offsets recover {connector} --from slot; raise max_slot_wal_keep_size before",
 });
 
 export const slotMissing = defineError({
@@ -272,9 +280,9 @@ export const slotMissing = defineError({
   retry: 'manual',
   exit: 3,
   cause:
-    'slot "{slot}" does not exist, but the connector has read up to {position}: it was dropped, or the server failed over without it; changes after that position may be lost',
+    'Slot "{slot}" does not exist, but the connector has read up to {position}: it was dropped, or the server failed over without it; changes after that position may be lost',
   remedy:
-    "make it anew and go on from now, the gap unread: SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput'); then sluice offsets recover {connector} --from slot",
+    "Make it anew and go on from now, the gap unread: SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput'); then sluice offsets recover {connector} --from slot",
 });
 
 export const slotAhead = defineError({
@@ -282,17 +290,17 @@ export const slotAhead = defineError({
   retry: 'manual',
   exit: 3,
   cause:
-    'slot "{slot}" stands at {slotPosition}, past the stored offset {position}: it was made anew or moved on by another client; what lies between will never be sent',
-  remedy: 'find out who moved it; to go on from the slot, the gap unread: sluice offsets recover {connector} --from slot',
+    'Slot "{slot}" stands at {slotPosition}, past the stored offset {position}: it was made anew or moved on by another client; what lies between will never be sent',
+  remedy: 'Find out who moved it; to go on from the slot, the gap unread: sluice offsets recover {connector} --from slot',
 });
 
 export const offsetAhead = defineError({
   code: 'SLUICE_PG_OFFSET_AHEAD',
   retry: 'manual',
   exit: 3,
-  cause: 'what was read before reaches {position}, but the log of the server ends at {end}: the server was set back to an earlier state',
+  cause: 'What was read before reaches {position}, but the log of the server ends at {end}: the server was set back to an earlier state',
   remedy:
-    'point "url" at the right server; if it was restored on purpose, the output holds changes that the server no longer has: sluice offsets recover {connector} --from slot goes on from the slot',
+    'Point "url" at the right server; if it was restored on purpose, the output holds changes that the server no longer has: sluice offsets recover {connector} --from slot goes on from the slot',
 });
 
 export const otherSystem = defineError({
@@ -301,32 +309,41 @@ export const otherSystem = defineError({
   exit: 3,
   cause: 'Postgres at {address} has the system identifier {actual}, the connector has read from {expected}: it is another server',
   remedy:
-    'point "url" at the server of before; if the new one takes its place, to go on from its slot: sluice offsets recover {connector} --from slot',
+    'Point "url" at the server of before; if the new one takes its place, to go on from its slot: sluice offsets recover {connector} --from slot',
 });
 
 export const timelineDiverged = defineError({
   code: 'SLUICE_PG_TIMELINE',
   retry: 'manual',
   exit: 3,
-  cause: 'the server is on timeline {actual}, the connector has read timeline {expected} up to {position}: {detail}',
+  cause: 'The server is on timeline {actual}, the connector has read timeline {expected} up to {position}: {detail}',
   remedy:
-    'compare the tables with the output: commits that the failover lost stand in the output, and others may be missing from it; then sluice offsets recover {connector} --from slot goes on from the slot',
+    'Compare the tables with the output: commits that the failover lost stand in the output, and others may be missing from it; then sluice offsets recover {connector} --from slot goes on from the slot',
 });
 
 export const offsetMissing = defineError({
   code: 'SLUICE_PG_OFFSET_MISSING',
   retry: 'manual',
   exit: 3,
-  cause: 'there is no stored offset, but the sink already holds output of this connector: its state was lost',
+  cause: 'There is no stored offset, but the sink already holds output of this connector: its state was lost',
   remedy: 'sluice offsets recover {connector} --from sink (or --from slot){hint}',
 });
 
-export const recoverImpossible = defineError({
-  code: 'SLUICE_PG_RECOVER',
-  retry: 'never',
+export const recoverNoSlot = defineError({
+  code: 'SLUICE_PG_RECOVER_NO_SLOT',
+  retry: 'manual',
   exit: 3,
-  cause: 'no offset can be recovered from the {from}: {detail}',
-  remedy: '{remedy}',
+  cause: 'No offset can be recovered: slot "{slot}" does not exist',
+  remedy:
+    "Make it, changes from before are then not read: SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput'); then sluice offsets recover {connector} --from slot",
+});
+
+export const recoverNoTail = defineError({
+  code: 'SLUICE_PG_RECOVER_NO_TAIL',
+  retry: 'manual',
+  exit: 3,
+  cause: 'No offset can be recovered from the sink: it does not tell the last transaction of connector {connector}',
+  remedy: 'sluice offsets recover {connector} --from slot',
 });
 
 export const positionInvalid = defineError({
@@ -334,13 +351,21 @@ export const positionInvalid = defineError({
   retry: 'never',
   exit: 2,
   cause: '"{text}" is no position in the log of Postgres',
-  remedy: 'write an LSN such as 0/16B3748; SELECT pg_current_wal_lsn() shows one',
+  remedy: 'Write an LSN such as 0/16B3748; SELECT pg_current_wal_lsn() shows one',
 });
 
 export const positionUnknownServer = defineError({
   code: 'SLUICE_PG_POSITION_SERVER',
   retry: 'never',
   exit: 3,
-  cause: 'nothing is stored yet that {text} could be a position of: an LSN alone does not tell the server and its timeline',
+  cause: 'Nothing is stored yet that {text} could be a position of: an LSN alone does not tell the server and its timeline',
   remedy: 'sluice offsets recover <connector> --from slot reads both from the server; sluice offsets set then moves the position',
+});
+
+export const storedPositionInvalid = defineError({
+  code: 'SLUICE_PG_POSITION_INVALID',
+  retry: 'manual',
+  exit: 1,
+  cause: 'The stored offset is no position in the log of Postgres',
+  remedy: 'sluice offsets show {connector} prints it; sluice offsets recover {connector} --from slot finds one that can be used',
 });

@@ -46,14 +46,14 @@ export class Heartbeat {
       // `synchronous_commit=local` is a setting of the session (client.ts).
       const query = { text: 'SELECT pg_logical_emit_message(true, $1, $2)', values: [HEARTBEAT_PREFIX, ''], query_timeout: TIMEOUT_MS };
       await this.#control.run('the heartbeat', (client) => client.query(query));
-      if (this.#failing) this.#log.info('heartbeats are written again');
+      if (this.#failing) this.#log.info('Heartbeats are written again.');
       this.#failing = false;
     } catch (error) {
       // Stopped meanwhile: its connection was closed under it.
       if (this.#timer !== timer) return;
       const remedy = error instanceof SluiceError ? error.remedy : 'see the log of the server';
       if (!this.#failing)
-        this.#log.warn(`a heartbeat could not be written, idle tables hold the log back: ${rootMessage(error)}`, {
+        this.#log.warn(`A heartbeat could not be written, idle tables hold the log back: ${rootMessage(error)}`, {
           code: 'SLUICE_PG_HEARTBEAT',
           remedy,
         });

@@ -1,7 +1,7 @@
 import { type ErrorKind, SluiceError, type SourcePlugin } from '#plugin';
 import { addressOf, postgresFields, slotName, validatePostgres } from './config.ts';
 import * as errors from './errors.ts';
-import { logErrors } from './log/errors.ts';
+import * as logErrors from './log/errors.ts';
 import { ORIGIN_COLUMNS } from './log/origin.ts';
 import { formatLsn, parseLsn, readPosition } from './log/position.ts';
 import { PostgresLogSource } from './log/source.ts';
@@ -11,7 +11,7 @@ export const postgres: SourcePlugin<typeof postgresFields> = {
   role: 'source',
   type: 'postgres',
   fields: postgresFields,
-  errors: [...Object.values<ErrorKind>(errors), ...logErrors],
+  errors: [...Object.values<ErrorKind>(errors), ...Object.values<ErrorKind>(logErrors)],
   origin: { system: 'postgresql', columns: ORIGIN_COLUMNS },
   validate: validatePostgres,
   claims: (config, connector) => {

@@ -14,7 +14,7 @@ import { matchTables } from './tables.ts';
  * Everything that can be said before the log is read, at once. Changes nothing on the server. Throws only for what makes checking impossible:
  * no connection, no catalog. What another client may give free again (a walsender, the slot) is no finding: reading waits for it.
  */
-export async function preflightLog(config: PostgresConfig, context: SourceContext, signal: AbortSignal): Promise<readonly Finding[]> {
+export async function preflightPostgres(config: PostgresConfig, context: SourceContext, signal: AbortSignal): Promise<readonly Finding[]> {
   const connect = { applicationName: applicationName(context.connector, context.instance), files: context.runtime.files, signal };
   const client = await connectClient(config, connect);
   try {

@@ -58,7 +58,15 @@ export interface ColumnType extends Omit<ColumnShape, 'name'> {
 const BY_OID = new Map<number, BuiltIn>();
 const BY_NAME = new Map<string, number>();
 
-function scalar(oid: number, array: number, name: string, sql: string, type: LogicalType, modifier: Modifier = 'none', normalise: Normalise = NORMALISE.none): void {
+function scalar(
+  oid: number,
+  array: number,
+  name: string,
+  sql: string,
+  type: LogicalType,
+  modifier: Modifier = 'none',
+  normalise: Normalise = NORMALISE.none,
+): void {
   BY_OID.set(oid, { name, sql, type, modifier, normalise });
   BY_NAME.set(name, oid);
   if (array === 0) return;
@@ -160,7 +168,8 @@ export function builtInType(oid: number, typmod: number): ColumnType | null {
   const found = BY_OID.get(oid);
   if (found === undefined) return null;
   const declared = readModifier(found.modifier, typmod);
-  const typeName = found.modifier === 'length' && typmod < 0 && found.name.endsWith('bpchar') ? 'bpchar' : spell(found.sql, found.modifier, declared, typmod);
+  const typeName =
+    found.modifier === 'length' && typmod < 0 && found.name.endsWith('bpchar') ? 'bpchar' : spell(found.sql, found.modifier, declared, typmod);
   if (ARRAYS.has(oid)) return { type: 'other', typeName: `${typeName}[]`, precision: null, scale: null, normalise: NORMALISE.none };
   const scale = oid === 790 ? 2 : declared.scale;
   return { type: found.type, typeName, precision: declared.precision, scale, normalise: found.normalise };
@@ -212,10 +221,19 @@ function readModifier(modifier: Modifier, typmod: number): { precision: number |
 }
 
 const INTERVAL_FIELDS: Readonly<Record<number, string>> = {
-  [1 << 2]: ' year', [1 << 1]: ' month', [1 << 3]: ' day', [1 << 10]: ' hour', [1 << 11]: ' minute', [1 << 12]: ' second',
-  [(1 << 2) | (1 << 1)]: ' year to month', [(1 << 3) | (1 << 10)]: ' day to hour', [(1 << 3) | (1 << 10) | (1 << 11)]: ' day to minute',
-  [(1 << 3) | (1 << 10) | (1 << 11) | (1 << 12)]: ' day to second', [(1 << 10) | (1 << 11)]: ' hour to minute',
-  [(1 << 10) | (1 << 11) | (1 << 12)]: ' hour to second', [(1 << 11) | (1 << 12)]: ' minute to second',
+  [1 << 2]: ' year',
+  [1 << 1]: ' month',
+  [1 << 3]: ' day',
+  [1 << 10]: ' hour',
+  [1 << 11]: ' minute',
+  [1 << 12]: ' second',
+  [(1 << 2) | (1 << 1)]: ' year to month',
+  [(1 << 3) | (1 << 10)]: ' day to hour',
+  [(1 << 3) | (1 << 10) | (1 << 11)]: ' day to minute',
+  [(1 << 3) | (1 << 10) | (1 << 11) | (1 << 12)]: ' day to second',
+  [(1 << 10) | (1 << 11)]: ' hour to minute',
+  [(1 << 10) | (1 << 11) | (1 << 12)]: ' hour to second',
+  [(1 << 11) | (1 << 12)]: ' minute to second',
 };
 
 function spell(sql: string, modifier: Modifier, declared: { precision: number | null; scale: number | null }, typmod: number): string {

@@ -50,7 +50,8 @@ export async function loadConnector(tree: JsonNode, file: string, registry: Regi
   const sink = await loadPart('sink', tree, registry.sinks, registry, validation);
   const name = typeof common.name === 'string' ? common.name : null;
   const loaded = { ...nothing, name, nameAt: nodeAt(tree, 'name') };
-  if (source === null || format === null || sink === null || name === null || problems.errors > errorsBefore || validation.failed.size > 0) return loaded;
+  if (source === null || format === null || sink === null || name === null || problems.errors > errorsBefore || validation.failed.size > 0)
+    return loaded;
   const { batch, checkpoint, retry, maxInFlightBytes } = common;
   return {
     ...loaded,

@@ -3,7 +3,7 @@ import { SluiceError } from '../plugin/error.ts';
 import type { Registry } from '../plugin/registry.ts';
 import { loadConnector } from './connector.ts';
 import { type DaemonConfig, loadDaemon } from './daemon.ts';
-import type { ConnectorDefinition, Part } from './definition.ts';
+import type { ConnectorDefinition } from './definition.ts';
 import {
   CONFIG_CLAIM,
   CONFIG_DUPLICATE_NAME,
@@ -21,7 +21,7 @@ import { redactor } from './redact.ts';
 import { type ReferenceSources, resolveReferences } from './references.ts';
 import type { Validation } from './validate.ts';
 
-export type { ConnectorDefinition, Part };
+export type { ConnectorDefinition };
 
 export interface Configuration {
   readonly daemon: DaemonConfig;
@@ -55,11 +55,21 @@ export async function loadConfiguration(options: LoadOptions): Promise<LoadResul
   return await loader.load();
 }
 
-/** For commands that cannot go on: throws the problems of a failed load as one error, each on a line of its own. */
+/** A configuration that cannot be used, with everything that is wrong in it. */
+export class ConfigurationError extends SluiceError {
+  readonly problems: readonly Problem[];
+
+  constructor(problems: readonly Problem[]) {
+    super(CONFIG_INVALID, { count: problems.length === 1 ? '1 error' : `${problems.length} errors` });
+    this.name = 'ConfigurationError';
+    this.problems = problems;
+  }
+}
+
+/** For commands that cannot go on without. Throws ConfigurationError. */
 export function requireConfiguration(result: LoadResult): Configuration {
   if (result.ok) return result.configuration;
-  const count = result.problems.length === 1 ? '1 error' : `${result.problems.length} errors`;
-  throw new SluiceError(CONFIG_INVALID, { count }, { cause: result.problems });
+  throw new ConfigurationError(result.problems);
 }
 
 interface ParsedFile {

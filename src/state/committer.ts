@@ -112,8 +112,7 @@ export class Committer {
       else this.#offsets.set(change.offset.connector, change.offset.value);
     }
     const generation = this.#generation + 1;
-    const { entries, sum } = this.#digest;
-    const root: Root = { format: STATE_FORMAT, instance: this.#instance, generation, clean, entries, digest: sum };
+    const root: Root = { format: STATE_FORMAT, instance: this.#instance, generation, clean, digest: this.#digest.sum };
     await this.#engine.batch([...operations.values(), { type: 'put', key: ROOT_KEY, value: frameJson(root) }]);
     const side = { format: STATE_FORMAT, instance: this.#instance, generation, offsets: this.#offsets };
     await writeSideFile(this.#runtime.files, this.#stateDirectory, side);

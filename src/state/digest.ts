@@ -4,17 +4,13 @@ import type { Operation } from './key-value.ts';
 const MODULUS = 2 ** 48;
 
 /**
- * Number and sum of all entries' hashes. A damaged LevelDB log can lose writes from its middle and keep later ones, the newest generation among
+ * The sum of all entries' hashes. A damaged LevelDB log can lose writes from its middle and keep later ones, the newest generation among
  * them: only something that depends on every entry notices. A sum of SHA-256 prefixes, not an exclusive or of checksums: two connectors that
  * lose the same change must not cancel out.
  */
 export class Digest {
   readonly #hashes = new Map<string, number>();
   #sum = 0;
-
-  get entries(): number {
-    return this.#hashes.size;
-  }
 
   /** 0 … 2⁴⁸ − 1. */
   get sum(): number {
@@ -31,9 +27,5 @@ export class Digest {
     const hash = createHash('sha256').update(operation.key).update('\0').update(operation.value).digest().readUIntBE(0, 6);
     this.#hashes.set(operation.key, hash);
     this.#sum = (this.#sum + hash) % MODULUS;
-  }
-
-  has(key: string): boolean {
-    return this.#hashes.has(key);
   }
 }

@@ -18,7 +18,7 @@ export interface Root {
   readonly generation: number;
   /** True if the store was closed in order after this batch. */
   readonly clean: boolean;
-  readonly entries: number;
+  /** Sum over all other entries (digest.ts). */
   readonly digest: number;
 }
 
@@ -92,8 +92,8 @@ export function checkIntegrity(directory: string, instance: string, found: Scan,
   if (generation > witnessed + 1) {
     throw stop(STATE_CORRUPT, { reason: `the side file is at generation ${newest.generation}, more than one behind LevelDB at ${generation}` });
   }
-  if (found.root === null || found.root.entries !== found.digest.entries || found.root.digest !== found.digest.sum) {
-    throw stop(STATE_CORRUPT, { reason: 'LevelDB lost entries that its newest write counts' });
+  if (found.root?.digest !== found.digest.sum) {
+    throw stop(STATE_CORRUPT, { reason: 'LevelDB lost or changed entries that its newest write counts' });
   }
   if (generation === newest.generation && !sameOffsets(found.offsets, newest.offsets)) {
     throw stop(STATE_CORRUPT, { reason: 'LevelDB and the side file of the same generation hold different offsets' });

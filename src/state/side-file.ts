@@ -26,11 +26,9 @@ export async function writeSideFile(files: Files, directory: string, record: Sid
   await files.replace(`${directory}/${NAMES[record.generation % 2 === 0 ? 0 : 1]}`, encode(record));
 }
 
-/** Writes both files, the one that is not sound first: a crash between the two leaves one that is. */
+/** At the first initialisation: from then on a missing file is a missing file. */
 export async function writeBothSideFiles(files: Files, directory: string, record: SideRecord): Promise<void> {
-  const sound = await Promise.all(NAMES.map(async (name) => decode(await files.read(`${directory}/${name}`)) !== null));
-  const order = sound[0] === true ? [NAMES[1], NAMES[0]] : NAMES;
-  for (const name of order) await files.replace(`${directory}/${name}`, encode(record));
+  for (const name of NAMES) await files.replace(`${directory}/${name}`, encode(record));
 }
 
 export async function readSideFiles(files: Files, directory: string): Promise<SideFiles> {

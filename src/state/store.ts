@@ -131,9 +131,9 @@ async function openHandle(
     const sides = await readSideFiles(files, state);
     checkIntegrity(directory, instance, found, sides);
     const root = found.root as Root;
-    const side = { format: STATE_FORMAT, instance, generation: root.generation, offsets: found.offsets };
-    if (sides.sound < 2) await writeBothSideFiles(files, state, side);
-    else if ((sides.newest as SideRecord).generation < root.generation) await writeSideFile(files, state, side);
+    if ((sides.newest as SideRecord).generation < root.generation) {
+      await writeSideFile(files, state, { format: STATE_FORMAT, instance, generation: root.generation, offsets: found.offsets });
+    }
     const committer = new Committer(directory, state, runtime, engine, { ...found, instance, generation: root.generation });
     // Not clean until it is closed; and the first write of a run shows at once whether the disk takes any.
     await committer.commit({ operations: [] });
@@ -159,7 +159,7 @@ async function initialise(options: StoreOptions, engine: KeyValueStore, initial:
     digest.apply(operation);
     operations.push(operation);
   }
-  const root: Root = { format: STATE_FORMAT, instance, generation: 1, clean: true, entries: digest.entries, digest: digest.sum };
+  const root: Root = { format: STATE_FORMAT, instance, generation: 1, clean: true, digest: digest.sum };
   operations.push({ type: 'put', key: ROOT_KEY, value: frameJson(root) });
   await engine.batch(operations);
   await writeBothSideFiles(runtime.files, state, { format: STATE_FORMAT, instance, generation: 1, offsets: new Map() });

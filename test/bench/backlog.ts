@@ -19,10 +19,9 @@ export async function writeBacklog(
   rows: number,
   perTransaction: number,
 ): Promise<{ endLsn: string; parity: Parity }> {
-  await postgres.query(
-    `${BENCH_TABLE}; create publication bench for table bench; select pg_create_logical_replication_slot('bench', 'pgoutput')`,
-    database,
-  );
+  await postgres.query(`${BENCH_TABLE}; create publication bench for table bench`, database);
+  // By itself: a slot cannot be made in a transaction that has written.
+  await postgres.query(`select pg_create_logical_replication_slot('bench', 'pgoutput')`, database);
   const client = await postgres.connect(database);
   try {
     for (let from = 1; from <= rows; from += perTransaction) {

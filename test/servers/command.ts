@@ -15,9 +15,15 @@ export function run(command: string, args: readonly string[], options: CommandOp
   return new Promise((resolve, reject) => {
     execFile(command, args, { ...rest, timeout: timeoutMs, maxBuffer: 32 << 20 }, (error, stdout, stderr) => {
       if (error === null) resolve(stdout);
-      else reject(new Error(`${command} ${args.slice(0, 3).join(' ')}: ${stderr.trim().slice(-800) || error.message}`, { cause: error }));
+      else reject(new Error(`${command} ${args.slice(0, 3).join(' ')}: ${complaint(stderr) || error.message}`, { cause: error }));
     });
   });
+}
+
+/** The lines that say what is wrong, without warnings and stack traces. */
+function complaint(stderr: string): string {
+  const lines = stderr.split('\n').filter((line) => line.trim() !== '' && !/^npm warn|^W: |^npm error\s+at /.test(line));
+  return lines.slice(0, 6).join(' | ').slice(0, 800);
 }
 
 /** The environment for a package manager: without what an outer `npm run` left there, which would point it at this project. */

@@ -4,7 +4,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { connect as connectSocket } from 'node:net';
 import { join } from 'node:path';
 import { type Certificates, makeCertificates } from './certificates.ts';
-import { freePort, giveToServerUser, ServerProcess, temporaryDirectory, waitUntilReady } from './process.ts';
+import { freePort, giveToServerUser, reachable, ServerProcess, temporaryDirectory, waitUntilReady } from './process.ts';
 import { resolveNats, type ServerBinary } from './resolve.ts';
 
 export interface NatsOptions {
@@ -203,7 +203,7 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer> 
     const directory = await temporaryDirectory('nats');
     try {
       const certificates = options.tls ? await makeCertificates(directory) : null;
-      const nodes = await makeNodes(found, directory, certificates, options);
+      const nodes = await makeNodes({ ...found, path: await reachable(found.path) }, directory, certificates, options);
       for (const node of nodes) node.launch();
       const outcomes = await Promise.allSettled(nodes.map((node) => node.ready()));
       const failed = outcomes.find((outcome) => outcome.status === 'rejected');

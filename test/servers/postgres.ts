@@ -2,12 +2,12 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import pg from 'pg';
-import { findCached, provideCached, reachableByNobody, runsAsRoot } from './cache.ts';
+import { findCached, provideCached } from './cache.ts';
 import { type Certificates, makeCertificates } from './certificates.ts';
 import { run } from './command.ts';
-import { freePort, giveToServerUser, ServerProcess, serverUser, temporaryDirectory, waitUntilReady } from './process.ts';
+import { freePort, reachable, ServerProcess, serverUser, temporaryDirectory, waitUntilReady } from './process.ts';
 import { resolvePostgres, type ServerBinary } from './resolve.ts';
 import type { PostgresMajor } from './versions.ts';
 
@@ -178,11 +178,11 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   const configured = options.settings ?? options.hba ?? (options.fsync || options.tls || options.password);
   const found = await resolvePostgres(options.major, options.own || Boolean(configured));
   if (found.kind === 'external') return takeExternal(options, found.url, found.origin);
-  const binary = { ...found, path: await reachable(found.path) };
+  const binary = { ...found, path: join(await reachable(dirname(found.path)), basename(found.path)) };
   for (let attempt = 1; ; attempt++) {
     const directory = await temporaryDirectory(`postgres-${options.major}`);
     try {
-      await run('cp', ['-a', join(await template(binary), 'data'), directory]);
+      await run('cp', ['-a', join(await template(binary, found.path), 'data'), directory]);
       const certificates = options.tls ? await makeCertificates(directory) : null;
       await writeFile(join(directory, 'data', 'pg_hba.conf'), hostBasedAuthentication(options));
       const server = new PostgresServer(options, new URL(`postgres://postgres@127.0.0.1:${await freePort()}/postgres`), {
@@ -233,9 +233,9 @@ function hostBasedAuthentication(options: PostgresOptions): string {
   return ['host all postgres 127.0.0.1/32 trust', 'host replication postgres 127.0.0.1/32 trust', ...lines, ''].join('\n');
 }
 
-/** The directory of a freshly initialised cluster's `data`, made once per version and user: copying it is four times faster than initdb. */
-async function template(binary: ServerBinary): Promise<string> {
-  const identity = createHash('sha256').update(`${binary.path}\n${process.getuid?.()}\n2`).digest('hex').slice(0, 12);
+/** The directory of a freshly initialised cluster's `data`, made once per binary (`origin`, not a copy of it) and user: copying it is four times faster than initdb. */
+async function template(binary: ServerBinary, origin: string): Promise<string> {
+  const identity = createHash('sha256').update(`${origin}\n${process.getuid?.()}\n2`).digest('hex').slice(0, 12);
   const name = `template-postgres-${identity}`;
   const find = async () => (await findCached(name)).find((cached) => cached.version === binary.version) ?? null;
   const cached = await provideCached(name, name, find, async (building) => {
@@ -250,21 +250,4 @@ async function template(binary: ServerBinary): Promise<string> {
     return binary.version;
   });
   return cached.directory;
-}
-
-const copies = new Map<string, Promise<string>>();
-
-/** Root starts PostgreSQL as nobody. Where nobody cannot reach the binaries (a cache below /root), a copy in a temporary directory serves. */
-async function reachable(bin: string): Promise<string> {
-  if (!runsAsRoot || (await reachableByNobody(bin))) return bin;
-  let copy = copies.get(bin);
-  if (copy === undefined) {
-    copy = temporaryDirectory('postgres-bin').then(async (directory) => {
-      await run('cp', ['-a', join(bin, '..', '.'), directory]);
-      giveToServerUser(directory, 0o755);
-      return join(directory, 'bin');
-    });
-    copies.set(bin, copy);
-  }
-  return copy;
 }

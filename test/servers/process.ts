@@ -6,9 +6,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, chownSync, closeSync, mkdtempSync, openSync, readdirSync, readFileSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { NOBODY, reachableByNobody, runsAsRoot } from './cache.ts';
+import { run } from './command.ts';
 
 /**
  * Reads registrations until its input ends, which is when this process is gone, kill -9 included. SIGQUIT lets a PostgreSQL take its shared
@@ -75,6 +76,25 @@ export function giveToServerUser(path: string, mode: number): void {
   if (runsAsRoot) chownSync(path, NOBODY, NOBODY);
 }
 
+const copies = new Map<string, Promise<string>>();
+
+/**
+ * Where nobody, as whom root starts servers, cannot reach a server's files (a cache below /root), a copy of them in a temporary directory;
+ * else the path itself.
+ */
+export async function reachable(path: string): Promise<string> {
+  if (!runsAsRoot || (await reachableByNobody(path))) return path;
+  let copy = copies.get(path);
+  if (copy === undefined) {
+    copy = temporaryDirectory('copy').then(async (directory) => {
+      await run('cp', ['-a', path, directory]);
+      return join(directory, basename(path));
+    });
+    copies.set(path, copy);
+  }
+  return copy;
+}
+
 /** The user for a server: nobody where this process is root's (PostgreSQL refuses root), else the same one. */
 export const serverUser: { uid?: number; gid?: number } = runsAsRoot ? { uid: NOBODY, gid: NOBODY } : {};
 
@@ -110,7 +130,9 @@ export class ServerProcess {
     const child = spawn(command, args, { detached: true, stdio: ['ignore', log, log], env, cwd: '/', ...serverUser });
     closeSync(log);
     this.pid = child.pid ?? 0;
-    if (this.pid !== 0) tellGuardian(`p ${this.pid}`);
+    // Not even started: the error event follows. A signal must never go out meanwhile: process 0 stands for our own group.
+    if (this.pid === 0) this.ended = `${command} could not be started`;
+    else tellGuardian(`p ${this.pid}`);
     this.exited = new Promise((resolve) => {
       const end = (how: string) => {
         if (this.pid !== 0) tellGuardian(`x ${this.pid}`);
@@ -151,6 +173,7 @@ export class ServerProcess {
 
   /** Kills it and its children and waits until none of them is left (a server started on the same files would refuse). */
   async killAndWait(): Promise<void> {
+    if (!this.alive) return;
     const tree = [this.pid, ...childrenOf(this.pid)];
     this.killTree('SIGKILL');
     await this.waitForExit();

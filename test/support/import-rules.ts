@@ -22,7 +22,7 @@ const LAYERS: Record<string, Layer> = {
   version: { layers: [] },
   record: { layers: [] },
   plugin: { layers: ['record'] },
-  formats: { layers: ['plugin', 'record'] },
+  formats: { layers: ['plugin', 'record', 'version'] },
   transforms: { layers: ['plugin', 'record'] },
   state: { layers: ['plugin', 'record'], packages: ['level'] },
   // The pipeline tells what happens through an interface of its own; metrics implement it. So telemetry knows the pipeline and not the reverse.

@@ -73,7 +73,12 @@ function dateEnd(bytes: Uint8Array, start: number, end: number): number {
   while (at < end && isDigit(bytes[at])) at++;
   if (at - start < 4 || at + 6 > end) return MALFORMED;
   const whole =
-    bytes[at] === HYPHEN && isDigit(bytes[at + 1]) && isDigit(bytes[at + 2]) && bytes[at + 3] === HYPHEN && isDigit(bytes[at + 4]) && isDigit(bytes[at + 5]);
+    bytes[at] === HYPHEN &&
+    isDigit(bytes[at + 1]) &&
+    isDigit(bytes[at + 2]) &&
+    bytes[at + 3] === HYPHEN &&
+    isDigit(bytes[at + 4]) &&
+    isDigit(bytes[at + 5]);
   return whole ? at + 6 : MALFORMED;
 }
 

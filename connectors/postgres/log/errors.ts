@@ -17,7 +17,8 @@ export const keyUnavailable = defineError({
   retry: 'manual',
   exit: 1,
   cause: 'An update of {table} at {lsn} does not carry the value of its key column {column}: it is stored out of line (TOAST) and was not changed',
-  remedy: 'ALTER TABLE {table} REPLICA IDENTITY FULL, so that updates carry the whole row; for updates already in the log, the table must be captured anew.',
+  remedy:
+    'ALTER TABLE {table} REPLICA IDENTITY FULL, so that updates carry the whole row; for updates already in the log, the table must be captured anew.',
 });
 
 /** The server said nothing for longer than it may, although it was asked. */

@@ -3,16 +3,24 @@
  * batches. Pure: no socket, no clock. A message is copied once, whole, into the batch's arena; its cells are ranges there, brought into their form
  * in place. Whatever is truncated, unknown or out of order throws `SLUICE_PG_PROTOCOL` (I8).
  */
-import {
-  ABSENT, type BatchWriter, NULL, OP, type Op, SluiceError, type TableShape, type TableVersion, type Transaction, UNAVAILABLE,
-} from '#plugin';
+import { ABSENT, type BatchWriter, NULL, OP, type Op, SluiceError, type TableShape, type TableVersion, type Transaction, UNAVAILABLE } from '#plugin';
 import type { Normalise } from '../types.ts';
 import { MALFORMED, normalise } from './cells.ts';
 import { keyUnavailable, protocolViolation } from './errors.ts';
 import { MessageReader } from './message-reader.ts';
 import { OriginWriter } from './origin.ts';
 import { formatHalves, transactionId } from './position.ts';
-import { type CatalogFacts, columnShapes, keyOf, needsCatalog, planTable, type Relation, type TablePlan, type TypeName, typesOf } from './relation.ts';
+import {
+  type CatalogFacts,
+  columnShapes,
+  keyOf,
+  needsCatalog,
+  planTable,
+  type Relation,
+  type TablePlan,
+  type TypeName,
+  typesOf,
+} from './relation.ts';
 
 /** What the decoder fills: the batch queue. */
 export interface DecoderTarget {
@@ -43,7 +51,16 @@ export const ASK = 1;
 const EPOCH_MICROS = 946_684_800_000_000;
 
 const TAG = {
-  begin: 0x42, commit: 0x43, delete: 0x44, insert: 0x49, message: 0x4d, origin: 0x4f, relation: 0x52, truncate: 0x54, update: 0x55, type: 0x59,
+  begin: 0x42,
+  commit: 0x43,
+  delete: 0x44,
+  insert: 0x49,
+  message: 0x4d,
+  origin: 0x4f,
+  relation: 0x52,
+  truncate: 0x54,
+  update: 0x55,
+  type: 0x59,
 } as const;
 /** First byte of a tuple's part of a change. */
 const IMAGE = { key: 0x4b, new: 0x4e, old: 0x4f } as const;
@@ -54,8 +71,14 @@ const COLUMN = { null: 0x6e, text: 0x74, unchanged: 0x75 } as const;
 export function messageTable(catalog: string): TableShape {
   const column = { scale: null, precision: null };
   return {
-    kind: 'message', catalog, schema: '', name: 'message',
-    columns: [{ name: 'prefix', type: 'text', typeName: 'text', ...column }, { name: 'content', type: 'bytes', typeName: 'bytea', ...column }],
+    kind: 'message',
+    catalog,
+    schema: '',
+    name: 'message',
+    columns: [
+      { name: 'prefix', type: 'text', typeName: 'text', ...column },
+      { name: 'content', type: 'bytes', typeName: 'bytea', ...column },
+    ],
     key: [0],
   };
 }
@@ -211,7 +234,14 @@ export class PgoutputDecoder {
     const types = typesOf(relation, facts, this.#types);
     if (captures(relation.schema, relation.name)) {
       const { schema, name } = relation;
-      table = this.#target.writer.table({ kind: 'table', catalog, schema, name, columns: columnShapes(relation, types), key: keyOf(relation, facts) });
+      table = this.#target.writer.table({
+        kind: 'table',
+        catalog,
+        schema,
+        name,
+        columns: columnShapes(relation, types),
+        key: keyOf(relation, facts),
+      });
     }
     this.#plans.set(relation.oid, planTable(relation, table, types));
   }
@@ -270,14 +300,16 @@ export class PgoutputDecoder {
   #tuple(plan: TablePlan, writer: BatchWriter, at: number, end: number, keyOnly: boolean, before: number): number {
     const { arena } = writer;
     const { columnCount } = plan;
-    if (at + 2 > end || (((arena[at] as number) << 8) | (arena[at + 1] as number)) !== columnCount) this.#violation('a row whose columns are not those of its table');
+    if (at + 2 > end || (((arena[at] as number) << 8) | (arena[at + 1] as number)) !== columnCount)
+      this.#violation('a row whose columns are not those of its table');
     at += 2;
     for (let column = 0; column < columnCount; column++) {
       if (at >= end) this.#violation('a row that is cut short');
       const kind = arena[at++];
       if (kind === COLUMN.text) {
         if (at + 4 > end) this.#violation('a row that is cut short');
-        const length = ((arena[at] as number) << 24) | ((arena[at + 1] as number) << 16) | ((arena[at + 2] as number) << 8) | (arena[at + 3] as number);
+        const length =
+          ((arena[at] as number) << 24) | ((arena[at + 1] as number) << 16) | ((arena[at + 2] as number) << 8) | (arena[at + 3] as number);
         const start = at + 4;
         at = start + length;
         if (length < 0 || at > end) this.#violation('a row that is cut short');

@@ -11,13 +11,13 @@ import {
   slotAhead,
   slotMissing,
   standbyTooOld,
+  storedPositionInvalid,
   timelineDiverged,
   versionTooOld,
   walLevel,
 } from '../errors.ts';
 import { identifySystem, readServer, type ServerFacts, type SystemIdentity } from '../server.ts';
 import { matchTables } from '../tables.ts';
-import { storedPositionInvalid } from './errors.ts';
 import { commitLsnOf, formatLsn, type LogPosition, parseLsn, readPosition } from './position.ts';
 import { planPublications, preparePublications } from './publication.ts';
 import { createSlot, freeSlot, readSlot, type SlotState, type SlotWork, slotProblem } from './slot.ts';
@@ -80,7 +80,7 @@ async function prepare(config: PostgresConfig, context: SourceContext, options: 
   const slot = slotName(config, context.connector);
   const publication = publicationName(config, context.connector);
   const system = await identify(config, replication);
-  const stored = options.from === null ? null : storedPosition(options.from);
+  const stored = options.from === null ? null : storedPosition(context.connector, options.from);
   if (stored !== null) await checkHistory(context.connector, stored, options.published, system, connections);
   const state = await readSlot(client, slot);
   if (state !== null) {
@@ -104,19 +104,19 @@ async function prepare(config: PostgresConfig, context: SourceContext, options: 
   const intent = { slot, publication, systemId: system.systemId };
   if (state === null && plan.problems.length === 0) await context.intent.set(intent);
   await preparePublications(client, plan);
-  for (const statement of plan.statements) context.log.info(`publication changed: ${statement}`);
+  for (const statement of plan.statements) context.log.info(`Publication changed: ${statement}`);
   let start = stored === null ? null : parseLsn(stored.lsn);
   if (state === null) {
     if (server.usedSlots >= server.maxSlots) throw new SluiceError(noFreeSlot, { address: server.address, limit: server.maxSlots });
     start = await createSlot(work, replication);
-    context.log.info(`slot "${slot}" created at ${formatLsn(start)}; changes from here on are captured`);
+    context.log.info(`Slot "${slot}" created at ${formatLsn(start)}; changes from here on are captured.`);
   } else {
     await freeSlot(work, state);
     if (start === null) {
       start = state.confirmed as bigint;
       const ours = sameIntent(await context.intent.get(), intent);
       context.log.info(
-        `slot "${slot}" ${ours ? 'was made by an earlier start of this connector' : 'existed already'}: it is used from its confirmed position ${formatLsn(start)}`,
+        `Slot "${slot}" ${ours ? 'was made by an earlier start of this connector' : 'existed already'}: it is used from its confirmed position ${formatLsn(start)}.`,
       );
     }
   }
@@ -139,9 +139,9 @@ async function identify(config: PostgresConfig, replication: pg.Client): Promise
   }
 }
 
-function storedPosition(position: Position): LogPosition {
+function storedPosition(connector: string, position: Position): LogPosition {
   const read = readPosition(position);
-  if (read === null) throw new SluiceError(storedPositionInvalid);
+  if (read === null) throw new SluiceError(storedPositionInvalid, { connector });
   return read;
 }
 

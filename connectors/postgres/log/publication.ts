@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { type ErrorKind, type ErrorParameters, type Finding, SluiceError } from '#plugin';
 import { quoteIdentifier, quoteTable } from '../client.ts';
 import { insertsPublicationName } from '../config.ts';
-import { publicationAfterSlot, publicationOperations, publicationRight, publicationRoot } from '../errors.ts';
+import { publicationAfterSlot, publicationByPartition, publicationByRoot, publicationOperations, publicationRight } from '../errors.ts';
 import type { ServerFacts } from '../server.ts';
 import type { CapturedTable, Matched } from '../tables.ts';
 
@@ -124,8 +124,10 @@ class Planner implements PublicationPlan {
     const missing: CapturedTable[] = [];
     for (const table of tables) {
       const root = found.via_root ? table.ancestors.findLast((ancestor) => publishesName(found, ancestor)) : undefined;
-      if (root !== undefined) this.#publishedAs(found, table, root);
-      else if (table.partitioned && !found.via_root) this.#notViaRoot(found, table);
+      if (root !== undefined)
+        this.#problem(publicationByRoot, { publication: found.name, table: table.label, root, sql: quoteIdentifier(found.name) });
+      else if (table.partitioned && !found.via_root)
+        this.#problem(publicationByPartition, { publication: found.name, table: table.label, sql: quoteIdentifier(found.name) });
       else if (!publishes(found, table)) missing.push(table);
     }
     if (missing.length === 0) return;
@@ -154,18 +156,6 @@ class Planner implements PublicationPlan {
     } else if (!found.truncate) {
       this.#warn('SLUICE_PG_PUBLICATION_LIMITED', `publication "${found.name}" does not publish truncates: they are not captured`, sql);
     }
-  }
-
-  #publishedAs(found: Publication, table: CapturedTable, root: string): void {
-    const detail = `publication "${found.name}" publishes ${table.label} as part of ${root} (publish_via_partition_root), which "tables" does not name`;
-    const sql = `ALTER PUBLICATION ${quoteIdentifier(found.name)} SET (publish_via_partition_root = false);`;
-    this.#problem(publicationRoot, { detail, remedy: `name "${root}" in "tables", or run: ${sql}` });
-  }
-
-  #notViaRoot(found: Publication, table: CapturedTable): void {
-    const detail = `publication "${found.name}" publishes the partitions of ${table.label} under their own names, "tables" names the partitioned table`;
-    const sql = `ALTER PUBLICATION ${quoteIdentifier(found.name)} SET (publish_via_partition_root = true);`;
-    this.#problem(publicationRoot, { detail, remedy: `${sql} or name the partitions in "tables"` });
   }
 
   /** What a publication that exists does beside what is asked of it. */

@@ -3,7 +3,7 @@ import { type RecoverOptions, SluiceError, type SourceContext } from '#plugin';
 import { applicationName, connectClient, endClient } from '../client.ts';
 import { type PostgresConfig, slotName } from '../config.ts';
 import { asSluiceError } from '../connection-error.ts';
-import { offsetAhead, otherSystem, recoverImpossible } from '../errors.ts';
+import { offsetAhead, otherSystem, recoverNoSlot, recoverNoTail } from '../errors.ts';
 import { identifySystem, readServer, type SystemIdentity } from '../server.ts';
 import { commitLsnOf, formatLsn, type LogPosition, parseLsn } from './position.ts';
 import { readSlot, type SlotState, slotProblem } from './slot.ts';
@@ -28,10 +28,7 @@ export async function recoverPosition(
     const system = await identifySystem(replication);
     const name = slotName(config, context.connector);
     const slot = await readSlot(client, name);
-    if (slot === null) {
-      const remedy = `make it, what was not read until now is then not read: SELECT pg_create_logical_replication_slot('${name}', 'pgoutput'); then sluice offsets recover ${context.connector} --from slot`;
-      throw new SluiceError(recoverImpossible, { from: options.from, detail: `slot "${name}" does not exist`, remedy });
-    }
+    if (slot === null) throw new SluiceError(recoverNoSlot, { slot: name, connector: context.connector });
     const problem = slotProblem(name, slot, server, context.connector);
     if (problem !== null) throw problem;
     const lsn =
@@ -47,13 +44,7 @@ export async function recoverPosition(
 
 function fromSink(connector: string, address: string, lastTransaction: string | null, slot: SlotState, system: SystemIdentity): bigint {
   const commit = lastTransaction === null ? null : commitLsnOf(lastTransaction);
-  if (lastTransaction === null || commit === null) {
-    throw new SluiceError(recoverImpossible, {
-      from: 'sink',
-      detail: 'it does not tell the last transaction of this connector',
-      remedy: `sluice offsets recover ${connector} --from slot`,
-    });
-  }
+  if (lastTransaction === null || commit === null) throw new SluiceError(recoverNoTail, { connector });
   const expected = lastTransaction.slice(0, lastTransaction.indexOf('/'));
   if (expected !== system.systemId) throw new SluiceError(otherSystem, { address, actual: system.systemId, expected, connector });
   if (commit >= (parseLsn(system.logEnd) as bigint)) {
@@ -61,5 +52,6 @@ function fromSink(connector: string, address: string, lastTransaction: string | 
   }
   // Normally the slot stands just past that commit: it was acknowledged, and nothing captured came after it.
   const confirmed = slot.confirmed as bigint;
-  return commit > confirmed ? commit : confirmed;
+  if (commit > confirmed) return commit;
+  return confirmed;
 }

@@ -54,16 +54,16 @@ export interface TablePlan {
   readonly isKey: Uint8Array;
 }
 
-/** Whether the relation cannot be planned exactly by what is known of the catalogue. */
+/**
+ * Whether the catalogue must be asked before the relation can be planned. What was learned of a table before is not enough: a Relation message comes
+ * when something about the table changed, and that may be its key.
+ */
 export function needsCatalog(relation: Relation, facts: CatalogFacts): boolean {
-  for (const column of relation.columns) if (builtInType(column.typeOid, column.typmod) === null && facts.type(column.typeOid) === undefined) return true;
-  const flagged = relation.columns.filter((column) => column.isIdentity).length;
-  if (relation.identity === 'd' || relation.identity === 'i') {
-    // The flags say which columns are the key; only the order of several is not in the log.
-    return flagged > 1 && orderOf(relation, facts.table(relation.oid)) === null;
-  }
-  const known = facts.table(relation.oid);
-  return known === undefined || !matches(relation, known);
+  for (const column of relation.columns)
+    if (builtInType(column.typeOid, column.typmod) === null && facts.type(column.typeOid) === undefined) return true;
+  if (relation.identity === 'f' || relation.identity === 'n') return true;
+  // The flags say which columns are the key; only the order of several is not in the log.
+  return relation.columns.filter((column) => column.isIdentity).length > 1;
 }
 
 /**

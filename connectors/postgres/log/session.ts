@@ -112,13 +112,15 @@ export class ReplicationSession {
         start: (client: pg.Client) => this.#begin(client),
         parse: (message: Buffer) => this.#receive(message),
       };
-      this.#service.subscribe(plugin as unknown as Parameters<LogicalReplicationService['subscribe']>[0], this.#options.slot, formatLsn(this.#options.start)).then(
-        () => this.#fail(new SluiceError(streamEnded)),
-        (error: unknown) => {
-          this.#fail(error);
-          reject(this.#failure ?? this.#options.toError(error));
-        },
-      );
+      this.#service
+        .subscribe(plugin as unknown as Parameters<LogicalReplicationService['subscribe']>[0], this.#options.slot, formatLsn(this.#options.start))
+        .then(
+          () => this.#fail(new SluiceError(streamEnded)),
+          (error: unknown) => {
+            this.#fail(error);
+            reject(this.#failure ?? this.#options.toError(error));
+          },
+        );
     });
   }
 
@@ -177,7 +179,9 @@ export class ReplicationSession {
   async #readSettings(client: pg.Client): Promise<number> {
     const names = [...Object.keys(SESSION_SETTINGS), 'wal_sender_timeout', 'server_version_num'];
     const list = names.map(quoteLiteral).join(', ');
-    const { rows } = await client.query<{ name: string; setting: string }>(`SELECT name, setting FROM pg_catalog.pg_settings WHERE name IN (${list})`);
+    const { rows } = await client.query<{ name: string; setting: string }>(
+      `SELECT name, setting FROM pg_catalog.pg_settings WHERE name IN (${list})`,
+    );
     const actual = new Map(rows.map(({ name, setting }) => [name, setting]));
     for (const [name, expected] of Object.entries(SESSION_SETTINGS)) {
       const found = actual.get(name) ?? '';

@@ -107,7 +107,7 @@ export async function freeSlot(work: SlotWork, slot: SlotState): Promise<void> {
       throw new SluiceError(slotInUse, { slot: work.name, holder: who, pid });
     }
     if (attempt === 0) {
-      work.log.info('ending a session that an earlier run of this connector left behind', { slot: work.name, pid });
+      work.log.info('Ending a session that an earlier run of this connector left behind.', { slot: work.name, pid });
       await work.client.query('SELECT pg_terminate_backend($1)', [pid]);
     }
     await sleep(work.runtime, 100, work.signal);
@@ -171,7 +171,7 @@ async function watchCreation(work: SlotWork, pid: number, done: AbortSignal): Pr
       const remedy = work.server.standby
         ? 'SELECT pg_log_standby_snapshot() on the primary lets a standby go on'
         : 'end them, or wait: SELECT pg_terminate_backend(pid); ROLLBACK PREPARED …';
-      work.log.warn(`creating slot "${work.name}" waits for ${named.length === 0 ? 'the server' : `older transactions: ${named.join(', ')}`}`, {
+      work.log.warn(`Creating slot "${work.name}" waits for ${named.length === 0 ? 'the server' : `older transactions: ${named.join(', ')}`}`, {
         code: 'SLUICE_PG_SLOT_WAITS',
         remedy,
       });

@@ -8,7 +8,7 @@ import { Heartbeat } from '../heartbeat.ts';
 import { preflightPostgres } from '../preflight.ts';
 import type { CustomType } from '../types.ts';
 import { PgoutputDecoder } from './pgoutput.ts';
-import { formatHalves, type LogPosition, parseLsn, readPosition } from './position.ts';
+import { formatHalves, type LogPosition, parseLsn } from './position.ts';
 import { type PreparedLog, prepareLog } from './prepare.ts';
 import { BatchQueue, type Mark } from './queue.ts';
 import { recoverPosition } from './recover.ts';
@@ -109,7 +109,10 @@ export class PostgresLogSource implements Source {
       systemId: from.systemId,
     });
     return new BatchQueue({
-      runtime, tables, maxBufferedBytes, position,
+      runtime,
+      tables,
+      maxBufferedBytes,
+      position,
       maxRecords: batch.maxRecords,
       maxBytes: batch.maxBytes,
       pause: () => this.#session?.setFull(true),
@@ -127,7 +130,8 @@ export class PostgresLogSource implements Source {
       prefixes: new Set(this.#config.messages),
       facts: this.#facts,
       target: queue,
-      lastCommit: commit === null ? null : { hi: Number(commit >> 32n), lo: Number(commit & 0xffffffffn), micros: Number(from.lastCommitMicros ?? 0) },
+      lastCommit:
+        commit === null ? null : { hi: Number(commit >> 32n), lo: Number(commit & 0xffffffffn), micros: Number(from.lastCommitMicros ?? 0) },
     });
     return new ReplicationSession({
       runtime: this.#context.runtime,

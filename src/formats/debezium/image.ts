@@ -1,7 +1,7 @@
 import { NULL, UNAVAILABLE } from '../../record/batch.ts';
 import type { RecordCursor } from '../../record/cursor.ts';
 import type { ColumnShape } from '../../record/table.ts';
-import { jsonString, piece, writePiece } from '../json-text.ts';
+import { JACKSON_ESCAPES, jsonString, piece, writePiece } from '../json-text.ts';
 import { CELL, type Cell, cellBytes, cellOf, SMALL_CELL_BYTES, scaleOf, writeCell } from './cells.ts';
 
 /** Debezium's default `unavailable.value.placeholder`; as bytes in base64 where the column is bytes. */
@@ -24,7 +24,7 @@ export class ImageEncoder {
   constructor(shape: readonly ColumnShape[], columns: readonly number[]) {
     const chosen = columns.map((column) => shape[column] as ColumnShape);
     this.#columns = columns;
-    this.#names = chosen.map(({ name }, index) => piece(`${index === 0 ? '{' : ','}${jsonString(name)}:`));
+    this.#names = chosen.map(({ name }, index) => piece(`${index === 0 ? '{' : ','}${jsonString(name, JACKSON_ESCAPES)}:`));
     this.#cells = chosen.map(cellOf);
     this.#scales = chosen.map(scaleOf);
     this.#fixedBytes =

@@ -3,7 +3,7 @@ import type { OriginColumn } from '../../plugin/source.ts';
 import type { Transaction } from '../../record/batch.ts';
 import type { RecordCursor } from '../../record/cursor.ts';
 import type { TableVersion } from '../../record/table.ts';
-import { jsonString, piece, writeBytes, writePiece, writeString } from '../json-text.ts';
+import { JACKSON_ESCAPES, jsonString, piece, writeBytes, writePiece, writeString } from '../json-text.ts';
 
 /** An origin column of this name stands where Debezium has `sequence`, before the times; systems without it have null there. */
 const SEQUENCE = 'sequence';
@@ -28,12 +28,12 @@ export class SourceBlock {
 
   constructor(context: FormatContext, version: string, table: TableVersion, snapshot: 'true' | 'false') {
     const { system, columns } = context.origin;
-    this.#beforeMillis = `,"source":{"version":${jsonString(version)},"connector":${jsonString(system)},"name":${jsonString(context.connector)},"ts_ms":`;
-    this.#afterMillis = `,"snapshot":"${snapshot}","db":${jsonString(table.catalog)},"sequence":`;
+    this.#beforeMillis = `,"source":{"version":${jsonString(version, JACKSON_ESCAPES)},"connector":${jsonString(system, JACKSON_ESCAPES)},"name":${jsonString(context.connector, JACKSON_ESCAPES)},"ts_ms":`;
+    this.#afterMillis = `,"snapshot":"${snapshot}","db":${jsonString(table.catalog, JACKSON_ESCAPES)},"sequence":`;
     this.#table = tableText(table);
     this.#sequence = columns.findIndex(({ name }) => name === SEQUENCE);
     this.#columns = columns.map((_, index) => index).filter((index) => index !== this.#sequence);
-    this.#names = this.#columns.map((column) => piece(`,${jsonString((columns[column] as OriginColumn).name)}:`));
+    this.#names = this.#columns.map((column) => piece(`,${jsonString((columns[column] as OriginColumn).name, JACKSON_ESCAPES)}:`));
     this.#isText = columns.map(({ type }) => type === 'text');
     this.#originColumns = columns.length;
   }
@@ -76,15 +76,17 @@ export class SourceBlock {
     const start = record.start(record.origin, column);
     if (start < 0) return writePiece(to, at, NULL_TEXT);
     const end = record.end(record.origin, column);
-    return this.#isText[column] === true ? writeString(to, at, record.arena, start, end) : writeBytes(to, at, record.arena, start, end);
+    return this.#isText[column] === true
+      ? writeString(to, at, record.arena, start, end, JACKSON_ESCAPES)
+      : writeBytes(to, at, record.arena, start, end);
   }
 }
 
 /** Messages belong to no table; only systems with schemas have them. */
 function tableText(table: TableVersion): string {
   if (table.kind === 'message') return ',"schema":"","table":""';
-  const schema = table.schema === '' ? '' : `,"schema":${jsonString(table.schema)}`;
-  return `${schema},"table":${jsonString(table.name)}`;
+  const schema = table.schema === '' ? '' : `,"schema":${jsonString(table.schema, JACKSON_ESCAPES)}`;
+  return `${schema},"table":${jsonString(table.name, JACKSON_ESCAPES)}`;
 }
 
 /** The three precisions in which Debezium gives each time. */

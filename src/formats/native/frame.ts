@@ -4,7 +4,7 @@ import { OP_NAMES, type Op, type Transaction } from '../../record/batch.ts';
 import type { RecordCursor } from '../../record/cursor.ts';
 import type { TableVersion } from '../../record/table.ts';
 import { isoFromMicros } from '../calendar.ts';
-import { jsonString, piece, writeInteger, writePiece, writeQuoted, writeString } from '../json-text.ts';
+import { jsonString, MINIMAL_ESCAPES, piece, writeInteger, writePiece, writeQuoted, writeString } from '../json-text.ts';
 
 const ORIGIN = piece(',"origin":{');
 const NUMBER_BYTES = 24;
@@ -18,11 +18,11 @@ export class NativeFrame {
   #times: Uint8Array = new Uint8Array(0);
 
   constructor(context: FormatContext, table: TableVersion) {
-    const schema = table.schema === '' ? '' : `,"schema":${jsonString(table.schema)}`;
-    const names = table.kind === 'message' ? '' : `${schema},"table":${jsonString(table.name)}`;
-    this.#heads = OP_NAMES.map((name) => piece(`{"op":"${name}","db":${jsonString(table.catalog)}${names}`));
+    const schema = table.schema === '' ? '' : `,"schema":${jsonString(table.schema, MINIMAL_ESCAPES)}`;
+    const names = table.kind === 'message' ? '' : `${schema},"table":${jsonString(table.name, MINIMAL_ESCAPES)}`;
+    this.#heads = OP_NAMES.map((name) => piece(`{"op":"${name}","db":${jsonString(table.catalog, MINIMAL_ESCAPES)}${names}`));
     const columns: readonly OriginColumn[] = context.origin.columns;
-    this.#names = columns.map(({ name }) => piece(`${jsonString(name)}:`));
+    this.#names = columns.map(({ name }) => piece(`${jsonString(name, MINIMAL_ESCAPES)}:`));
     this.#isText = columns.map(({ type }) => type === 'text');
   }
 
@@ -30,7 +30,7 @@ export class NativeFrame {
   prepare(transaction: Transaction): void {
     if (transaction === this.#transaction) return;
     this.#transaction = transaction;
-    this.#times = piece(`,"ts":"${isoFromMicros(transaction.commitMicros)}","transaction":${jsonString(transaction.id)},"ordinal":`);
+    this.#times = piece(`,"ts":"${isoFromMicros(transaction.commitMicros)}","transaction":${jsonString(transaction.id, MINIMAL_ESCAPES)},"ordinal":`);
   }
 
   /** Upper bound of head and tail together. */
@@ -67,7 +67,10 @@ export class NativeFrame {
       if (at !== empty) to[at++] = 0x2c;
       at = writePiece(to, at, this.#names[column] as Uint8Array);
       const end = record.end(record.origin, column);
-      at = this.#isText[column] === true ? writeString(to, at, record.arena, start, end) : writeQuoted(to, at, record.arena, start, end);
+      at =
+        this.#isText[column] === true
+          ? writeString(to, at, record.arena, start, end, MINIMAL_ESCAPES)
+          : writeQuoted(to, at, record.arena, start, end);
     }
     to[at] = 0x7d;
     return at + 1;

@@ -3,7 +3,7 @@ import type { RecordCursor } from '../../record/cursor.ts';
 import type { ColumnShape } from '../../record/table.ts';
 import type { LogicalType } from '../../record/types.ts';
 import { base64Bytes, writeBase64 } from '../base64.ts';
-import { jsonString, piece, stringBytes, writeBytes, writePiece, writeQuoted, writeString } from '../json-text.ts';
+import { jsonString, MINIMAL_ESCAPES, piece, stringBytes, writeBytes, writePiece, writeQuoted, writeString } from '../json-text.ts';
 import { writeJson } from './json-splice.ts';
 
 const CELL = { quoted: 0, string: 1, number: 2, boolean: 3, float: 4, bytes: 5, json: 6 } as const;
@@ -51,8 +51,8 @@ export class NativeImage {
   constructor(shape: readonly ColumnShape[], columns: readonly number[]) {
     const chosen = columns.map((column) => shape[column] as ColumnShape);
     this.#columns = columns;
-    this.#names = chosen.map(({ name }) => piece(`${jsonString(name)}:`));
-    this.#quotedNames = chosen.map(({ name }) => piece(jsonString(name)));
+    this.#names = chosen.map(({ name }) => piece(`${jsonString(name, MINIMAL_ESCAPES)}:`));
+    this.#quotedNames = chosen.map(({ name }) => piece(jsonString(name, MINIMAL_ESCAPES)));
     this.#cells = chosen.map(({ type }) => BY_TYPE[type]);
     this.#fixedBytes = 2 + this.#names.reduce((sum, name) => sum + name.length + NULL_TEXT.length + 4, 0);
   }
@@ -118,7 +118,7 @@ function writeCell(cell: Cell, to: Buffer, at: number, from: Buffer, start: numb
     case CELL.quoted:
       return writeQuoted(to, at, from, start, end);
     case CELL.string:
-      return writeString(to, at, from, start, end);
+      return writeString(to, at, from, start, end, MINIMAL_ESCAPES);
     case CELL.number:
       return writeBytes(to, at, from, start, end);
     case CELL.boolean:
@@ -143,7 +143,7 @@ function isNumber(from: Uint8Array, start: number): boolean {
 function cellBytes(cell: Cell, from: Uint8Array, start: number, end: number): number {
   switch (cell) {
     case CELL.string:
-      return stringBytes(from, start, end);
+      return stringBytes(from, start, end, MINIMAL_ESCAPES);
     case CELL.bytes:
       return base64Bytes(end - start) + 2;
     default:

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { loadConfiguration, requireConfiguration } from '../../../src/config/load.ts';
+import { type ConfigurationError, loadConfiguration, requireConfiguration } from '../../../src/config/load.ts';
 import { SluiceError } from '../../../src/plugin/error.ts';
 import { connector, loadOne, memoryFiles, problemsOf, registry, valid } from './plugins.ts';
 
@@ -260,7 +260,7 @@ describe('files', () => {
     const twice = (name: string) => JSON.stringify(connector({ name, source: { slot: 'mine' } }));
     const problems = problemsOf(await load({ '/w/connectors/a.json': twice('a'), '/w/connectors/b.json': twice('b') }, ['.']));
     expect(problems.map(({ code, file, path, message }) => [code, file, path, message])).toEqual([
-      ['SLUICE_CONFIG_CLAIM', 'connectors/b.json', 'source', 'The connector "a" already has slot:mine for itself.'],
+      ['SLUICE_CONFIG_CLAIM', 'connectors/b.json', 'source', 'The connector "a" already has slot:db/mine for itself.'],
     ]);
   });
 
@@ -284,6 +284,7 @@ describe('files', () => {
       expect.unreachable();
     } catch (error) {
       expect(error).toBeInstanceOf(SluiceError);
+      expect((error as ConfigurationError).problems.map(({ code }) => code)).toEqual(['SLUICE_CONFIG_SYNTAX']);
       expect(error).toMatchObject({ code: 'SLUICE_CONFIG_INVALID', kind: { exit: 2 }, message: 'The configuration has 1 error.' });
     }
   });

@@ -10,6 +10,7 @@ const cisternFields = fields({
   pin: { kind: 'integer', optional: true, secret: true, about: 'PIN.' },
   tables: { kind: 'list', minItems: 1, about: 'Tables.', example: ['public.*'] },
   tokens: { kind: 'list', optional: true, secret: true, about: 'Tokens.' },
+  key: { kind: 'string', optional: true, secret: true, orPath: true, about: 'Key, or the path of its file.' },
   slot: { kind: 'string', optional: true, pattern: /^[a-z_]+$/, patternHint: 'small letters', about: 'Slot.' },
   mode: { kind: 'choice', choices: ['calm', 'rough'], notYet: ['wild'], default: 'calm', about: 'Mode.' },
   depth: { kind: 'integer', default: 3, min: 1, max: 9, about: 'Depth.' },
@@ -35,10 +36,14 @@ export const registry: Registry = {
         errors: [],
         origin: { system: 'cistern', columns: [] },
         validate: (config) => {
-          const { host } = new URL(String(config.url));
-          return host === '' ? [{ path: 'url', message: 'The URL has no host.', remedy: 'Write one.' }] : [];
+          const url = String(config.url);
+          if (url.includes('://') && !URL.canParse(url)) {
+            // A plug-in that forgets about I12: what it says must be redacted all the same.
+            return [{ path: 'url', message: `is ${url}, which is no URL`, remedy: `do not write ${url}` }];
+          }
+          return new URL(url).host === '' ? [{ path: 'url', message: 'The URL has no host.', remedy: 'Write one.' }] : [];
         },
-        claims: (config, connector) => [`slot:${config.slot ?? `default_${connector}`}`],
+        claims: (config, connector) => [`slot:${new URL(String(config.url)).host}/${config.slot ?? connector}`],
         catalog: never,
         parsePosition: never,
         create: never,

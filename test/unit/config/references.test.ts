@@ -71,6 +71,11 @@ describe('validation without secrets', () => {
     expect(secrets.size).toBe(0);
   });
 
+  test('a plug-in has no say about a value that is not known', async () => {
+    const { connectors } = valid(await loadOne(connector({ source: { url: 'cistern://${env:HOST}/db' } }), { secrets: 'leave' }));
+    expect(connectors[0]?.source.config.url).toBe('cistern://${env:HOST}/db');
+  });
+
   test('still finds everything else, also what only the plug-in knows', async () => {
     const file = connector({ source: { url: 'cistern:///x', password: '${env:PW}' } });
     expect(problemsOf(await loadOne(file, { secrets: 'leave' })).map(({ code, path }) => [code, path])).toEqual([
@@ -106,10 +111,12 @@ describe('I12: secrets', () => {
     expect([...valid(await loadOne(fromFile, { contents: { '/run/pw': 'canary' } })).secrets]).toEqual(['canary']);
   });
 
-  test('that tear a URL apart are registered too', async () => {
-    const file = connector({ source: { url: 'cistern://u:${env:PW}@db/x', depth: 99 } });
-    const result = await loadOne(file, { env: { PW: 'can/ry' } });
-    expect(JSON.stringify(result)).not.toContain('can/ry');
+  test('that tear a URL apart are registered too, and no message of a plug-in gets through with them', async () => {
+    const file = connector({ source: { url: 'cistern://u:${env:PW}@db/x' } });
+    const problems = problemsOf(await loadOne(file, { env: { PW: 'can/ary' } }));
+    expect(problems.map(({ code, message, remedy }) => [code, message, remedy])).toEqual([
+      ['SLUICE_CONFIG_CHECK', '"source.url" is cistern://u:***@db/x, which is no URL.', 'Do not write cistern://u:***@db/x.'],
+    ]);
   });
 
   test('in a URL that comes whole from a variable are registered', async () => {
@@ -133,6 +140,14 @@ describe('I12: secrets', () => {
     const result = await loadOne(file, { env: { SLOT: 'canary-7' } });
     expect(problemsOf(result).length).toBeGreaterThanOrEqual(7);
     expect(JSON.stringify(result)).not.toMatch(/canary|4711/);
+  });
+
+  test('the path of a key file is no secret where a path may stand, and no other field takes one for granted', async () => {
+    const file = connector({ source: { key: '/etc/key.pem' } });
+    expect(await warnings(file)).toEqual([]);
+    expect(valid(await loadOne(file)).secrets.size).toBe(0);
+    expect(await warnings(connector({ source: { key: 'canary' } }))).toEqual([['SLUICE_CONFIG_SECRET_INLINE', 'source.key']]);
+    expect(await warnings(connector({ source: { password: '/canary' } }))).toEqual([['SLUICE_CONFIG_SECRET_INLINE', 'source.password']]);
   });
 
   test('a secret file that others may read draws a warning', async () => {

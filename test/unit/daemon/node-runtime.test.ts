@@ -84,6 +84,7 @@ describe('files', () => {
     const path = join(await directory(), 'file');
     await writeFile(`${path}.tmp`, 'a longer one that a crash left', { mode: 0o644 });
     await files.replace(path, Buffer.from('one'));
+    expect((await stat(path)).mode & 0o777).toBe(0o600);
     await files.replace(path, Buffer.from('2'));
     expect((await files.read(path))?.toString()).toBe('2');
     expect((await stat(path)).mode & 0o777).toBe(0o600);

@@ -1,8 +1,11 @@
 import { cp, mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Level } from 'level';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { frameJson } from '../../../src/state/frame.ts';
+import type { KeyValueStore } from '../../../src/state/key-value.ts';
+import { openLevel } from '../../../src/state/level.ts';
+import { readSideFiles, writeSideFile } from '../../../src/state/side-file.ts';
 import { openStore, recreateStore, type StoreOptions } from '../../../src/state/store.ts';
 import { copyOf, dataDirectory, errorOf, flip, levelFiles, offset, tableVersions, withStore } from './state-directory.ts';
 
@@ -120,7 +123,7 @@ describe('I8: state that lost something is a typed stop (traps of LevelDB 1.20 a
     await flip(log!, 33_000);
     const error = await errorOf(openStore(options));
     expect(error.code).toBe('SLUICE_STATE_CORRUPT');
-    expect(error.message).toContain('lost entries');
+    expect(error.message).toContain('lost or changed entries');
   });
 
   it('any bit of the log, a table file, the manifest, CURRENT, the marker or a side file: a typed stop, or everything is there', {
@@ -261,6 +264,56 @@ describe('I8: state that lost something is a typed stop (traps of LevelDB 1.20 a
     await level.put('connector/shop/offset', frameJson({ ...offset(1), savedMicros: 0, reason: null }), { sync: true });
     await level.close();
     expect((await errorOf(openStore(options))).code).toBe('SLUICE_STATE_CORRUPT');
+  });
+
+  it('a value that was changed behind the back of the store, no offset among it', async () => {
+    const options = await dataDirectory();
+    await withStore(options, (store) => store.setIntent('shop', { slot: 'a' }));
+    const level = new Level<string, Buffer>(join(options.directory, 'state/level'), { valueEncoding: 'buffer' });
+    await level.open();
+    await level.put('connector/shop/intent', frameJson({ slot: 'b' }), { sync: true });
+    await level.close();
+    expect((await errorOf(openStore(options))).message).toContain('lost or changed entries');
+  });
+
+  it('a side file of the same generation that holds another offset', async () => {
+    const options = await crashedAfter(2);
+    const { newest } = await readSideFiles(options.runtime.files, join(options.directory, 'state'));
+    await writeSideFile(options.runtime.files, join(options.directory, 'state'), { ...newest!, offsets: new Map([['shop', offset(1)]]) });
+    const error = await errorOf(openStore(options));
+    expect(error.code).toBe('SLUICE_STATE_CORRUPT');
+    expect(error.message).toContain('the side file position {"lsn":"0/1"}');
+  });
+
+  it('tables without CURRENT, marker and side files are no empty directory', async () => {
+    const options = await compactedAfter(2, true);
+    for (const name of await readdir(join(options.directory, 'state/level'))) {
+      if (!name.endsWith('.ldb')) await rm(join(options.directory, 'state/level', name));
+    }
+    for (const name of ['marker.json', 'offset.a', 'offset.b']) await rm(join(options.directory, 'state', name));
+    expect((await errorOf(openStore(options))).code).toBe('SLUICE_STATE_MISSING');
+    expect(await levelFiles(options, '.ldb')).not.toEqual([]);
+  });
+
+  it('a process that found the directory empty, and has it only after another one initialised it, begins nothing anew', async () => {
+    const options = await dataDirectory();
+    const openEngine = async (location: string, create: boolean): Promise<KeyValueStore> => {
+      await withStore(options, (store) => store.save('shop', { offset: offset(3) }));
+      return openLevel(location, create);
+    };
+    await withStore({ ...options, openEngine }, async (store) => {
+      expect(store.previousShutdown).toBe('clean');
+      expect((await store.load('shop')).offset).toEqual(offset(3));
+    });
+  });
+
+  it('a batch without `sync`, the default of LevelDB, is never written', async () => {
+    const batch = vi.spyOn(Level.prototype, 'batch');
+    const options = await dataDirectory();
+    await withStore(options, (store) => store.save('shop', { offset: offset(1) }));
+    expect(batch.mock.calls.length).toBeGreaterThanOrEqual(4);
+    for (const call of batch.mock.calls as unknown[][]) expect(call[1]).toEqual({ sync: true });
+    batch.mockRestore();
   });
 
   it('a second opener is told that it is locked, not that anything is damaged, and does no harm', async () => {

@@ -187,7 +187,7 @@ describe('the state store', () => {
         }
         await store.close();
       }),
-      { numRuns: 40 },
+      { numRuns: 20 },
     );
   });
 });

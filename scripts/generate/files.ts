@@ -1,0 +1,33 @@
+import { notYet, sinks, sources } from '../../connectors/index.ts';
+import { formats } from '../../src/formats/index.ts';
+import type { Registry } from '../../src/plugin/registry.ts';
+import { configurationPage, type ErrorGroup, errorsPage } from './documentation.ts';
+import { engineErrors } from './engine-errors.ts';
+import { connectorSchema, daemonSchema } from './json-schema.ts';
+import { type LoadedPlugins, loadPlugins } from './plugins.ts';
+
+/** The plug-ins that Sluice is shipped with. */
+export const registry: Registry = { sources, sinks, formats, notYet };
+
+/** Path from the root of the repository → content, for every generated file. */
+export async function generatedFiles(): Promise<ReadonlyMap<string, string>> {
+  const plugins = await loadPlugins(registry);
+  const json = (value: object): string => `${JSON.stringify(value, null, 2)}\n`;
+  return new Map([
+    ['config/schema/connector.schema.json', json(connectorSchema(plugins))],
+    ['config/schema/sluice.schema.json', json(daemonSchema())],
+    ['docs/configuration.md', configurationPage(plugins)],
+    ['docs/errors.md', errorsPage([...engineErrors, ...pluginErrors(plugins)])],
+  ]);
+}
+
+/** Kinds of the plug-ins; a plug-in that is source and sink lists its kinds once. */
+export function pluginErrors({ source, sink }: LoadedPlugins): ErrorGroup[] {
+  const types = [...new Set([...source, ...sink].map(({ type }) => type))];
+  return types
+    .map((type) => ({
+      title: `Plug-in ${type}`,
+      kinds: [...new Set([...source, ...sink].filter((plugin) => plugin.type === type).flatMap(({ errors }) => errors))],
+    }))
+    .filter(({ kinds }) => kinds.length > 0);
+}
