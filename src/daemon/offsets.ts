@@ -49,14 +49,14 @@ export async function showOffsets(store: StateStore, connectors: readonly string
   const names = [...new Set([...connectors, ...(await store.connectors())])].sort();
   return Promise.all(
     names.map(async (connector) => {
-      const { offset, tables } = await store.load(connector);
+      const { offset, tables } = await store.inspect(connector);
       return { connector, offset, tables: tables.length };
     }),
   );
 }
 
 export async function setOffset(store: StateStore, { name, source }: ConnectorDefinition, text: string): Promise<StoredOffset> {
-  const stored = await store.load(name);
+  const stored = await store.inspect(name);
   const position = source.plugin.parsePosition(text, stored.offset?.position ?? null);
   await store.replaceOffset(name, { position, place: stored.offset?.place ?? null }, 'offsets set');
   return current(store, name);
@@ -77,7 +77,7 @@ export async function recoverOffset(
   signal: AbortSignal,
 ): Promise<StoredOffset> {
   const { name } = definition;
-  if ((await store.load(name)).offset !== null) throw new SluiceError(OFFSET_EXISTS, { connector: name });
+  if ((await store.inspect(name)).offset !== null) throw new SluiceError(OFFSET_EXISTS, { connector: name });
   const context: SourceContext = {
     ...ports,
     connector: name,

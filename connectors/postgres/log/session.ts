@@ -231,8 +231,10 @@ export class ReplicationSession {
         await learn(decoder.wanted);
         if (this.#over) return;
         decoder.learned();
-        let next: Held | undefined;
-        while ((next = held.shift()) !== undefined) if (decoder.decode(next.bytes, next.hi, next.lo) === ASK) break;
+        while (decoder.wanted === null && held.length > 0) {
+          const { bytes, hi, lo } = held.shift() as Held;
+          decoder.decode(bytes, hi, lo);
+        }
       }
     } catch (error) {
       this.#fail(error);

@@ -56,7 +56,11 @@ const anyText = fc.oneof(
 
 describe('JSON strings', () => {
   it('are what Jackson writes', () => {
-    fc.assert(fc.property(anyText, (text) => expect(stringText(text, JACKSON_ESCAPES)).toBe(jackson(text))));
+    fc.assert(
+      fc.property(anyText, (text) => {
+        expect(stringText(text, JACKSON_ESCAPES)).toBe(jackson(text));
+      }),
+    );
   });
 
   it('are what JSON.stringify writes, but for the case of hex digits', () => {
@@ -85,7 +89,11 @@ describe('JSON strings', () => {
 
 describe('numbers and bytes', () => {
   it('integers are their digits', () => {
-    fc.assert(fc.property(fc.maxSafeInteger(), (value) => expect(written(20, (to, at) => writeInteger(to, at, value))).toBe(String(value))));
+    fc.assert(
+      fc.property(fc.maxSafeInteger(), (value) => {
+        expect(written(20, (to, at) => writeInteger(to, at, value))).toBe(String(value));
+      }),
+    );
     for (const value of [0, 9, 10, 999_999_999, 1e9, 1e9 + 1, 1e15, Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER]) {
       expect(written(20, (to, at) => writeInteger(to, at, value))).toBe(String(value));
     }

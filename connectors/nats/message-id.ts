@@ -1,0 +1,31 @@
+/**
+ * Message ids are `<connector>/<transaction>/<ordinal>/<part>`; the transaction may hold slashes itself (algorithms §1).
+ */
+export interface MessageId {
+  readonly transaction: string;
+  readonly ordinal: number;
+  readonly part: number;
+}
+
+/** The parts of an id of this connector, null if it is none. `prefix` is the connector's name and a slash. */
+export function parseMessageId(id: string, prefix: string): MessageId | null {
+  if (!id.startsWith(prefix)) return null;
+  const partAt = id.lastIndexOf('/');
+  const ordinalAt = id.lastIndexOf('/', partAt - 1);
+  if (ordinalAt < prefix.length + 1) return null;
+  const ordinal = wholeNumber(id, ordinalAt + 1, partAt);
+  const part = wholeNumber(id, partAt + 1, id.length);
+  if (ordinal < 0 || part < 0) return null;
+  return { transaction: id.slice(prefix.length, ordinalAt), ordinal, part };
+}
+
+function wholeNumber(text: string, start: number, end: number): number {
+  if (start >= end || end - start > 15) return -1;
+  let value = 0;
+  for (let at = start; at < end; at++) {
+    const digit = text.charCodeAt(at) - 48;
+    if (digit < 0 || digit > 9) return -1;
+    value = value * 10 + digit;
+  }
+  return value;
+}

@@ -1,0 +1,78 @@
+import { type MessageId, parseMessageId } from './message-id.ts';
+
+/** Messages that may go out before what was noted and never came is forgotten: far more than a replay holds. */
+const FORGET_AFTER = 100_000;
+/** A record makes few messages; (ordinal, part) as one number that orders as they do, exact below 2^53. */
+const PARTS = 1024;
+
+/**
+ * What of this connector's messages stands in the stream beyond the saved place (algorithms §2): per lane, transaction → highest (ordinal, part).
+ * A lane keeps its order, so that everything of the transaction up to there stands there too. Positions are never compared: a message is skipped
+ * only if its own transaction was noted. Once a message beyond an entry is seen the entry is dropped, so that the steady path finds it empty.
+ */
+export class Noted {
+  readonly #prefix: string;
+  readonly #lanes = new Map<string, Map<string, number>>();
+  #missed = 0;
+  /** Number of entries. */
+  size = 0;
+
+  /** `connector`: the first part of the message ids. */
+  constructor(connector: string) {
+    this.#prefix = `${connector}/`;
+  }
+
+  /** Takes a message of the stream into account; false if it is not this connector's. */
+  note(lane: string, id: string): boolean {
+    const parsed = parseMessageId(id, this.#prefix);
+    if (parsed === null) return false;
+    let noted = this.#lanes.get(lane);
+    if (noted === undefined) this.#lanes.set(lane, (noted = new Map()));
+    const known = noted.get(parsed.transaction);
+    const rank = rankOf(parsed);
+    if (known === undefined) this.size++;
+    if (known === undefined || rank > known) noted.set(parsed.transaction, rank);
+    return true;
+  }
+
+  /** True if the message stands in the stream already. Call it for each message in order, while `size` is not 0. */
+  skips(lane: string, id: string): boolean {
+    const noted = this.#lanes.get(lane);
+    const parsed = noted === undefined ? null : parseMessageId(id, this.#prefix);
+    const highest = parsed === null ? undefined : (noted as Map<string, number>).get(parsed.transaction);
+    if (highest === undefined) {
+      if (++this.#missed >= FORGET_AFTER) this.#forget();
+      return false;
+    }
+    this.#missed = 0;
+    const rank = rankOf(parsed as MessageId);
+    if (rank >= highest) this.#dropUpTo(noted as Map<string, number>, (parsed as MessageId).transaction);
+    return rank <= highest;
+  }
+
+  /** Ids of the noted transactions, each once. */
+  transactions(): readonly string[] {
+    const all = new Set<string>();
+    for (const noted of this.#lanes.values()) for (const transaction of noted.keys()) all.add(transaction);
+    return [...all];
+  }
+
+  /** A lane replays in the order in which it was written: what was noted before this transaction will not come again. */
+  #dropUpTo(noted: Map<string, number>, last: string): void {
+    for (const transaction of noted.keys()) {
+      noted.delete(transaction);
+      this.size--;
+      if (transaction === last) break;
+    }
+  }
+
+  #forget(): void {
+    this.#lanes.clear();
+    this.#missed = 0;
+    this.size = 0;
+  }
+}
+
+function rankOf({ ordinal, part }: MessageId): number {
+  return ordinal * PARTS + Math.min(part, PARTS - 1);
+}

@@ -1,0 +1,146 @@
+/** What the log source reads from real servers: every kind of row, table and message. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { OP } from '../../src/record/batch.ts';
+import { type PostgresServer, startPostgres } from '../servers/index.ts';
+import { availableMajors } from '../support/available-servers.ts';
+import { LogReader, readToEnd } from '../support/log-reader.ts';
+import type { Seen } from '../support/pgoutput.ts';
+
+/** Value as SQL, type, cell. */
+const SCALARS: readonly [type: string, sql: string, cell: string][] = [
+  ['boolean', 'true', 't'],
+  ['smallint', '-32768', '-32768'],
+  ['integer', '2147483647', '2147483647'],
+  ['bigint', '9223372036854775807', '9223372036854775807'],
+  ['oid', '4294967295', '4294967295'],
+  ['real', '3.4028235e38', '3.4028235e+38'],
+  ['real', '0.1', '0.1'],
+  ['double precision', '0.1::float8 + 0.2::float8', '0.30000000000000004'],
+  ['double precision', `'-Infinity'`, '-Infinity'],
+  ['numeric(40,20)', '12345678901234567890.12345678901234567890', '12345678901234567890.12345678901234567890'],
+  ['numeric', `'NaN'`, 'NaN'],
+  ['money', `'-1234.56'`, '-1234.56'],
+  ['text', `E'\\uFEFFbom é 日本'`, '\uFEFFbom é 日本'],
+  ['varchar(5)', `'abc'`, 'abc'],
+  ['char(5)', `'abc'`, 'abc  '],
+  ['"char"', `'x'`, 'x'],
+  ['name', `'nm'`, 'nm'],
+  ['date', `'0044-03-15 BC'`, '-0043-03-15'],
+  ['date', `'infinity'`, 'infinity'],
+  ['time(3)', `'24:00:00'`, '24:00:00'],
+  ['timetz', `'12:34:56.789+05:30'`, '12:34:56.789+05:30'],
+  ['timestamp', `'2024-02-29 12:34:56.123456'`, '2024-02-29T12:34:56.123456'],
+  ['timestamptz', `'2024-06-30 12:34:56.5+02'`, '2024-06-30T10:34:56.5Z'],
+  ['timestamptz', `'-infinity'`, '-infinity'],
+  ['timestamptz', `'0001-01-01 00:00:00+00 BC'`, '0000-01-01T00:00:00Z'],
+  ['interval', `'1 year 2 mons -3 days 04:05:06.7'`, '1 year 2 mons -3 days +04:05:06.7'],
+  ['uuid', `'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'`, 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'],
+  ['json', `'{"a": 12345678901234567890, "a":1.10}'`, '{"a": 12345678901234567890, "a":1.10}'],
+  ['jsonb', `'{"b":1,"a":[1.10]}'`, '{"a": [1.10], "b": 1}'],
+  ['xml', `'<a/>'`, '<a/>'],
+  ['bit(3)', `B'101'`, '101'],
+  ['varbit', `B'1'`, '1'],
+  ['inet', `'10.0.0.1/8'`, '10.0.0.1/8'],
+  ['cidr', `'10.0.0.0/8'`, '10.0.0.0/8'],
+  ['macaddr', `'08:00:2b:01:02:03'`, '08:00:2b:01:02:03'],
+  ['point', `'(1,2)'`, '(1,2)'],
+  ['tsvector', `'a:1'`, `'a':1`],
+  ['pg_lsn', `'0/16B3748'`, '0/16B3748'],
+  ['int4range', `'[1,5)'`, '[1,5)'],
+  ['integer[]', `'{1,NULL,3}'`, '{1,NULL,3}'],
+  ['timestamptz[]', `array['2024-06-30 12:00+02'::timestamptz]`, '{"2024-06-30 10:00:00+00"}'],
+  ['mood', `'it''s ok'`, `it's ok`],
+  ['price', '1.5', '1.500'],
+  ['moment', `'2024-06-30 12:00+02'`, '2024-06-30T10:00:00Z'],
+  ['pair', `row(1,'a b')`, '(1,"a b")'],
+];
+
+const SETUP = `
+  CREATE TYPE mood AS ENUM ('it''s ok', 'sad');
+  CREATE DOMAIN price AS numeric(10,3);
+  CREATE DOMAIN moment AS timestamptz;
+  CREATE TYPE pair AS (a int, b text);
+  CREATE TABLE scalars (id bigint PRIMARY KEY, ${SCALARS.map(([type], i) => `c${i} ${type}`).join(', ')}, bytes bytea);`;
+
+const op = ({ op: kind, table, before, after }: Seen): unknown[] => [kind, table, before, after];
+
+describe.each(availableMajors)('PostgreSQL %i', (major) => {
+  let server: PostgresServer;
+  let database: string;
+  let url: string;
+  let reader: LogReader;
+  const sql = (text: string): Promise<unknown[]> => server.query(text, database);
+
+  beforeAll(async () => {
+    // Names that fold, a style of dates that is not ours, another zone: what the session must not take over.
+    server = await startPostgres({ major, settings: { datestyle: 'SQL, DMY', timezone: 'Asia/Kolkata', bytea_output: 'escape', intervalstyle: 'sql_standard', lc_monetary: 'C' } });
+    database = await server.createDatabase('Log "rows"'.replaceAll('"', ''));
+    url = server.url(database);
+    await sql(SETUP);
+    await sql(`
+      CREATE TABLE full_identity (id int PRIMARY KEY, v text); ALTER TABLE full_identity REPLICA IDENTITY FULL; ALTER TABLE full_identity ALTER v SET STORAGE EXTERNAL;
+      CREATE TABLE by_index (id int PRIMARY KEY, code text NOT NULL, v int); CREATE UNIQUE INDEX by_index_code ON by_index (code); ALTER TABLE by_index REPLICA IDENTITY USING INDEX by_index_code;
+      CREATE TABLE no_identity (id int PRIMARY KEY, v int); ALTER TABLE no_identity REPLICA IDENTITY NOTHING;
+      CREATE TABLE no_key (a int, b text); ALTER TABLE no_key REPLICA IDENTITY FULL;
+      CREATE TABLE composite (a int, b int, v int, PRIMARY KEY (b, a));
+      CREATE TABLE toasted (id int PRIMARY KEY, big text, small int); ALTER TABLE toasted ALTER big SET STORAGE EXTERNAL;
+      CREATE TABLE parted (id int PRIMARY KEY, v text) PARTITION BY RANGE (id);
+      CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (10); CREATE TABLE parted_2 PARTITION OF parted FOR VALUES FROM (10) TO (20);
+      CREATE TABLE generated (id int PRIMARY KEY, v int GENERATED ALWAYS AS (id * 2) STORED, w int); ALTER TABLE generated REPLICA IDENTITY FULL;
+      CREATE SCHEMA "My Schema"; CREATE TABLE "My Schema"."Mixed ""Case"".T" ("Ünï" int PRIMARY KEY, "select" text);
+      CREATE TABLE changing (id int PRIMARY KEY, v int);
+      CREATE SCHEMA other; CREATE TABLE other.secret (id int PRIMARY KEY);`);
+    const tables = ['public.*', 'My Schema.*'];
+    const config = { tables, insertOnly: ['public.no_identity'], messages: ['outbox'], publication: 'Log "pub', slot: `rows_${major}` };
+    reader = new LogReader({ url, config });
+    await reader.until(async () => (await reader.source.observe(new AbortController().signal)).connected, 'the stream');
+  });
+
+  afterAll(async () => {
+    await reader?.close();
+    await server?.dispose();
+  });
+
+  test('every scalar type arrives exactly', async () => {
+    await sql(`INSERT INTO scalars VALUES (1, ${SCALARS.map(([type, value]) => `(${value})::${type}`).join(', ')}, '\\x00ff5c'), (2)`);
+    const [first, second] = await reader.take(2);
+    expect(SCALARS.map(([type], i) => [type, first?.after?.[`c${i}`]])).toEqual(SCALARS.map(([type, , cell]) => [type, cell]));
+    expect(Buffer.from(first?.after?.['bytes'] ?? '', 'utf8').length).toBeGreaterThan(0);
+    expect(Object.values(second?.after ?? {}).every((cell, i) => (i === 0 ? cell === '2' : cell === null))).toBe(true);
+    const shape = reader.tables.find(({ name }) => name === 'scalars');
+    expect(shape?.columns.slice(1, -1).map(({ typeName }) => typeName.replace(' without time zone', '').replace(' with time zone', ''))).toEqual(
+      SCALARS.map(([type]) => type.replace('timetz', 'time').replace('timestamptz', 'timestamp').replace(/^varchar/, 'character varying').replace(/^char\(/, 'character(').replace('varbit', 'bit varying')),
+    );
+    expect(shape?.catalog).toBe(database);
+  });
+
+  test('replica identities: what the old image holds, and the key', async () => {
+    await sql(`INSERT INTO full_identity VALUES (1, 'a'); UPDATE full_identity SET v = 'b'; DELETE FROM full_identity;
+      INSERT INTO by_index VALUES (1, 'x', 1); UPDATE by_index SET v = 2; UPDATE by_index SET code = 'y'; DELETE FROM by_index;
+      INSERT INTO no_identity VALUES (1, 1);
+      INSERT INTO no_key VALUES (1, 'a'), (1, 'a'); DELETE FROM no_key;
+      INSERT INTO composite VALUES (1, 2, 3); UPDATE composite SET a = 9; DELETE FROM composite`);
+    const absent = '<absent>';
+    expect((await reader.take(15)).map(op)).toEqual([
+      ['create', 'public.full_identity', null, { id: '1', v: 'a' }],
+      ['update', 'public.full_identity', { id: '1', v: 'a' }, { id: '1', v: 'b' }],
+      ['delete', 'public.full_identity', { id: '1', v: 'b' }, null],
+      ['create', 'public.by_index', null, { id: '1', code: 'x', v: '1' }],
+      ['update', 'public.by_index', null, { id: '1', code: 'x', v: '2' }],
+      ['update', 'public.by_index', { id: absent, code: 'x', v: absent }, { id: '1', code: 'y', v: '2' }],
+      ['delete', 'public.by_index', { id: absent, code: 'y', v: absent }, null],
+      ['create', 'public.no_identity', null, { id: '1', v: '1' }],
+      ['create', 'public.no_key', null, { a: '1', b: 'a' }],
+      ['create', 'public.no_key', null, { a: '1', b: 'a' }],
+      ['delete', 'public.no_key', { a: '1', b: 'a' }, null],
+      ['delete', 'public.no_key', { a: '1', b: 'a' }, null],
+      ['create', 'public.composite', null, { a: '1', b: '2', v: '3' }],
+      ['update', 'public.composite', { a: '1', b: '2', v: absent }, { a: '9', b: '2', v: '3' }],
+      ['delete', 'public.composite', { a: '9', b: '2', v: absent }, null],
+    ]);
+    const keys = Object.fromEntries(reader.tables.map(({ name, key, columns }) => [name, key.map((i) => columns[i]?.name)]));
+    expect(keys).toMatchObject({ full_identity: ['id'], by_index: ['code'], no_identity: ['id'], no_key: [], composite: ['b', 'a'] });
+  });
+});
+
+test('operations are those of the record', () => expect(Object.keys(OP)).toContain('message'));

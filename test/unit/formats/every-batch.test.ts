@@ -1,0 +1,84 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { debezium } from '../../../src/formats/debezium/index.ts';
+import { native } from '../../../src/formats/native/index.ts';
+import { ABSENT, NULL, UNAVAILABLE } from '../../../src/record/batch.ts';
+import type { LogicalType } from '../../../src/record/types.ts';
+import { type CellValue, column, encoded, type RecordSpec, tableShape } from '../../support/encoded.ts';
+
+/** Cells of each type, of all sizes. */
+const CELLS: { readonly [T in LogicalType]?: fc.Arbitrary<CellValue> } = {
+  int64: fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }).map(String),
+  float64: fc.constantFrom('0.1', 'NaN', '-Infinity', '5e-324', '1.7976931348623157e+308', '-1e-07'),
+  decimal: fc.oneof(
+    fc.constantFrom('0', '-1.50', 'NaN'),
+    fc.integer({ min: 1, max: 9000 }).map((length) => `-${'9'.repeat(length)}.01`),
+  ),
+  text: fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc.tuple(fc.constantFrom('"', '\u0000', 'x', '😀', 'é'), fc.integer({ min: 0, max: 6000 })).map(([part, count]) => part.repeat(count)),
+  ),
+  bytes: fc
+    .oneof(
+      fc.uint8Array({ maxLength: 20 }),
+      fc.integer({ min: 0, max: 9000 }).map((size) => new Uint8Array(size).fill(250)),
+    )
+    .map((bytes) => Buffer.from(bytes)),
+  boolean: fc.constantFrom('t', 'f'),
+  timestamptz: fc.constantFrom('2024-02-29T12:34:56.7Z', 'infinity', '-4712-01-01T00:00:00Z', '294276-12-31T23:59:59.999999Z'),
+  timestamp: fc.constantFrom('2024-02-29T12:34:56.7', '-infinity', '-4712-01-01T00:00:00', '294276-12-31T23:59:59.999999'),
+  date: fc.constantFrom('5874897-12-31', 'infinity', '-4712-01-01'),
+  json: fc.json(),
+};
+const TYPES = Object.keys(CELLS) as (keyof typeof CELLS)[];
+
+const tables = fc
+  .array(fc.tuple(fc.string({ unit: 'binary', maxLength: 20 }), fc.constantFrom(...TYPES), fc.constantFrom(null, 0, 3, 40)), {
+    minLength: 1,
+    maxLength: 8,
+  })
+  .chain((list) => {
+    const columns = list.map(([name, type, scale], index) => column(`${index}${name}`, type, scale));
+    return fc.subarray(columns.map((_, index) => index)).map((key) => tableShape(columns, key));
+  });
+
+const batches = fc.array(
+  tables.chain((table) => {
+    const image = fc.tuple(
+      ...table.columns.map(({ type }) =>
+        fc.oneof(
+          { weight: 6, arbitrary: CELLS[type] as fc.Arbitrary<CellValue> },
+          { weight: 1, arbitrary: fc.constantFrom(NULL, UNAVAILABLE, ABSENT) },
+        ),
+      ),
+    );
+    return fc.oneof(
+      fc.record({ op: fc.constantFrom('create' as const, 'read' as const), table: fc.constant(table), after: image }),
+      fc.record({ op: fc.constant('update' as const), table: fc.constant(table), before: image, after: image }),
+      fc.record({ op: fc.constant('delete' as const), table: fc.constant(table), before: image }),
+      fc.record({ op: fc.constant('truncate' as const), table: fc.constant(table) }),
+    );
+  }),
+  { maxLength: 4 },
+) as fc.Arbitrary<RecordSpec[]>;
+
+describe.each([
+  ['debezium', debezium],
+  ['native', native],
+] as const)('%s', (_name, plugin) => {
+  // `encoded` throws if more was written than was reserved.
+  it('writes JSON for every record and never beyond what it has reserved (I1, I9)', () => {
+    fc.assert(
+      fc.property(batches, fc.boolean(), (records, tombstones) => {
+        const messages = encoded(plugin, records, { tombstones });
+        for (const { key, value } of messages) {
+          if (key !== null) JSON.parse(key);
+          if (value !== null) JSON.parse(value);
+        }
+        expect(new Set(messages.map(({ record }) => record)).size).toBe(records.length);
+        expect(new Set(messages.map(({ id }) => id)).size, 'ids are unique').toBe(messages.length);
+      }),
+      { numRuns: 150 },
+    );
+  });
+});
