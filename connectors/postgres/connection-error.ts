@@ -94,7 +94,8 @@ function serverKind(code: string, message: string, context: ErrorContext): Error
     case '28P01':
       return authentication;
     case '28000':
-      return notAdmitted;
+      // The server saw another certificate than we did: somebody stands in between (RFC 5802, channel binding).
+      return message.includes('SCRAM') ? tlsFailed : notAdmitted;
     case '3D000':
     case '57P04':
       return databaseMissing;

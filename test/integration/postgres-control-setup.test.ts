@@ -172,6 +172,19 @@ describe.each(availableMajors)('PostgreSQL %i', (major) => {
     await dropSlot(slot);
   });
 
+  it('a keyless table that is named later needs its publication before the slot, too', async () => {
+    const config = connector({ tables: ['public.keyed'] });
+    await server.query(`CREATE PUBLICATION sluice_${context.connector} FOR TABLE keyed`, database);
+    const { slot, from } = await prepare(config);
+    const wider = { ...config, tables: ['public.keyed', 'public.log'], insertOnly: ['public.log'] };
+    const error = await rejection(prepare(wider, { ...NEW, from: from as never }));
+    expect(error.code).toBe('SLUICE_PG_PUBLICATION_AFTER_SLOT');
+    expect(error.remedy).toContain(
+      `CREATE PUBLICATION "${slot}_inserts" FOR TABLE "public"."log" WITH (publish = 'insert, truncate', publish_via_partition_root = true);`,
+    );
+    await dropSlot(slot);
+  });
+
   it('the slot waits for an older transaction, which is named with its process', async () => {
     const blocker = await server.connect(database);
     await blocker.query(`BEGIN; INSERT INTO keyed VALUES (${1000 + number}, 'x')`);

@@ -13,7 +13,7 @@ import { postgresConfig, rejection, sourceContext, type TestContext } from '../s
 const NEW: ReadOptions = { from: null, published: [], sinkHoldsOutput: false };
 const signal = new AbortController().signal;
 /** The oldest and the newest: the catalogs in between are theirs. */
-const majors = availableMajors.filter((major, index) => index === 0 || index === availableMajors.length - 1);
+const majors = availableMajors.filter((_major, index) => index === 0 || index === availableMajors.length - 1);
 
 let context: TestContext;
 
@@ -205,7 +205,8 @@ describe.each(majors)('PostgreSQL %i', (major) => {
     expect([missing.code, missing.kind.retry]).toEqual(['SLUICE_PG_SLOT_MISSING', 'manual']);
     expect(missing.message).toContain(from.lsn);
     expect(await server.query('SELECT FROM pg_replication_slots')).toEqual([]);
-    await server.query(`INSERT INTO keyed VALUES (1); SELECT pg_create_logical_replication_slot('${slot}', 'pgoutput')`);
+    await server.query('INSERT INTO keyed VALUES (1)');
+    await server.query(`SELECT pg_create_logical_replication_slot('${slot}', 'pgoutput')`);
     const ahead = await rejection(prepare(config, { ...NEW, from }));
     expect(ahead.code).toBe('SLUICE_PG_SLOT_AHEAD');
     expect(ahead.remedy).toContain(`sluice offsets recover ${context.connector} --from slot`);

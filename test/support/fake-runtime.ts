@@ -43,7 +43,8 @@ export class FakeRuntime implements Runtime {
   async advance(ms: number): Promise<void> {
     const end = this.now + ms;
     for (;;) {
-      await settle();
+      // A callback may lead to several rounds of promises before the next timer is set.
+      for (let round = 0; round < 10; round++) await settle();
       const due = [...this.#pending].filter(({ at }) => at <= end).sort((a, b) => a.at - b.at)[0];
       if (due === undefined) break;
       this.#pending.delete(due);

@@ -1,11 +1,12 @@
 /** Reads a Postgres log source as the pipeline does, but into memory. */
-import { PostgresLogSource } from '../../connectors/postgres/log/source.ts';
+
 import type { PostgresConfig } from '../../connectors/postgres/config.ts';
+import { PostgresLogSource } from '../../connectors/postgres/log/source.ts';
+import type { SourceContext } from '../../src/plugin/context.ts';
 import type { SluiceError } from '../../src/plugin/error.ts';
 import type { Position } from '../../src/record/position.ts';
 import type { TableVersion } from '../../src/record/table.ts';
-import type { SourceContext } from '../../src/plugin/context.ts';
-import { type Seen, recordsOf } from './pgoutput.ts';
+import { recordsOf, type Seen } from './pgoutput.ts';
 import { postgresConfig, sourceContext } from './postgres-source.ts';
 
 export interface ReaderOptions {

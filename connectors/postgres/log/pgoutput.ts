@@ -122,6 +122,11 @@ export class PgoutputDecoder {
     return this.#open;
   }
 
+  /** Number of the transaction that is open, or was last. */
+  get xid(): number {
+    return this.#xid;
+  }
+
   /** The server has sent all there is up to here (a keepalive's walEnd). Not inside a transaction. */
   reached(hi: number, lo: number): void {
     if (!this.#open) this.#target.checkpoint(hi, lo, this.#lastHi, this.#lastLo, this.#lastMicros);

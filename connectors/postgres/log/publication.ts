@@ -103,7 +103,7 @@ class Planner implements PublicationPlan {
     const tables = this.#request.matched.tables.filter((table) => table.insertOnly && (main === undefined || !publishes(main, table)));
     if (found === undefined) {
       // Made along with the main one even if it is empty: made later, it would not exist at the position of the slot.
-      if (tables.length > 0 || main === undefined) this.#create(name, tables, 'insert, truncate');
+      if (tables.length > 0 || (main === undefined && this.problems.length === 0)) this.#create(name, tables, 'insert, truncate');
     } else if (tables.length > 0) {
       this.#operations(found, ['insert']);
       this.#extend(found, tables);
@@ -115,7 +115,6 @@ class Planner implements PublicationPlan {
     const { slotExists, slot, connector } = this.#request;
     const list = tables.length === 0 ? '' : ` FOR TABLE ${tables.map(quoteTable).join(', ')}`;
     const sql = `CREATE PUBLICATION ${quoteIdentifier(name)}${list} WITH (publish = '${operations}', publish_via_partition_root = true)`;
-    // Only the publication that is needed may stop the start; an empty second one is a precaution.
     if (slotExists) this.#problem(publicationAfterSlot, { slot, publication: name, sql: `${sql};`, connector });
     else this.#change(sql, `create publication "${name}"`, this.#request.server.mayCreate, tables);
   }

@@ -28,8 +28,8 @@ export interface SessionOptions {
   readonly until: bigint | null;
   readonly decoder: PgoutputDecoder;
   readonly queue: BatchQueue;
-  /** Loads what the catalogue says about a relation, while the stream is held. */
-  readonly learn: (relation: Relation) => Promise<void>;
+  /** Loads what the catalogue says about a relation once the transaction `xid` is visible in it, while the stream is held. */
+  readonly learn: (relation: Relation, xid: number) => Promise<void>;
   readonly toError: (error: unknown) => SluiceError;
 }
 
@@ -228,7 +228,7 @@ export class ReplicationSession {
     this.#reader?.hold('asking', true);
     try {
       while (decoder.wanted !== null) {
-        await learn(decoder.wanted);
+        await learn(decoder.wanted, decoder.xid);
         if (this.#over) return;
         decoder.learned();
         while (decoder.wanted === null && held.length > 0) {

@@ -1,5 +1,15 @@
 /** The Postgres log as a source: composes preparation, replication session, decoder and batch queue. */
-import type { Finding, Position, ReadOptions, RecordBatch, RecoverOptions, Source, SourceContext, SourceHealth } from '#plugin';
+import {
+  type Finding,
+  type Position,
+  type ReadOptions,
+  type RecordBatch,
+  type RecoverOptions,
+  type Source,
+  type SourceContext,
+  type SourceHealth,
+  sleep,
+} from '#plugin';
 import { type Catalog, loadCatalog } from '../catalog.ts';
 import { applicationName, ControlConnection, replicationClientConfig } from '../client.ts';
 import { addressOf, type PostgresConfig, slotName } from '../config.ts';
@@ -15,6 +25,11 @@ import { recoverPosition } from './recover.ts';
 import type { CatalogFacts, CatalogTable, Relation } from './relation.ts';
 import { ReplicationSession } from './session.ts';
 import { observeSlot } from './slot.ts';
+import { isVisible, SNAPSHOT } from './visibility.ts';
+
+/** A commit becomes visible right after it was sent, unless a synchronous standby keeps it waiting. */
+const VISIBILITY_POLL_MS = 5;
+const SLOW_COMMIT_MS = 10_000;
 
 /**
  * Reads one slot. A lost connection ends the iterator of `read` with an error that is tried again (`retry: 'auto'`): the engine reads anew from the
@@ -142,13 +157,32 @@ export class PostgresLogSource implements Source {
       until: this.#context.once ? prepared.logEnd : null,
       decoder,
       queue,
-      learn: (relation) => this.#learn(relation),
+      learn: (relation, xid) => this.#learn(relation, xid),
       toError: (error) => asSluiceError(error, { config: this.#config, doing: 'START_REPLICATION', replication: true, slot }),
     });
   }
 
-  async #learn(relation: Relation): Promise<void> {
-    this.#facts.add(await this.#control.run('the catalog', (client) => loadCatalog(client, [relation.oid])));
+  async #learn(relation: Relation, xid: number): Promise<void> {
+    const { runtime, log } = this.#context;
+    const asked = runtime.monotonicMs();
+    let isSaid = false;
+    while (!this.#closing.signal.aborted) {
+      const catalog = await this.#control.run('the catalog', async (client) => {
+        const { rows } = await client.query<{ snapshot: string }>(SNAPSHOT);
+        return isVisible(rows[0]?.snapshot ?? '', xid) ? loadCatalog(client, [relation.oid]) : null;
+      });
+      if (catalog !== null) return this.#facts.add(catalog);
+      if (!isSaid && runtime.monotonicMs() - asked > SLOW_COMMIT_MS) {
+        isSaid = true;
+        log.warn(
+          'a transaction that changed a table is in the log but not yet visible: the server waits for a synchronous standby, and Sluice with it',
+          {
+            table: `${relation.schema}.${relation.name}`,
+          },
+        );
+      }
+      await sleep(runtime, VISIBILITY_POLL_MS, this.#closing.signal);
+    }
   }
 
   #startHeartbeat({ server }: PreparedLog): void {

@@ -69,7 +69,7 @@ export class NativeEncoder implements Encoder {
     const twice = record.op === OP.update && keyCellsDiffer(record, this.#key) ? 2 : 1;
     let bytes = this.#frame.bytes(record) + 2 * this.#envelope.bytes + FRAME_BYTES;
     if (before >= 0) bytes += this.#row.bytes(record, before, -1) + 2 * this.#keyImage.bytes(record, before, -1);
-    if (after >= 0) bytes += this.#row.bytes(record, after, before) + this.#row.nameBytes + 3 * this.#keyImage.bytes(record, after, before);
+    if (after >= 0) bytes += this.#row.bytes(record, after, before) + 3 * this.#keyImage.bytes(record, after, before);
     out.reserve(twice * bytes);
   }
 

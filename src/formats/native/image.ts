@@ -32,6 +32,9 @@ const BY_TYPE: { readonly [T in LogicalType]: Cell } = {
   other: CELL.string,
 };
 
+/** Longer strings are counted. */
+const COUNTED_BYTES = 1024;
+
 const COMMA = 0x2c;
 const OPEN = 0x7b;
 const CLOSE = 0x7d;
@@ -57,7 +60,7 @@ export class NativeImage {
     this.#fixedBytes = 2 + this.#names.reduce((sum, name) => sum + name.length + NULL_TEXT.length + 4, 0);
   }
 
-  /** Upper bound of what `write` writes: exact for strings and bytes (I9). */
+  /** Upper bound of what `write` and `writeUnavailable` write together, but for the prefix: each name stands in one of them. Exact for large strings and bytes (I9). */
   bytes(record: RecordCursor, image: number, fallback: number): number {
     let length = this.#fixedBytes;
     for (let index = 0; index < this.#columns.length; index++) {
@@ -83,11 +86,6 @@ export class NativeImage {
     }
     to[at] = CLOSE;
     return at + 1;
-  }
-
-  /** Room for `writeUnavailable`. */
-  get nameBytes(): number {
-    return this.#fixedBytes;
   }
 
   /** Writes `prefix` and the names of the columns that have a value which the log did not send, comma between; nothing at all if there are none. */
@@ -143,6 +141,8 @@ function isNumber(from: Uint8Array, start: number): boolean {
 function cellBytes(cell: Cell, from: Uint8Array, start: number, end: number): number {
   switch (cell) {
     case CELL.string:
+      // Counting is a second pass over the cell: worth it only where six bytes for one would be much.
+      if (end - start <= COUNTED_BYTES) return 6 * (end - start) + 2;
       return stringBytes(from, start, end, MINIMAL_ESCAPES);
     case CELL.bytes:
       return base64Bytes(end - start) + 2;

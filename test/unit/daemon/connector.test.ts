@@ -1,0 +1,172 @@
+import { describe, expect, it } from 'vitest';
+import type { ConnectorDefinition } from '../../../src/config/load.ts';
+import { Connector } from '../../../src/daemon/connector.ts';
+import { defineError, SluiceError } from '../../../src/plugin/error.ts';
+import type { Finding } from '../../../src/plugin/finding.ts';
+import type { RecordBatch } from '../../../src/record/batch.ts';
+import type { StateStore } from '../../../src/state/state-store.ts';
+import { Metrics } from '../../../src/telemetry/metrics.ts';
+import { FakeRuntime, settle } from '../../support/fake-runtime.ts';
+
+const DOWN = defineError({ code: 'SLUICE_TEST_DOWN', retry: 'auto', exit: 3, cause: 'The server is down.', remedy: 'Start it.' });
+const WRONG = defineError({ code: 'SLUICE_TEST_WRONG', retry: 'manual', exit: 3, cause: 'The slot is lost.', remedy: 'Make another.' });
+
+interface Logged {
+  readonly level: string;
+  readonly message: string;
+  readonly code: string | undefined;
+}
+
+/** A connector whose source does what `lives` says: one entry per run. */
+function connectorWith(
+  lives: (() => AsyncIterable<RecordBatch>)[],
+  findings: readonly Finding[] = [],
+  name = 'shop',
+): { connector: Connector; runtime: FakeRuntime; log: Logged[]; closed: () => number } {
+  const runtime = new FakeRuntime();
+  const log: Logged[] = [];
+  const note = (level: string) => (message: string, fields?: { code?: string }) => void log.push({ level, message, code: fields?.code });
+  let runs = 0;
+  let closed = 0;
+  const source = {
+    preflight: () => Promise.resolve(findings),
+    read: () => (lives[runs++] ?? endless)(),
+    acknowledge: () => undefined,
+    observe: () => Promise.resolve({ lagBytes: 0, retainedBytes: 0, slotState: 'reserved', connected: true }),
+    recover: () => Promise.reject(new Error('not used')),
+    close: () => {
+      closed++;
+      return Promise.resolve();
+    },
+  };
+  const sink = {
+    preflight: () => Promise.resolve([]),
+    open: () => Promise.resolve({ transactions: [], holdsOutput: false }),
+    destination: () => 'x',
+    write: () => Promise.resolve({}),
+    recover: () => Promise.reject(new Error('not used')),
+    close: () => Promise.resolve(),
+  };
+  const definition = {
+    name,
+    file: `${name}.json`,
+    source: {
+      config: {},
+      plugin: {
+        role: 'source',
+        type: 'fake',
+        fields: {},
+        errors: [WRONG],
+        origin: { system: 'fake', columns: [] },
+        catalog: () => 'db',
+        create: () => source,
+      },
+    },
+    sink: { config: {}, plugin: { role: 'sink', type: 'fake', fields: {}, errors: [], create: () => sink } },
+    format: {
+      config: {},
+      plugin: { role: 'format', type: 'fake', fields: {}, create: () => ({ begin: () => undefined, prepare: () => ({ encode: () => undefined }) }) },
+    },
+    batch: { maxRecords: 10, maxBytes: 1000, maxDelay: 5 },
+    checkpoint: { maxDelay: 200 },
+    retry: { initialDelay: 1000, maxDelay: 2000, exponentialBase: 2, jitter: false },
+    maxInFlightBytes: 1000,
+  } as unknown as ConnectorDefinition;
+  const store = { instance: 'i', load: () => Promise.resolve({ offset: null, tables: [] }), save: () => Promise.resolve() } as unknown as StateStore;
+  const ports = {
+    store,
+    runtime,
+    metrics: new Metrics(),
+    once: false,
+    log: { debug: note('debug'), info: note('info'), warn: note('warn'), error: note('error') },
+  };
+  return { connector: new Connector(definition, ports), runtime, log, closed: () => closed };
+}
+
+async function* failing(error: unknown): AsyncGenerator<RecordBatch> {
+  await settle();
+  throw error;
+}
+
+async function* endless(): AsyncGenerator<RecordBatch> {
+  await new Promise(() => undefined);
+}
+
+/** `run --once` on a log without changes. */
+async function* ending(): AsyncGenerator<RecordBatch> {
+  yield* [];
+}
+
+const never = new AbortController().signal;
+
+describe('Connector', () => {
+  it('tries again after a transient error, within two seconds (I10), and says the same trouble once', async () => {
+    const down = () => failing(new SluiceError(DOWN));
+    const { connector, runtime, log, closed } = connectorWith([down, down, down, ending]);
+    const run = connector.run(never, never);
+    await runtime.advance(100);
+    expect(connector.state).toBe('retrying');
+    await runtime.advance(1000 + 2000 + 2000);
+    await run;
+    expect(connector.state).toBe('stopped');
+    expect(connector.error).toBeNull();
+    expect(log.filter(({ level }) => level === 'warn').map(({ code }) => code)).toEqual(['SLUICE_TEST_DOWN']);
+    expect(closed()).toBe(4);
+  });
+
+  it('stops for good on any other error, with its code (I8)', async () => {
+    const { connector, runtime, log } = connectorWith([() => failing(new SluiceError(WRONG))]);
+    const run = connector.run(never, never);
+    await runtime.advance(100_000);
+    await run;
+    expect(connector.state).toBe('failed');
+    expect(connector.error?.code).toBe('SLUICE_TEST_WRONG');
+    expect(log.at(-1)).toMatchObject({ level: 'error', code: 'SLUICE_TEST_WRONG' });
+  });
+
+  it('takes a bug of ours for what it is: a stop, not a reason to go on (I8)', async () => {
+    const { connector, runtime } = connectorWith([() => failing(new TypeError('x is not a function'))]);
+    const run = connector.run(never, never);
+    await runtime.advance(100);
+    await run;
+    expect(connector.error?.code).toBe('SLUICE_INTERNAL');
+  });
+
+  it('a preflight error stops it before it reads, all of them are said', async () => {
+    const finding = (code: string): Finding => ({ severity: 'error', code, message: `m ${code}`, remedy: 'r' });
+    const { connector, runtime, log } = connectorWith([endless], [finding('SLUICE_TEST_WRONG'), finding('SLUICE_TEST_OTHER')]);
+    const run = connector.run(never, never);
+    await runtime.advance(100);
+    await run;
+    expect(connector.error?.kind).toMatchObject({ code: 'SLUICE_TEST_WRONG', exit: 3 });
+    expect(
+      log
+        .filter(({ level }) => level === 'error')
+        .map(({ code }) => code)
+        .sort(),
+    ).toEqual(['SLUICE_TEST_OTHER', 'SLUICE_TEST_WRONG']);
+  });
+
+  it('one that fails stops no other', async () => {
+    const bad = connectorWith([() => failing(new SluiceError(WRONG))], [], 'bad');
+    const good = connectorWith([endless], [], 'good');
+    const stop = new AbortController();
+    const runs = [bad.connector.run(stop.signal, never), good.connector.run(stop.signal, never)];
+    await Promise.all([bad.runtime.advance(1000), good.runtime.advance(1000)]);
+    expect([bad.connector.state, good.connector.state]).toEqual(['failed', 'running']);
+    stop.abort();
+    await Promise.all(runs);
+    expect(good.connector.state).toBe('stopped');
+  });
+
+  it('ends at once when it is asked to while it waits for the next attempt', async () => {
+    const { connector, runtime } = connectorWith([() => failing(new SluiceError(DOWN))]);
+    const stop = new AbortController();
+    const run = connector.run(stop.signal, never);
+    await runtime.advance(100);
+    stop.abort();
+    await run;
+    expect(connector.state).toBe('stopped');
+    expect(connector.error).toBeNull();
+  });
+});
