@@ -1,4 +1,6 @@
+import { ConfigurationError } from '../config/load.ts';
 import { rootMessage, SluiceError } from '../plugin/error.ts';
+import { formatProblems } from './validate.ts';
 
 /** How a command answers: text for people, or one JSON document on stdout. */
 export interface Output {
@@ -18,6 +20,11 @@ export function print(output: Output, answer: unknown, text: string): void {
 
 /** Says what went wrong and what to do; returns the exit code. A user's mistake gets no stack. */
 export function fail(output: Output, error: unknown): number {
+  if (error instanceof ConfigurationError) {
+    if (output.json) output.out(`${JSON.stringify({ error: { code: error.code, message: error.message, problems: error.problems } }, null, 2)}\n`);
+    else output.err(formatProblems(error.problems));
+    return error.kind.exit;
+  }
   if (error instanceof SluiceError) {
     const { code, message, remedy, kind } = error;
     if (output.json) output.out(`${JSON.stringify({ error: { code, message, remedy } }, null, 2)}\n`);
