@@ -16,6 +16,7 @@ interface Lane {
   last: number;
   inFlight: boolean;
   queued: boolean;
+  asking: boolean;
 }
 
 const END = -1;
@@ -71,7 +72,7 @@ export class SharedOrder implements Order {
       }
       this.#queue.shift();
       lane.queued = false;
-      if (run !== undefined && !lane.inFlight) void this.#ask(lane);
+      if (run !== undefined && lane.last < 0) void this.#ask(lane);
     }
     return false;
   }
@@ -132,7 +133,7 @@ export class SharedOrder implements Order {
 
   #lane(subject: string): Lane {
     let lane = this.#lanes.get(subject);
-    if (lane === undefined) this.#lanes.set(subject, (lane = { subject, runs: [], last: -1, inFlight: false, queued: false }));
+    if (lane === undefined) this.#lanes.set(subject, (lane = { subject, runs: [], last: -1, inFlight: false, queued: false, asking: false }));
     return lane;
   }
 
@@ -150,10 +151,12 @@ export class SharedOrder implements Order {
   }
 
   async #ask(lane: Lane): Promise<void> {
-    lane.inFlight = true;
+    if (lane.asking) return;
+    lane.asking = true;
     const last = await this.#learn(lane.subject);
-    lane.inFlight = false;
-    if (last < 0) return;
+    lane.asking = false;
+    // Failed: after the recovery it is asked again. Or a recovery found out meanwhile.
+    if (last < 0 || lane.last >= 0) return;
     lane.last = last;
     this.#enqueue(lane);
     this.#ready();

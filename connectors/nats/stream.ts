@@ -18,6 +18,13 @@ const MESSAGE_ID = 'Nats-Msg-Id';
 /** One message as read back. */
 export type Visit = (sequence: number, subject: string, id: string) => void;
 
+export interface ReadOptions {
+  /** Only these subjects. */
+  readonly filter?: string;
+  /** Asked after each message: true ends the reading. */
+  readonly until?: () => boolean;
+}
+
 /** The stream that a connector writes to, over one connection. Everything here throws SluiceError, `auto` for what passes by itself. */
 export class StreamAccess {
   readonly #connection: NatsConnection;
@@ -90,15 +97,20 @@ export class StreamAccess {
    * Visits what stands from sequence `from` to `to`, headers only, in order, and returns how many messages that were. `until` ends it early. Messages
    * that are gone are not visited.
    */
-  async readBack(info: StreamInfo, from: number, to: number, visit: Visit, signal: AbortSignal, options: { filter?: string; until?: () => boolean } = {}): Promise<number> {
+  async readBack(info: StreamInfo, from: number, to: number, visit: Visit, signal: AbortSignal, options: ReadOptions = {}): Promise<number> {
     const first = Math.max(from, info.state.first_seq);
     if (info.state.messages === 0 || first > to) return 0;
-    if (info.config.retention === RetentionPolicy.Limits) return this.#asked(() => this.#readByConsumer(first, to, visit, signal, options));
-    // Consumers of the other retentions take the place of the real ones and remove messages: read one by one.
-    return this.#asked(() => this.#readOneByOne(first, to, visit, signal, options));
+    // Consumers of the other retentions take the place of the real ones and remove messages: there it is read one by one.
+    const byConsumer = info.config.retention === RetentionPolicy.Limits;
+    try {
+      return await this.#asked(() => (byConsumer ? this.#readByConsumer(first, to, visit, signal, options) : this.#readOneByOne(first, to, visit, signal, options)));
+    } catch (error) {
+      signal.throwIfAborted();
+      throw error;
+    }
   }
 
-  async #readByConsumer(from: number, to: number, visit: Visit, signal: AbortSignal, options: { filter?: string; until?: () => boolean }): Promise<number> {
+  async #readByConsumer(from: number, to: number, visit: Visit, signal: AbortSignal, options: ReadOptions): Promise<number> {
     const { stream } = this.#config;
     const manager = await this.#manager();
     const created = await manager.consumers.add(stream, {
@@ -139,7 +151,7 @@ export class StreamAccess {
     return read;
   }
 
-  async #readOneByOne(from: number, to: number, visit: Visit, signal: AbortSignal, options: { filter?: string; until?: () => boolean }): Promise<number> {
+  async #readOneByOne(from: number, to: number, visit: Visit, signal: AbortSignal, options: ReadOptions): Promise<number> {
     const manager = await this.#manager();
     let next = from;
     let read = 0;
@@ -169,7 +181,7 @@ export class StreamAccess {
   }
 
   #typed(error: unknown): unknown {
-    if (error instanceof SluiceError || (error instanceof Error && error.name === 'AbortError')) return error;
+    if (error instanceof SluiceError) return error;
     const address = this.#connection.isClosed() ? 'the connection' : this.#connection.getServer();
     for (let at: unknown = error; at instanceof Error; at = at.cause) {
       if (at instanceof errors.PermissionViolationError) return permissionError(this.#config, this.#connector, at);

@@ -22,14 +22,6 @@ export const CONNECTOR_RUNNING = defineError({
   remedy: 'Stop the daemon (SIGTERM), change the offset, and start it again.',
 });
 
-export const OFFSET_EXISTS = defineError({
-  code: 'SLUICE_OFFSET_EXISTS',
-  retry: 'never',
-  exit: 2,
-  cause: 'The connector "{connector}" has an offset already; recovering would replace it.',
-  remedy: 'Nothing needs recovering. To move it on purpose: sluice offsets set, or sluice offsets reset first.',
-});
-
 export interface StoredOffset {
   readonly connector: string;
   readonly offset: Offset | null;
@@ -68,7 +60,10 @@ export async function resetOffset(store: StateStore, connector: string): Promise
   return current(store, connector);
 }
 
-/** Finds a place to resume from, when the state was lost, in the sink or in the slot (design §9). Changes nothing on either server. */
+/**
+ * Finds a place to resume from, when the state was lost or does not fit the servers any more, in the sink or in the slot (design §9), and stores it in
+ * place of what is stored. Changes nothing on either server.
+ */
 export async function recoverOffset(
   store: StateStore,
   definition: ConnectorDefinition,
@@ -77,7 +72,6 @@ export async function recoverOffset(
   signal: AbortSignal,
 ): Promise<StoredOffset> {
   const { name } = definition;
-  if ((await store.inspect(name)).offset !== null) throw new SluiceError(OFFSET_EXISTS, { connector: name });
   const context: SourceContext = {
     ...ports,
     connector: name,

@@ -1,0 +1,372 @@
+import { errors } from '@nats-io/transport-node';
+import { type MessageBatch, type Place, type PluginContext, rootMessage, SluiceError, SPAN, SPAN_SIZE, type Timer } from '#plugin';
+import type { NatsConfig } from './config.ts';
+import { closed, headerUnsafe, messageTooLarge, refused } from './errors.ts';
+import { HeaderWriter, UnsafeHeader } from './header.ts';
+import type { Noted } from './noted.ts';
+import { Job, type Order } from './order.ts';
+import { toPlace } from './place.ts';
+import { CODE, meaningOf, parseReply, sequenceOf } from './pub-ack.ts';
+import { Session, type SessionEvents } from './session.ts';
+
+/** nats-server refuses longer header sections (error 10097). */
+const MAX_HEADER_BYTES = 65_535;
+const NO_BODY = new Uint8Array(0);
+/** State of a slot. `unknown` and `waiting` messages may stand in the stream or not; a `refused` one does not. */
+const FREE = 0;
+const WAITING = 1;
+const UNKNOWN = 2;
+const REFUSED = 3;
+
+/** Why sending stopped. */
+export type Trouble =
+  | { readonly kind: 'lost'; readonly detail: string }
+  /** The stream's end is not where we believed it. */
+  | { readonly kind: 'resync' | 'again' | 'no responders' | 'full'; readonly detail: string };
+
+export interface PublisherHost {
+  readonly config: NatsConfig;
+  readonly context: PluginContext;
+  readonly order: Order;
+  /** What stands beyond the saved place and must not be written again. */
+  readonly noted: Noted;
+  /** Finds out what arrived and answers with `resume`, or with `fail`. Called once everything on its way has settled or is given up. */
+  recover(trouble: Trouble): void;
+  /** A subject is refused to this user. */
+  denied(violation: errors.PermissionViolationError): SluiceError;
+  /** Everything works again after a trouble: a message was confirmed. */
+  recovered(): void;
+}
+
+/**
+ * Sends messages in windows and knows of each whether it stands in the stream. Per message it keeps integers in arrays; a promise exists only per call.
+ * While it is in trouble it sends nothing: it waits until everything on its way has settled, and lets its host find out from the stream what arrived.
+ */
+export class Publisher implements SessionEvents {
+  /** The stream's highest known sequence. */
+  confirmed = 0;
+  /** While something is noted, all of it stands beyond this sequence. */
+  notedFloor = 0;
+  /** The stream's own limit for a message, −1 = none. */
+  maxMessageBytes = -1;
+  created = '';
+  readonly #host: PublisherHost;
+  readonly #order: Order;
+  readonly #headers = new HeaderWriter();
+  readonly #jobs: (Job | null)[];
+  readonly #indexes: Int32Array;
+  readonly #sizes: Int32Array;
+  readonly #states: Uint8Array;
+  /** Per slot the stream's highest known sequence when the message was sent: it stands beyond that, if at all. */
+  readonly #sentAfter: Float64Array;
+  readonly #free: Int32Array;
+  #freeCount: number;
+  #session: Session | null = null;
+  #first: Job | null = null;
+  #last: Job | null = null;
+  #inFlight = 0;
+  #bytes = 0;
+  #limit: number;
+  #trouble: Trouble | null = null;
+  #recovering = true;
+  #stopping: SluiceError | null = null;
+  #failure: { readonly error: unknown } | null = null;
+  #timer: Timer | null = null;
+  #quietChecks = 0;
+
+  constructor(host: PublisherHost) {
+    const slots = host.config.window.messages;
+    this.#host = host;
+    this.#order = host.order;
+    this.#jobs = new Array<Job | null>(slots).fill(null);
+    this.#indexes = new Int32Array(slots);
+    this.#sizes = new Int32Array(slots);
+    this.#states = new Uint8Array(slots);
+    this.#sentAfter = new Float64Array(slots);
+    this.#free = Int32Array.from({ length: slots }, (_, slot) => slots - 1 - slot);
+    this.#freeCount = slots;
+    this.#limit = slots;
+  }
+
+  get headers(): HeaderWriter {
+    return this.#headers;
+  }
+
+  /** Rejects with whatever ended the publisher. */
+  write(batch: MessageBatch, signal: AbortSignal): Promise<Place> {
+    return new Promise<Place>((resolve, reject) => {
+      if (this.#failure !== null) return reject(this.#failure.error);
+      if (signal.aborted) return reject(signal.reason);
+      const aborted = (): void => this.fail(signal.reason);
+      const settled = (): void => signal.removeEventListener('abort', aborted);
+      signal.addEventListener('abort', aborted, { once: true });
+      const job = new Job(
+        batch,
+        (place) => {
+          settled();
+          resolve(place);
+        },
+        (error) => {
+          settled();
+          reject(error);
+        },
+      );
+      if (this.#last === null || this.#first === null) this.#first = job;
+      else this.#last.next = job;
+      this.#last = job;
+      this.#order.add(job);
+      if (batch.count === 0) this.#complete(job);
+      this.#pump();
+    });
+  }
+
+  /** Ends everything: all pending calls are rejected. */
+  fail(error: unknown): void {
+    if (this.#failure !== null) return;
+    this.#failure = { error };
+    this.#timer?.clear();
+    this.#timer = null;
+    for (let job = this.#first; job !== null; job = job.next) job.reject(error);
+    this.#first = null;
+    this.#last = null;
+    void this.#session?.close();
+  }
+
+  async close(): Promise<void> {
+    this.fail(new SluiceError(closed));
+    await this.#session?.close();
+  }
+
+  /** Sends on over this session, beginning with the first message that is not done. `slowly`: one message at a time until one is confirmed. */
+  resume(session: Session, slowly: boolean): void {
+    if (this.#failure !== null) return void session.close();
+    this.#session = session;
+    this.#limit = slowly ? 1 : this.#free.length;
+    this.#trouble = null;
+    this.#recovering = false;
+    this.#order.rebuild(this.#first);
+    this.#pump();
+  }
+
+  /** The session, if it is not lost. */
+  get session(): Session | null {
+    return this.#session;
+  }
+
+  /** Sequence beyond which everything stands that is not known. */
+  get floor(): number {
+    let floor = this.confirmed;
+    for (let slot = 0; slot < this.#states.length; slot++) {
+      if (this.#states[slot] !== FREE) floor = Math.min(floor, this.#sentAfter[slot] as number);
+    }
+    return floor;
+  }
+
+  /** Settles what was on its way: `sequenceOf` says which of it was found in the stream. */
+  settle(sequenceOfId: (id: string) => number | undefined): void {
+    for (let slot = 0; slot < this.#states.length; slot++) {
+      if (this.#states[slot] === FREE) continue;
+      const job = this.#jobs[slot] as Job;
+      const index = this.#indexes[slot] as number;
+      const sequence = sequenceOfId(job.id(index));
+      this.#release(slot);
+      if (sequence !== undefined && job.done[index] === 0) this.#done(job, index, sequence);
+    }
+    this.#inFlight = 0;
+    this.#bytes = 0;
+  }
+
+  /** One subject that is on its way, for messages; '' if there is none. */
+  get anySubject(): string {
+    const slot = this.#states.findIndex((state) => state !== FREE);
+    return slot < 0 ? '' : (this.#jobs[slot] as Job).subject(this.#indexes[slot] as number);
+  }
+
+  // From the session
+
+  answer(slot: number, data: Uint8Array | null): void {
+    if (this.#states[slot] !== WAITING) return;
+    this.#quietChecks = 0;
+    const sequence = data === null ? -1 : sequenceOf(data);
+    if (sequence < 0) return this.#refusal(slot, data);
+    const job = this.#jobs[slot] as Job;
+    const index = this.#indexes[slot] as number;
+    this.#inFlight--;
+    this.#bytes -= this.#sizes[slot] as number;
+    this.#release(slot);
+    if (sequence > this.confirmed) this.confirmed = sequence;
+    this.#order.stored(job, index, sequence);
+    this.#done(job, index, sequence);
+    if (this.#limit !== this.#free.length && this.#trouble === null) {
+      this.#limit = this.#free.length;
+      this.#host.recovered();
+    }
+    this.#pump();
+  }
+
+  lost(detail: string): void {
+    this.#session = null;
+    this.stop({ kind: 'lost', detail });
+  }
+
+  denied(violation: errors.PermissionViolationError): void {
+    this.fail(this.#host.denied(violation));
+  }
+
+  /** Sends nothing more, and recovers once everything on its way has settled; at once where nothing can be heard any more. */
+  stop(trouble: Trouble): void {
+    if (this.#failure !== null) return;
+    // A lost connection is worse than anything that was found out over it.
+    if (this.#trouble === null || trouble.kind === 'lost') this.#trouble = trouble;
+    this.#settledOrLost();
+  }
+
+  #refusal(slot: number, data: Uint8Array | null): void {
+    const reply = data === null ? null : parseReply(data);
+    this.#inFlight--;
+    this.#states[slot] = REFUSED;
+    if (reply === null) return this.stop({ kind: 'no responders', detail: 'nobody listens to the subject' });
+    if (reply.kind !== 'error') {
+      this.#states[slot] = UNKNOWN;
+      return this.stop({ kind: 'again', detail: 'the answer is no acknowledgement' });
+    }
+    const { code, detail } = reply;
+    const meaning = meaningOf(code, detail);
+    if (meaning === 'too large' || meaning === 'refused') {
+      const job = this.#jobs[slot] as Job;
+      const subject = job.subject(this.#indexes[slot] as number);
+      const { stream } = this.#host.config;
+      return this.#stopFor(
+        meaning === 'refused'
+          ? new SluiceError(refused, { stream, subject, detail, code })
+          : this.#tooLarge(subject, this.#sizes[slot] as number, code === CODE.headerExceedsMaximum ? MAX_HEADER_BYTES : this.maxMessageBytes),
+      );
+    }
+    if (meaning === 'again') this.#states[slot] = UNKNOWN;
+    this.stop({ kind: meaning, detail: `${detail} (error ${code})` });
+  }
+
+  #done(job: Job, index: number, sequence: number): void {
+    job.done[index] = 1;
+    if (sequence > job.highest) job.highest = sequence;
+    if (--job.remaining === 0) this.#complete(job);
+  }
+
+  #complete(job: Job): void {
+    const sequence = this.#host.noted.size > 0 ? this.notedFloor : this.#order.place(job, this.confirmed);
+    job.resolve(toPlace({ sequence, created: this.created }));
+    while (this.#first !== null && this.#first.remaining === 0) this.#first = this.#first.next;
+  }
+
+  #release(slot: number): void {
+    this.#jobs[slot] = null;
+    this.#states[slot] = FREE;
+    this.#free[this.#freeCount++] = slot;
+  }
+
+  #pump(): void {
+    const { noted } = this.#host;
+    const maxBytes = this.#host.config.window.bytes;
+    const order = this.#order;
+    while (this.#trouble === null && !this.#recovering && this.#stopping === null && this.#failure === null) {
+      if (this.#inFlight >= this.#limit || (this.#bytes >= maxBytes && this.#inFlight > 0)) return;
+      if (!order.pick(this.#inFlight, this.confirmed)) return;
+      const { job, index } = order;
+      if (noted.size > 0 && noted.skips(order.lane(job.subject(index)), job.id(index))) {
+        if (job.floor < 0 || this.notedFloor < job.floor) job.floor = this.notedFloor;
+        order.skipped();
+        this.#done(job, index, 0);
+      } else if (!this.#send(job, index)) return;
+    }
+  }
+
+  /** False if it could not be sent; why is known then. */
+  #send(job: Job, index: number): boolean {
+    const order = this.#order;
+    const session = this.#session as Session;
+    const { batch } = job;
+    const at = index * SPAN_SIZE;
+    const start = batch.spans[at + SPAN.valueStart] as number;
+    const body = start < 0 ? NO_BODY : batch.bytes.subarray(start, batch.spans[at + SPAN.valueEnd] as number);
+    const subject = batch.destinations[batch.spans[at + SPAN.destination] as number] as string;
+    try {
+      this.#headers.assemble(batch, index, order.expect, order.sequence);
+      const size = this.#headers.length + body.length;
+      const limit = this.maxMessageBytes < 0 ? session.maxPayloadBytes : Math.min(session.maxPayloadBytes, this.maxMessageBytes);
+      if (this.#headers.length > MAX_HEADER_BYTES) throw this.#tooLarge(subject, this.#headers.length, MAX_HEADER_BYTES);
+      if (size > limit) throw this.#tooLarge(subject, size, limit);
+      const slot = this.#free[this.#freeCount - 1] as number;
+      session.publish(subject, body, slot);
+      this.#freeCount--;
+      this.#jobs[slot] = job;
+      this.#indexes[slot] = index;
+      this.#sizes[slot] = size;
+      this.#states[slot] = WAITING;
+      this.#sentAfter[slot] = this.confirmed;
+      if (job.floor < 0) job.floor = this.confirmed;
+      this.#bytes += size;
+      this.#inFlight++;
+      order.sent();
+      this.#watch();
+      return true;
+    } catch (error) {
+      if (error instanceof UnsafeHeader) this.#stopFor(new SluiceError(headerUnsafe, { subject, part: error.part }));
+      else if (error instanceof SluiceError) this.#stopFor(error);
+      else this.lost(rootMessage(error));
+      return false;
+    }
+  }
+
+  #tooLarge(subject: string, size: number, limit: number): SluiceError {
+    if (limit === MAX_HEADER_BYTES) {
+      return new SluiceError(messageTooLarge, { subject, size, limit, limitName: 'the size of a header section', how: 'it is fixed in the server; the key is too long' });
+    }
+    const ofStream = limit === this.maxMessageBytes;
+    const { stream } = this.#host.config;
+    return new SluiceError(messageTooLarge, {
+      subject,
+      size,
+      limit,
+      limitName: ofStream ? 'max_msg_size of the stream' : 'max_payload of the server',
+      how: ofStream ? `nats stream edit ${stream} --max-msg-size ${size}` : `max_payload: ${size} in its configuration`,
+    });
+  }
+
+  /** A message that can never be sent. What was sent before it may still be confirmed, so that less is read again. */
+  #stopFor(error: SluiceError): void {
+    this.#stopping ??= error;
+    this.#settledOrLost();
+  }
+
+  #settledOrLost(): void {
+    if (this.#recovering || this.#failure !== null) return;
+    const lost = this.#trouble?.kind === 'lost';
+    if (this.#inFlight > 0 && !lost) return;
+    if (this.#stopping !== null) return this.fail(this.#stopping);
+    if (this.#trouble === null) return;
+    this.#recovering = true;
+    this.#timer?.clear();
+    this.#timer = null;
+    this.#host.recover(this.#trouble);
+  }
+
+  /** Looks twice per time-out whether anything was answered. */
+  #watch(): void {
+    if (this.#timer !== null) return;
+    this.#quietChecks = 0;
+    const { publishTimeout } = this.#host.config;
+    const check = (): void => {
+      this.#timer = null;
+      if (this.#inFlight === 0) return;
+      if (++this.#quietChecks > 2) return this.#giveUp(`nothing was confirmed for ${publishTimeout} ms`);
+      this.#timer = this.#host.context.runtime.setTimer(check, publishTimeout / 2);
+    };
+    this.#timer = this.#host.context.runtime.setTimer(check, publishTimeout / 2);
+  }
+
+  #giveUp(detail: string): void {
+    const session = this.#session;
+    this.lost(detail);
+    void session?.close();
+  }
+}

@@ -1,0 +1,76 @@
+/** Reading from a standby: from version 16 on, with what the primary has made; the standby itself is never written to. */
+import { cp, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { prepareLog } from '../../connectors/postgres/log/prepare.ts';
+import { observeSlot } from '../../connectors/postgres/log/slot.ts';
+import { preflightPostgres } from '../../connectors/postgres/preflight.ts';
+import { PostgresServer, startPostgres } from '../servers/index.ts';
+import { freePort, temporaryDirectory } from '../servers/process.ts';
+import { resolvePostgres } from '../servers/resolve.ts';
+import { availableMajors } from '../support/available-servers.ts';
+import { postgresConfig, rejection, sourceContext } from '../support/postgres-source.ts';
+
+const NEW = { from: null, published: [], sinkHoldsOutput: false };
+const signal = new AbortController().signal;
+const majors = availableMajors.filter((major) => major === 15 || major === 17);
+
+describe.each(majors)('a standby of PostgreSQL %i', (major) => {
+  let primary: PostgresServer;
+  let standby: PostgresServer;
+
+  beforeAll(async () => {
+    primary = await startPostgres({ major, own: true });
+    await primary.query('CREATE TABLE keyed (id int PRIMARY KEY)');
+    await primary.stop('fast');
+    const binary = await resolvePostgres(major, true);
+    if (binary.kind === 'external') throw new Error('a server of its own was asked for');
+    const directory = await temporaryDirectory(`standby-${major}`);
+    await cp(primary.dataDir, join(directory, 'data'), { recursive: true, preserveTimestamps: true });
+    await writeFile(join(directory, 'data', 'standby.signal'), '');
+    const { run } = await import('../servers/command.ts');
+    await run('chown', ['-R', '--reference', primary.dataDir, join(directory, 'data')]);
+    await run('chmod', ['700', join(directory, 'data')]);
+    await primary.start();
+    const settings = { primary_conninfo: `host=127.0.0.1 port=${primary.port} user=postgres`, hot_standby_feedback: 'on' };
+    const url = new URL(`postgres://postgres@127.0.0.1:${await freePort()}/postgres`);
+    standby = new PostgresServer({ major, settings }, url, { binary, directory, certificates: null });
+    await standby.start();
+  });
+
+  afterAll(async () => {
+    await standby?.dispose();
+    await primary.dispose();
+  });
+
+  const config = () => postgresConfig(standby.url(), { tables: ['public.keyed'] });
+
+  it.runIf(major < 16)('is refused before version 16', async () => {
+    const context = sourceContext('shop');
+    const error = await rejection(prepareLog(config(), context, NEW, signal));
+    expect([error.code, error.kind.exit]).toEqual(['SLUICE_PG_STANDBY', 3]);
+    expect((await preflightPostgres(config(), context, signal)).map(({ code }) => code)).toContain('SLUICE_PG_STANDBY');
+  });
+
+  it.runIf(major >= 16)('is read, with the publication of the primary', async () => {
+    const context = sourceContext('shop');
+    const error = await rejection(prepareLog(config(), context, NEW, signal));
+    expect([error.code, error.message]).toEqual(['SLUICE_PG_PUBLICATION_RIGHT', expect.stringContaining('on the primary')]);
+    await primary.query((error.remedy.match(/CREATE PUBLICATION.*?;/) as RegExpMatchArray)[0]);
+    await expect.poll(() => standby.query('SELECT FROM pg_publication')).toHaveLength(1);
+    const preparing = prepareLog(config(), context, NEW, signal);
+    // A standby needs to hear from the primary which transactions run: it is said what helps.
+    await expect
+      .poll(() => context.lines.find(({ fields }) => fields.code === 'SLUICE_PG_SLOT_WAITS')?.fields.remedy, { timeout: 10_000 })
+      .toContain('pg_log_standby_snapshot()');
+    await primary.query('SELECT pg_log_standby_snapshot()');
+    const prepared = await preparing;
+    expect(prepared.server.standby).toBe(true);
+    expect(prepared.publications).toEqual([prepared.slot]);
+    expect((await prepareLog(config(), context, { ...NEW, from: prepared.from }, signal)).from).toEqual(prepared.from);
+    const client = await standby.connect();
+    expect((await observeSlot(client, prepared.slot)).slotState).toBe('reserved');
+    await client.end();
+    await standby.query(`SELECT pg_drop_replication_slot('${prepared.slot}')`);
+  });
+});
