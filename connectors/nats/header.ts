@@ -85,7 +85,7 @@ export class HeaderWriter {
     const end = this.#at;
     this.#put(EXPECTATIONS[expect] as Buffer);
     if (expect === EXPECT.lastMessageId) this.#putRange(previous, this.#idStart, this.#idEnd);
-    else this.#at += this.#ring.latin1Write(String(sequence), this.#at);
+    else this.#at += this.#ring.write(String(sequence), this.#at, 'latin1');
     this.#putRange(own, 0, own.length);
     if (keyStart >= 0) {
       this.#put(KEY);

@@ -1,4 +1,4 @@
-import { errors } from '@nats-io/transport-node';
+import type { PermissionViolationError } from '@nats-io/transport-node';
 import { type MessageBatch, type Place, type PluginContext, rootMessage, SluiceError, SPAN, SPAN_SIZE, type Timer } from '#plugin';
 import type { NatsConfig } from './config.ts';
 import { closed, headerUnsafe, messageTooLarge, refused } from './errors.ts';
@@ -12,11 +12,10 @@ import { Session, type SessionEvents } from './session.ts';
 /** nats-server refuses longer header sections (error 10097). */
 const MAX_HEADER_BYTES = 65_535;
 const NO_BODY = new Uint8Array(0);
-/** State of a slot. `unknown` and `waiting` messages may stand in the stream or not; a `refused` one does not. */
+/** State of a slot. A message that was answered with anything but an acknowledgement keeps its slot until the stream was asked for it. */
 const FREE = 0;
 const WAITING = 1;
-const UNKNOWN = 2;
-const REFUSED = 3;
+const REFUSED = 2;
 
 /** Why sending stopped. */
 export type Trouble =
@@ -33,7 +32,7 @@ export interface PublisherHost {
   /** Finds out what arrived and answers with `resume`, or with `fail`. Called once everything on its way has settled or is given up. */
   recover(trouble: Trouble): void;
   /** A subject is refused to this user. */
-  denied(violation: errors.PermissionViolationError): SluiceError;
+  denied(violation: PermissionViolationError): SluiceError;
   /** Everything works again after a trouble: a message was confirmed. */
   recovered(): void;
 }
@@ -111,9 +110,10 @@ export class Publisher implements SessionEvents {
           reject(error);
         },
       );
-      if (this.#last === null || this.#first === null) this.#first = job;
-      else this.#last.next = job;
+      // Linked even if the one before is complete: the order may still stand on it.
+      if (this.#last !== null) this.#last.next = job;
       this.#last = job;
+      this.#first ??= job;
       this.#order.add(job);
       if (batch.count === 0) this.#complete(job);
       this.#pump();
@@ -137,15 +137,30 @@ export class Publisher implements SessionEvents {
     await this.#session?.close();
   }
 
-  /** Sends on over this session, beginning with the first message that is not done. `slowly`: one message at a time until one is confirmed. */
-  resume(session: Session, slowly: boolean): void {
+  /** Sends on over this session, beginning with the first message that is not done, and one at a time until one is confirmed. */
+  resume(session: Session): void {
     if (this.#failure !== null) return void session.close();
     this.#session = session;
-    this.#limit = slowly ? 1 : this.#free.length;
+    this.#limit = 1;
     this.#trouble = null;
     this.#recovering = false;
     this.#order.rebuild(this.#first);
     this.#pump();
+    if (this.#first !== null) return;
+    this.#limit = this.#free.length;
+    this.#host.recovered();
+  }
+
+  /** There may be something to send now. */
+  wake(): void {
+    this.#pump();
+  }
+
+  /** A message that is noted after the beginning; it stands beyond `floor`. */
+  noteLate(subject: string, id: string, floor: number): void {
+    const { noted } = this.#host;
+    const before = noted.size;
+    if (noted.note(this.#order.lane(subject), id)) this.notedFloor = before === 0 ? floor : Math.min(this.notedFloor, floor);
   }
 
   /** The session, if it is not lost. */
@@ -201,7 +216,8 @@ export class Publisher implements SessionEvents {
       this.#limit = this.#free.length;
       this.#host.recovered();
     }
-    this.#pump();
+    if (this.#trouble !== null || this.#stopping !== null) this.#settledOrLost();
+    else this.#pump();
   }
 
   lost(detail: string): void {
@@ -209,7 +225,7 @@ export class Publisher implements SessionEvents {
     this.stop({ kind: 'lost', detail });
   }
 
-  denied(violation: errors.PermissionViolationError): void {
+  denied(violation: PermissionViolationError): void {
     this.fail(this.#host.denied(violation));
   }
 
@@ -226,10 +242,7 @@ export class Publisher implements SessionEvents {
     this.#inFlight--;
     this.#states[slot] = REFUSED;
     if (reply === null) return this.stop({ kind: 'no responders', detail: 'nobody listens to the subject' });
-    if (reply.kind !== 'error') {
-      this.#states[slot] = UNKNOWN;
-      return this.stop({ kind: 'again', detail: 'the answer is no acknowledgement' });
-    }
+    if (reply.kind !== 'error') return this.stop({ kind: 'again', detail: 'the answer is no acknowledgement' });
     const { code, detail } = reply;
     const meaning = meaningOf(code, detail);
     if (meaning === 'too large' || meaning === 'refused') {
@@ -242,7 +255,6 @@ export class Publisher implements SessionEvents {
           : this.#tooLarge(subject, this.#sizes[slot] as number, code === CODE.headerExceedsMaximum ? MAX_HEADER_BYTES : this.maxMessageBytes),
       );
     }
-    if (meaning === 'again') this.#states[slot] = UNKNOWN;
     this.stop({ kind: meaning, detail: `${detail} (error ${code})` });
   }
 
@@ -312,7 +324,7 @@ export class Publisher implements SessionEvents {
     } catch (error) {
       if (error instanceof UnsafeHeader) this.#stopFor(new SluiceError(headerUnsafe, { subject, part: error.part }));
       else if (error instanceof SluiceError) this.#stopFor(error);
-      else this.lost(rootMessage(error));
+      else this.#giveUp(rootMessage(error));
       return false;
     }
   }

@@ -1,4 +1,4 @@
-import { createInbox, errors, type MsgHdrs, type NatsConnection, type Subscription } from '@nats-io/transport-node';
+import { createInbox, PermissionViolationError, type MsgHdrs, type NatsConnection, type Subscription } from '@nats-io/transport-node';
 import { rootMessage } from '#plugin';
 import type { HeaderWriter } from './header.ts';
 
@@ -9,7 +9,7 @@ export interface SessionEvents {
   /** The connection is gone. Everything that was not answered is unknown. */
   lost(detail: string): void;
   /** The server refuses a subject to this user, in an error that belongs to no message. */
-  denied(violation: errors.PermissionViolationError): void;
+  denied(violation: PermissionViolationError): void;
 }
 
 /** What `nats-core` reads of the options of `publish`. */
@@ -54,6 +54,7 @@ export class Session {
     const from = this.#inbox.length;
     this.#subscription = this.connection.subscribe(`${this.#inbox}*`, {
       callback: (error, message) => {
+        if (this.#ended) return;
         if (error !== null) return this.#refused(error);
         const { data } = message;
         const nobody = data.length === 0 && message.headers?.code === 503;
@@ -82,13 +83,13 @@ export class Session {
 
   #refused(error: Error): void {
     if (this.#ended) return;
-    if (error instanceof errors.PermissionViolationError) this.#events.denied(error);
+    if (error instanceof PermissionViolationError) this.#events.denied(error);
     else this.#lost(rootMessage(error));
   }
 
   async #watchStatus(): Promise<void> {
     for await (const status of this.connection.status()) {
-      if (status.type === 'error' && status.error instanceof errors.PermissionViolationError) this.#refused(status.error);
+      if (status.type === 'error' && status.error instanceof PermissionViolationError) this.#refused(status.error);
     }
   }
 }

@@ -1,4 +1,4 @@
-import { AckPolicy, DeliverPolicy, DiscardPolicy, jetstream, JetStreamApiError, jetstreamManager, RetentionPolicy, StorageType, type StreamConfig, type StreamInfo } from '@nats-io/jetstream';
+import { AckPolicy, DeliverPolicy, DiscardPolicy, jetstream, JetStreamApiError, jetstreamManager, type MsgRequest, RetentionPolicy, StorageType, type StreamConfig, type StreamInfo } from '@nats-io/jetstream';
 import { errors, nanos, type NatsConnection } from '@nats-io/transport-node';
 import { rootMessage, SluiceError } from '#plugin';
 import type { NatsConfig } from './config.ts';
@@ -158,7 +158,7 @@ export class StreamAccess {
     while (next <= to) {
       signal.throwIfAborted();
       // `next_by_subj` finds the next message at or after the sequence, over all gaps (nats-server 2.9, JSApiMsgGetRequest).
-      const message = await manager.streams.getMessage(this.#config.stream, { seq: next, next_by_subj: options.filter ?? '>' });
+      const message = await manager.streams.getMessage(this.#config.stream, { seq: next, next_by_subj: options.filter ?? '>' } as MsgRequest);
       if (message === null || message.seq > to) break;
       visit(message.seq, message.subject, message.header.get(MESSAGE_ID));
       read++;

@@ -1,7 +1,7 @@
 import { configErrors } from '../../src/config/errors.ts';
 import { controlErrors } from '../../src/daemon/control-errors.ts';
 import { HEALTH_LISTEN } from '../../src/daemon/health-server.ts';
-import { CONNECTOR_RUNNING, CONNECTOR_UNKNOWN, OFFSET_EXISTS } from '../../src/daemon/offsets.ts';
+import { CONNECTOR_RUNNING, CONNECTOR_UNKNOWN } from '../../src/daemon/offsets.ts';
 import { pipelineErrors } from '../../src/pipeline/errors.ts';
 import type { ErrorKind } from '../../src/plugin/error.ts';
 import { stateErrors } from '../../src/state/errors.ts';
@@ -9,7 +9,7 @@ import { stateErrors } from '../../src/state/errors.ts';
 /** Every error kind of `src`, by what it is about. A test finds those that are missing. */
 export const engineErrors: readonly { readonly title: string; readonly kinds: readonly ErrorKind[] }[] = [
   { title: 'Configuration', kinds: configErrors },
-  { title: 'Daemon and commands', kinds: [CONNECTOR_UNKNOWN, CONNECTOR_RUNNING, OFFSET_EXISTS, HEALTH_LISTEN, ...controlErrors] },
+  { title: 'Daemon and commands', kinds: [CONNECTOR_UNKNOWN, CONNECTOR_RUNNING, HEALTH_LISTEN, ...controlErrors] },
   { title: 'Pipeline', kinds: pipelineErrors },
   { title: 'State', kinds: stateErrors },
 ];

@@ -43,7 +43,8 @@ export interface Source {
   preflight(signal: AbortSignal): Promise<readonly Finding[]>;
   /**
    * Batches in commit order. Pull is the back-pressure. An empty batch with a checkpoint says that the log has moved on without captured changes.
-   * The iterator ends only for `once`; a lost connection is reconnected inside; anything else throws a SluiceError.
+   * The iterator ends only for `once`; anything else throws a SluiceError. So does a lost connection (`retry: 'auto'`): the engine reads anew from the saved
+   * offset, and so knows of every record that comes again (I4).
    */
   read(options: ReadOptions, signal: AbortSignal): AsyncIterable<RecordBatch>;
   /** Cumulative: everything up to here is durable in the sink and saved (I5). Upstream may forget it. */

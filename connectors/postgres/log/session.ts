@@ -316,7 +316,7 @@ export class ReplicationSession {
   /** After a pause longer than wal_sender_timeout the slot may be another's, whatever still waits in our socket: nothing of it is handed on. */
   #checkSuspended(now: number): void {
     const gap = now - this.#tickAt;
-    if (this.#walSenderTimeoutMs > 0 && this.#streaming && gap > 1e9) {
+    if (this.#walSenderTimeoutMs > 0 && this.#streaming && gap > this.#walSenderTimeoutMs) {
       this.#fail(new SluiceError(processSuspended, { seconds: Math.round(gap / 1000) }));
     }
   }

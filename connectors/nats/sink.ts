@@ -1,0 +1,205 @@
+import type { StreamInfo } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { type Finding, type MessageBatch, type Place, type PluginContext, type Sink, SluiceError, type TableVersion, type Written } from '#plugin';
+import type { NatsConfig } from './config.ts';
+import { openConnection } from './connection.ts';
+import { streamLost } from './errors.ts';
+import { ExclusiveOrder } from './exclusive-order.ts';
+import type { Noted } from './noted.ts';
+import type { Order } from './order.ts';
+import { fromPlace, type StreamPlace, toPlace } from './place.ts';
+import { findingsOf } from './preflight.ts';
+import { Publisher } from './publisher.ts';
+import { holdsOutput, lastWritten, readSuffix, type Suffix, UNSAVED_MESSAGES } from './read-back.ts';
+import { Recovery } from './recovery.ts';
+import { Session } from './session.ts';
+import { SharedOrder } from './shared-order.ts';
+import { permissionError, StreamAccess } from './stream.ts';
+import { subjectFilter, subjectOf } from './subject.ts';
+
+/** Writes messages to a JetStream stream. */
+export class NatsSink implements Sink {
+  readonly #config: NatsConfig;
+  readonly #context: PluginContext;
+  #connection: NatsConnection | null = null;
+  #publisher: Publisher | null = null;
+  #recovery: Recovery | null = null;
+  /** The stream's end when it was opened. */
+  #opened = 0;
+  #foreignSaid = false;
+
+  constructor(config: NatsConfig, context: PluginContext) {
+    this.#config = config;
+    this.#context = context;
+  }
+
+  async preflight(signal: AbortSignal): Promise<readonly Finding[]> {
+    const connection = await this.#connected(signal);
+    const info = await this.#access(connection).info();
+    signal.throwIfAborted();
+    return findingsOf(this.#config, this.#context.connector, connection.info?.version ?? '', info);
+  }
+
+  async open(place: Place | null, signal: AbortSignal): Promise<Written> {
+    const connection = await this.#connected(signal);
+    const access = this.#access(connection);
+    const saved = place === null ? null : this.#parsed(place);
+    const info = await this.#stream(access, saved);
+    const { connector } = this.#context;
+    const order = this.#order();
+    const end = info.state.last_seq;
+    // Without a place the whole of what can be unsaved is read: the first checkpoint may have been saved before anything was written.
+    const from = saved === null ? Math.max(0, end - UNSAVED_MESSAGES, info.state.first_seq - 1) : saved.sequence;
+    const suffix = await readSuffix(access, info, from, connector, (subject) => order.lane(subject), signal);
+    if (saved !== null) this.#saySuffix(suffix, end - from);
+    const { noted } = suffix;
+    const holds = saved === null && (noted.size > 0 || (await holdsOutput(access, info, connector, subjectFilter(this.#config.subject, connector), signal)));
+    signal.throwIfAborted();
+    this.#opened = end;
+    this.#start(connection, info, order, noted, from);
+    return { transactions: noted.transactions(), holdsOutput: holds };
+  }
+
+  destination(table: TableVersion): string {
+    return subjectOf(this.#config.subject, this.#context.connector, table);
+  }
+
+  write(batch: MessageBatch, signal: AbortSignal): Promise<Place> {
+    if (this.#publisher === null) return Promise.reject(new Error('write() before open()'));
+    return this.#publisher.write(batch, signal);
+  }
+
+  async recover(signal: AbortSignal): Promise<{ readonly place: Place; readonly lastTransaction: string | null }> {
+    const access = this.#access(await this.#connected(signal));
+    const info = await access.info();
+    if (info === null) throw access.missing();
+    const { sequence, transaction } = await lastWritten(access, info, this.#context.connector, signal);
+    const place = toPlace({ sequence, created: info.created });
+    // In a shared stream each subject has its own order: the last message of all says nothing about the others.
+    return { place, lastTransaction: this.#config.exclusive ? transaction : null };
+  }
+
+  async close(): Promise<void> {
+    await this.#publisher?.close();
+    await this.#recovery?.end();
+    await this.#connection?.close();
+    this.#connection = null;
+  }
+
+  /** The connection of preflight serves `open` too. */
+  async #connected(signal: AbortSignal): Promise<NatsConnection> {
+    if (this.#connection === null || this.#connection.isClosed()) this.#connection = await openConnection(this.#config, this.#context, 0, signal);
+    return this.#connection;
+  }
+
+  #access(connection: NatsConnection): StreamAccess {
+    return new StreamAccess(connection, this.#config, this.#context.connector);
+  }
+
+  #parsed(place: Place): StreamPlace | null {
+    // The place of another kind of sink: this connector wrote somewhere else until now.
+    if (place['sequence'] === undefined) return null;
+    const parsed = fromPlace(place);
+    if (parsed === null) throw this.#lost('the saved place cannot be read');
+    return parsed;
+  }
+
+  /** The stream, made if it may be. Throws if it is not the one that `saved` is of, or ends before it (I8). */
+  async #stream(access: StreamAccess, saved: StreamPlace | null): Promise<StreamInfo> {
+    let info = await access.info();
+    if (info === null && saved !== null) throw this.#lost('it does not exist any more');
+    if (info === null) {
+      if (!this.#config.createStream) throw access.missing();
+      info = await access.create();
+      this.#context.log.info(`Stream "${this.#config.stream}" was created.`);
+    }
+    if (saved === null) return info;
+    if (info.created !== saved.created) throw this.#lost('it was deleted and made again');
+    if (info.state.last_seq < saved.sequence) {
+      throw this.#lost(`it ends at sequence ${info.state.last_seq}, and what was saved as written ends at ${saved.sequence}`);
+    }
+    return info;
+  }
+
+  #lost(detail: string): SluiceError {
+    return new SluiceError(streamLost, { stream: this.#config.stream, connector: this.#context.connector, detail });
+  }
+
+  #order(): Order {
+    const { connector } = this.#context;
+    if (this.#config.exclusive) return new ExclusiveOrder(connector, (count) => this.#sayForeign(count));
+    return new SharedOrder(
+      (subject) => this.#learn(subject),
+      () => this.#publisher?.wake(),
+    );
+  }
+
+  #start(connection: NatsConnection, info: StreamInfo, order: Order, noted: Noted, notedFloor: number): void {
+    const [config, context] = [this.#config, this.#context];
+    const publisher = new Publisher({
+      config,
+      context,
+      order,
+      noted,
+      recover: (trouble) => recovery.begin(trouble),
+      denied: (violation) => permissionError(config, context.connector, violation),
+      recovered: () => recovery.worked(),
+    });
+    const session = (to: NatsConnection): Session => new Session(to, publisher.headers, publisher);
+    const recovery = new Recovery({
+      config,
+      context,
+      order,
+      publisher,
+      connect: async (attempt, signal) => session(await openConnection(config, context, attempt, signal)),
+    });
+    publisher.created = info.created;
+    publisher.confirmed = info.state.last_seq;
+    publisher.notedFloor = notedFloor;
+    publisher.maxMessageBytes = info.config.max_msg_size > 0 ? info.config.max_msg_size : -1;
+    this.#publisher = publisher;
+    this.#recovery = recovery;
+    publisher.resume(session(connection));
+  }
+
+  /** For a shared stream: the sequence of a subject's last message, 0 = none, −1 = not known. */
+  async #learn(subject: string): Promise<number> {
+    const publisher = this.#publisher as Publisher;
+    try {
+      const connection = publisher.session?.connection;
+      if (connection === undefined) return -1;
+      const access = this.#access(connection);
+      const last = await access.last(subject);
+      if (last === null) return 0;
+      if (last.sequence > this.#opened) await this.#noteLate(access, subject, last.sequence);
+      return last.sequence;
+    } catch (error) {
+      if (error instanceof SluiceError && error.kind.retry === 'auto') publisher.stop({ kind: 'again', detail: error.message });
+      else publisher.fail(error);
+      return -1;
+    }
+  }
+
+  /** What came to a subject after the stream was opened may be of the process before this one: the kernel delivers its bytes after its end. */
+  async #noteLate(access: StreamAccess, subject: string, end: number): Promise<void> {
+    const publisher = this.#publisher as Publisher;
+    const info = await access.info();
+    if (info === null) return;
+    await access.readBack(info, this.#opened + 1, end, (_, __, id) => publisher.noteLate(subject, id, this.#opened), new AbortController().signal, { filter: subject });
+  }
+
+  #sayForeign(count: number): void {
+    const fields = { remedy: 'Set "exclusive": false in every connector that writes to this stream, or give each its own stream.' };
+    const message = `Another writer publishes to the stream "${this.#config.stream}", which this connector believes to have for itself (${count} messages of others).`;
+    this.#context.log[this.#foreignSaid ? 'debug' : 'warn'](message, fields);
+    this.#foreignSaid = true;
+  }
+
+  #saySuffix({ noted, gone }: Suffix, total: number): void {
+    if (gone > 0) {
+      this.#context.log.warn(
+        `${gone} of ${total} messages behind the saved place are gone from the stream "${this.#config.stream}": those of this connector are published again (at least once for them).`,
+      );
+    } else if (noted.size > 0) this.#context.log.info(`The stream holds ${noted.size} transactions behind the saved place: they are not written again.`);
+  }
+}

@@ -1,0 +1,136 @@
+/**
+ * `npm run test:pgbench`: the real pgbench (it must be on the PATH) streams into NATS, with or without kill -9 of the daemon and restarts of both servers; then
+ * the tables are rebuilt from the stream and compared with the source.
+ */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { parseArgs, promisify } from 'node:util';
+import { startNats, startPostgres } from '../servers/index.ts';
+import { differencesOfTpcb } from '../support/compare-tpcb.ts';
+import { Daemon } from '../support/daemon.ts';
+import { readStream, StreamLedger } from '../support/stream-ledger.ts';
+import { TPCB_TABLES } from '../support/tpcb.ts';
+
+const HELP = `Usage: npm run test:pgbench [-- --seconds N] [--scale N] [--clients N] [--kills N] [--shared]
+
+  --seconds N   length of the load (default 60)
+  --scale N     pgbench's scale: 100,000 accounts each (default 10)
+  --clients N   connections of pgbench (default 8)
+  --kills N     kill -9 of the daemon at random moments; with it, one restart each of Postgres and NATS (default 0)
+  --shared      the stream is shared with other writers ("exclusive": false)
+`;
+const { values } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '60' },
+    scale: { type: 'string', default: '10' },
+    clients: { type: 'string', default: '8' },
+    kills: { type: 'string', default: '0' },
+    shared: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+if (values.help) {
+  process.stdout.write(HELP);
+  process.exit(0);
+}
+const seconds = Number(values.seconds);
+const kills = Number(values.kills);
+const run = promisify(execFile);
+const say = (text: string): void => void process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${text}\n`);
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+const [postgres, nats] = await Promise.all([
+  startPostgres({ major: 17, own: true, fsync: true, settings: { max_wal_size: '4GB' } }),
+  startNats({ own: true }),
+]);
+const database = await postgres.createDatabase('bank');
+const url = postgres.url(database);
+await run('pgbench', ['-i', '-s', values.scale, '-I', 'dtp', url]);
+const daemon = await Daemon.create([
+  {
+    name: 'bank',
+    source: { type: 'postgres', url, tables: TPCB_TABLES.map((table) => `public.${table}`), insertOnly: ['public.pgbench_history'] },
+    sink: { type: 'nats', servers: [nats.url], stream: 'BANK', exclusive: !values.shared },
+  } as { name: string },
+]);
+let failed = true;
+try {
+  daemon.start();
+  await daemon.waitForLog(({ msg }) => msg.startsWith('Streaming'));
+  say('Filling the tables …');
+  await run('pgbench', ['-i', '-s', values.scale, '-I', 'g', url]);
+  say(`Load of ${seconds} s with ${kills} kills …`);
+  const load = startPgbench();
+  const end = Date.now() + seconds * 1000;
+  for (let kill = 1; kill <= kills; kill++) {
+    await sleep(((end - Date.now()) / (kills - kill + 1)) * (0.5 + Math.random() * 0.5));
+    await daemon.stop('SIGKILL');
+    daemon.start();
+    if (kill === Math.ceil(kills / 3)) await postgres.restart('fast');
+    if (kill === Math.ceil((kills * 2) / 3)) await nats.restart('kill');
+  }
+  await sleep(Math.max(0, end - Date.now()));
+  say(await load.stop());
+  await caughtUp();
+  const code = await daemon.stop('SIGTERM');
+  say(`Caught up; the daemon ended with ${code}. Comparing …`);
+  const ledger = new StreamLedger();
+  await readStream(nats.url, 'BANK', (message) => ledger.take(message));
+  const differences = await differencesOfTpcb(postgres, database, ledger);
+  failed = differences.length > 0 || ledger.duplicates > 0 || ledger.disordered > 0 || code !== 0;
+  process.stdout.write(
+    `${JSON.stringify({ messages: ledger.messages, kills, differences, duplicates: ledger.duplicates, disordered: ledger.disordered }, null, 2)}\n`,
+  );
+} finally {
+  if (failed)
+    process.stderr.write(
+      `${daemon.log
+        .slice(-40)
+        .map((line) => JSON.stringify(line))
+        .join('\n')}\n${daemon.other.join('\n')}\n`,
+    );
+  await daemon.dispose();
+  await Promise.all([postgres.dispose(), nats.dispose()]);
+}
+process.exit(failed ? 1 : 0);
+
+/** pgbench ends when the server is restarted: it is started again until it is stopped. */
+function startPgbench(): { stop(): Promise<string> } {
+  let running = true;
+  let transactions = 0;
+  let child: ChildProcess | null = null;
+  const loop = (async () => {
+    while (running) {
+      const bench = spawn('pgbench', ['-n', '-c', values.clients, '-T', String(seconds + 600), url], { stdio: ['ignore', 'pipe', 'ignore'] });
+      let output = '';
+      child = bench;
+      bench.stdout.on('data', (text: Buffer) => {
+        output += text.toString();
+      });
+      await new Promise((resolve) => bench.once('close', resolve));
+      transactions += Number(/actually processed: (\d+)/.exec(output)?.[1] ?? 0);
+      if (running) await sleep(200);
+    }
+  })();
+  return {
+    stop: async () => {
+      running = false;
+      const rows = await postgres.query<{ n: string }>('select count(*) as n from pgbench_history', database);
+      child?.kill('SIGINT');
+      await loop;
+      return `pgbench has ended: ${rows[0]?.n ?? transactions} transactions`;
+    },
+  };
+}
+
+async function caughtUp(): Promise<void> {
+  await sleep(1000);
+  const [{ lsn }] = (await postgres.query<{ lsn: string }>('select pg_current_wal_lsn()::text as lsn')) as [{ lsn: string }];
+  for (let wait = 0; wait < 600; wait++) {
+    const [row] = await postgres.query<{ done: boolean }>(
+      `select confirmed_flush_lsn >= '${lsn}'::pg_lsn as done from pg_replication_slots where slot_name = 'sluice_bank'`,
+    );
+    if (row?.done === true) return;
+    await sleep(200);
+  }
+  throw new Error('not caught up within two minutes');
+}
