@@ -72,6 +72,7 @@ export class Publisher implements SessionEvents {
   #failure: { readonly error: unknown } | null = null;
   #timer: Timer | null = null;
   #quietChecks = 0;
+  readonly #listening = new Map<AbortSignal, () => void>();
 
   constructor(host: PublisherHost) {
     const slots = host.config.window.messages;
@@ -96,20 +97,8 @@ export class Publisher implements SessionEvents {
     return new Promise<Place>((resolve, reject) => {
       if (this.#failure !== null) return reject(this.#failure.error);
       if (signal.aborted) return reject(signal.reason);
-      const aborted = (): void => this.fail(signal.reason);
-      const settled = (): void => signal.removeEventListener('abort', aborted);
-      signal.addEventListener('abort', aborted, { once: true });
-      const job = new Job(
-        batch,
-        (place) => {
-          settled();
-          resolve(place);
-        },
-        (error) => {
-          settled();
-          reject(error);
-        },
-      );
+      this.#listen(signal);
+      const job = new Job(batch, resolve, reject);
       // Linked even if the one before is complete: the order may still stand on it.
       if (this.#last !== null) this.#last.next = job;
       this.#last = job;
@@ -129,6 +118,7 @@ export class Publisher implements SessionEvents {
     for (let job = this.#first; job !== null; job = job.next) job.reject(error);
     this.#first = null;
     this.#last = null;
+    this.#deafen();
     void this.#session?.close();
   }
 
@@ -268,6 +258,20 @@ export class Publisher implements SessionEvents {
     const sequence = this.#host.noted.size > 0 ? this.notedFloor : this.#order.place(job, this.confirmed);
     job.resolve(toPlace({ sequence, created: this.created }));
     while (this.#first !== null && this.#first.remaining === 0) this.#first = this.#first.next;
+    if (this.#first === null) this.#deafen();
+  }
+
+  /** One listener however many calls are pending: they end together. */
+  #listen(signal: AbortSignal): void {
+    if (this.#listening.has(signal)) return;
+    const aborted = (): void => this.fail(signal.reason);
+    this.#listening.set(signal, aborted);
+    signal.addEventListener('abort', aborted, { once: true });
+  }
+
+  #deafen(): void {
+    for (const [signal, aborted] of this.#listening) signal.removeEventListener('abort', aborted);
+    this.#listening.clear();
   }
 
   #release(slot: number): void {

@@ -1,3 +1,4 @@
+import { SluiceError } from '../plugin/error.ts';
 import type { Format } from '../plugin/format.ts';
 import type { Runtime } from '../plugin/runtime.ts';
 import type { Sink } from '../plugin/sink.ts';
@@ -6,6 +7,7 @@ import type { RecordBatch, Transaction } from '../record/batch.ts';
 import type { Place } from '../record/position.ts';
 import { type Checkpoint, CheckpointTracker } from './checkpoints.ts';
 import { BatchEncoder, countRows, type RowCounts } from './encode.ts';
+import { INTERNAL } from './errors.ts';
 import { Flight } from './flight.ts';
 import { Gate } from './gate.ts';
 import { Saver } from './saver.ts';
@@ -101,7 +103,7 @@ export async function runPipeline(options: PipelineOptions, drain: AbortSignal, 
   drain.addEventListener('abort', end);
   abort.addEventListener('abort', stop);
   try {
-    await readAll(options, { gate, flight, send }, drain, abort);
+    await readAll(options, { gate, flight, send, saved: () => saver.finish() }, drain, abort);
     while (flight.batches > 0) await gate.wait();
   } catch (error) {
     // The sink's contract: after a throw every pending write settles. What is durable by then is saved, so that less is sent twice.
@@ -119,13 +121,16 @@ interface Way {
   readonly gate: Gate;
   readonly flight: Flight;
   readonly send: (batch: RecordBatch) => void;
+  /** Resolves when everything that is safe is saved. */
+  readonly saved: () => Promise<void>;
 }
 
 /** Pulls batches until the source ends or `drain` is aborted. Not pulling is the back-pressure. */
-async function readAll(options: PipelineOptions, { gate, flight, send }: Way, drain: AbortSignal, abort: AbortSignal): Promise<void> {
+async function readAll(options: PipelineOptions, { gate, flight, send, saved }: Way, drain: AbortSignal, abort: AbortSignal): Promise<void> {
   const batches = options.source.read(options.read, abort)[Symbol.asyncIterator]();
   let arrived: IteratorResult<RecordBatch> | null = null;
   let pulling = false;
+  let first = options.read.from === null;
   const pull = (): void => {
     pulling = true;
     batches.next().then(
@@ -143,7 +148,11 @@ async function readAll(options: PipelineOptions, { gate, flight, send }: Way, dr
       const { done, value } = arrived as IteratorResult<RecordBatch>;
       arrived = null;
       if (done === true) return;
+      // The first start: where it begins is saved before anything is written (I5), or a crash in between would look like lost state.
+      if (first && value.count > 0) throw new SluiceError(INTERNAL, { reason: 'the source did not begin with its position' });
       send(value as RecordBatch);
+      if (first) await saved();
+      first = false;
       continue;
     }
     if (!pulling && !flight.full) {

@@ -42,7 +42,7 @@ export interface Source {
   /** Connects, checks what must hold, changes nothing. Throws only for what makes checking impossible. */
   preflight(signal: AbortSignal): Promise<readonly Finding[]>;
   /**
-   * Batches in commit order. Pull is the back-pressure. An empty batch with a checkpoint says that the log has moved on without captured changes.
+   * Batches in commit order. Pull is the back-pressure. Without `from` the first batch is empty and its checkpoint is where reading begins. An empty batch with a checkpoint says that the log has moved on without captured changes.
    * The iterator ends only for `once`; anything else throws a SluiceError. So does a lost connection (`retry: 'auto'`): the engine reads anew from the saved
    * offset, and so knows of every record that comes again (I4).
    */

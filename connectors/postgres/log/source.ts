@@ -1,5 +1,6 @@
 /** The Postgres log as a source: composes preparation, replication session, decoder and batch queue. */
 import {
+  BatchWriter,
   type Finding,
   type Position,
   type ReadOptions,
@@ -67,7 +68,10 @@ export class PostgresLogSource implements Source {
     either.addEventListener('abort', abort, { once: true });
     try {
       either.throwIfAborted();
+      // At the first start the place where it begins is saved before anything is written, or a crash in between would look like lost state.
+      if (options.from === null) yield this.#beginning(prepared);
       await session.start();
+      this.#context.log.info(`Streaming from ${prepared.from.lsn}.`, { slot: prepared.slot, publications: prepared.publications.join(', ') });
       this.#startHeartbeat(prepared);
       for (;;) {
         const batch = await queue.next();
@@ -108,6 +112,12 @@ export class PostgresLogSource implements Source {
     this.#heartbeat?.stop();
     this.#queue?.close();
     await Promise.all([this.#session?.stop(), this.#control.close()]);
+  }
+
+  #beginning({ from }: PreparedLog): RecordBatch {
+    const batch = new BatchWriter(this.#context.tables, () => undefined, 0);
+    batch.setCheckpoint(from);
+    return batch;
   }
 
   get #applicationName(): string {

@@ -95,7 +95,7 @@ class Rig {
       source: this.source(),
       sink: this.sink(),
       format: this.format(),
-      read: { from: null, published: [], sinkHoldsOutput: false },
+      read: { from: { lsn: '0' }, published: [], sinkHoldsOutput: false },
       place: null,
       runtime: this.runtime,
       maxInFlightBytes: 100,
@@ -234,6 +234,23 @@ describe('runPipeline', () => {
     rig.abort.abort(new Error('second signal'));
     await expect(run).rejects.toThrow('second signal');
     expect(rig.notes('saved')).toEqual([]);
+  });
+
+  it('at the first start saves where it begins before anything is written, so that a crash in between is no lost state (I5)', async () => {
+    const run = rig.run({ read: { from: null, published: [], sinkHoldsOutput: false } });
+    rig.offer(1, 0);
+    rig.offer(2, 1);
+    await settle();
+    expect(rig.writes).toHaveLength(0);
+    await rig.runtime.advance(0);
+    expect(rig.happened).toEqual(['read 1', 'released 1', 'saved 1', 'acknowledged 1', 'read 2', 'released 2']);
+    expect(rig.writes).toHaveLength(1);
+    rig.writes[0]?.resolve({});
+    rig.end();
+    await run;
+    const rows = new Rig();
+    rows.offer(1, 1);
+    await expect(rows.run({ read: { from: null, published: [], sinkHoldsOutput: false } })).rejects.toMatchObject({ code: 'SLUICE_INTERNAL' });
   });
 
   it('refuses two tables that would get one name', async () => {

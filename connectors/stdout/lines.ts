@@ -1,0 +1,39 @@
+import { eachHeader, type MessageBatch, SPAN, SPAN_SIZE } from '#plugin';
+
+const TOPIC = '{"topic":';
+const KEY = Buffer.from(',"key":');
+const VALUE = Buffer.from(',"value":');
+const HEADERS = Buffer.from(',"headers":{"sluice.id":');
+const END = Buffer.from('}}\n');
+const NULL = Buffer.from('null');
+
+/** One JSON line per message: `{"topic","key","value","headers"}`. Key and value are JSON text already and are copied as they are. */
+export function toLines(batch: MessageBatch): Buffer {
+  const topics = batch.destinations.map((name) => Buffer.from(TOPIC + JSON.stringify(name)));
+  const headers = new Map<number, Buffer>();
+  const parts: Uint8Array[] = [];
+  const range = (start: number, end: number): void => void parts.push(start < 0 ? NULL : batch.bytes.subarray(start, end));
+  for (let message = 0; message < batch.count; message++) {
+    const at = message * SPAN_SIZE;
+    const span = (which: number): number => batch.spans[at + which] as number;
+    parts.push(topics[span(SPAN.destination)] as Buffer, KEY);
+    range(span(SPAN.keyStart), span(SPAN.keyEnd));
+    parts.push(VALUE);
+    range(span(SPAN.valueStart), span(SPAN.valueEnd));
+    const id = JSON.stringify(batch.bytes.toString('utf8', span(SPAN.idStart), span(SPAN.idEnd)));
+    // Messages share ranges of headers.
+    const start = span(SPAN.headersStart);
+    let own = headers.get(start);
+    if (own === undefined) headers.set(start, (own = ownHeaders(batch, message)));
+    parts.push(HEADERS, Buffer.from(id), own, END);
+  }
+  return Buffer.concat(parts);
+}
+
+function ownHeaders(batch: MessageBatch, message: number): Buffer {
+  let text = '';
+  eachHeader(batch, message, (name, value) => {
+    text += `,${JSON.stringify(name)}:${JSON.stringify(value)}`;
+  });
+  return Buffer.from(text);
+}

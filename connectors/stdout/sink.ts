@@ -1,0 +1,84 @@
+import type { Writable } from 'node:stream';
+import { type Finding, type MessageBatch, type Place, type PluginContext, type Sink, SluiceError, type TableVersion, type Written } from '#plugin';
+import { type StdoutConfig, topicOf } from './config.ts';
+import { outputClosed, outputFailed } from './errors.ts';
+import { toLines } from './lines.ts';
+
+/** It cannot be read back: there is nothing to remember. */
+const NOWHERE: Place = {};
+
+/** Writes one JSON line per message. Durable means: handed to the operating system. A slow reader slows the write, and so the pipeline. */
+export class StdoutSink implements Sink {
+  readonly #config: StdoutConfig;
+  readonly #context: PluginContext;
+  readonly #output: Writable;
+  #failure: unknown = null;
+  /** Rejects each pending write; a stream that is closed calls nobody back. */
+  readonly #pending = new Set<(error: unknown) => void>();
+  readonly #onError = (error: Error): void => this.#fail(this.#typed(error));
+
+  constructor(config: StdoutConfig, context: PluginContext, output: Writable = process.stdout) {
+    this.#config = config;
+    this.#context = context;
+    this.#output = output;
+  }
+
+  preflight(): Promise<readonly Finding[]> {
+    return Promise.resolve([]);
+  }
+
+  open(): Promise<Written> {
+    // Without a listener a reader that goes away would end the process with a stack.
+    this.#output.on('error', this.#onError);
+    return Promise.resolve({ transactions: [], holdsOutput: false });
+  }
+
+  destination(table: TableVersion): string {
+    return topicOf(this.#config.topic, this.#context.connector, table);
+  }
+
+  write(batch: MessageBatch, signal: AbortSignal): Promise<Place> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure !== null) return reject(this.#failure);
+      if (signal.aborted) return reject(signal.reason);
+      const settle = (): void => {
+        this.#pending.delete(fail);
+        signal.removeEventListener('abort', aborted);
+      };
+      const fail = (error: unknown): void => {
+        settle();
+        reject(error);
+      };
+      const aborted = (): void => fail(signal.reason);
+      signal.addEventListener('abort', aborted, { once: true });
+      this.#pending.add(fail);
+      this.#output.write(toLines(batch), (error) => {
+        if (error) return this.#onError(error);
+        settle();
+        resolve(NOWHERE);
+      });
+    });
+  }
+
+  recover(): Promise<{ readonly place: Place; readonly lastTransaction: null }> {
+    return Promise.resolve({ place: NOWHERE, lastTransaction: null });
+  }
+
+  close(): Promise<void> {
+    this.#fail(new SluiceError(outputFailed, { detail: 'the sink was closed' }));
+    // The listener stays for a while: the error of a write that is still on its way may come after this.
+    setImmediate(() => this.#output.off('error', this.#onError));
+    return Promise.resolve();
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= error;
+    for (const reject of [...this.#pending]) reject(this.#failure);
+  }
+
+  #typed(error: Error): SluiceError {
+    const { code } = error as NodeJS.ErrnoException;
+    const gone = code === 'EPIPE' || code === 'ERR_STREAM_DESTROYED' || code === 'ERR_STREAM_WRITE_AFTER_END';
+    return gone ? new SluiceError(outputClosed, {}, { cause: error }) : new SluiceError(outputFailed, { detail: code ?? error.message }, { cause: error });
+  }
+}
