@@ -3,15 +3,14 @@ import { type NatsServer, type PostgresServer, startNats, startPostgres } from '
 import { differencesOfTpcb } from '../support/compare-tpcb.ts';
 import { Daemon } from '../support/daemon.ts';
 import { readStream, StreamLedger } from '../support/stream-ledger.ts';
-import { deleteStream } from '../support/streams.ts';
 import { CREATE_TABLES, fillTables, startLoad, TPCB_TABLES } from '../support/tpcb.ts';
 
 const ACCOUNTS = 2000;
 const SCALE = 2;
 
-function connector(postgres: PostgresServer, database: string, nats: NatsServer): { name: string } & Record<string, unknown> {
+function connector(name: string, postgres: PostgresServer, database: string, nats: NatsServer): { name: string } & Record<string, unknown> {
   return {
-    name: 'bank',
+    name,
     source: {
       type: 'postgres',
       url: postgres.url(database),
@@ -19,7 +18,7 @@ function connector(postgres: PostgresServer, database: string, nats: NatsServer)
       insertOnly: ['public.pgbench_history'],
       heartbeat: { interval: '1s' },
     },
-    sink: { type: 'nats', servers: [nats.url], stream: 'BANK' },
+    sink: { type: 'nats', servers: [nats.url], stream: name.toUpperCase() },
   };
 }
 
@@ -38,10 +37,10 @@ describe('Postgres to NATS, the TPC-B-like load (I1, I2, I3, I4, I7)', () => {
     await Promise.all([postgres.dispose(), nats.dispose()]);
   }, 60_000);
 
-  async function begin(): Promise<Daemon> {
-    database = await postgres.createDatabase('bank');
+  async function begin(name: string): Promise<Daemon> {
+    database = await postgres.createDatabase(name);
     await postgres.query(CREATE_TABLES, database);
-    daemon = await Daemon.create([connector(postgres, database, nats)]);
+    daemon = await Daemon.create([connector(name, postgres, database, nats)]);
     daemon.start();
     await daemon.waitForLog(({ msg }) => msg.startsWith('Streaming'));
     await postgres.query(fillTables(SCALE, ACCOUNTS), database);
@@ -49,12 +48,12 @@ describe('Postgres to NATS, the TPC-B-like load (I1, I2, I3, I4, I7)', () => {
   }
 
   /** Waits until everything that is committed now is acknowledged to the slot, which is after it is durable and saved (I5). */
-  async function caughtUp(timeoutMs: number): Promise<void> {
+  async function caughtUp(name: string, timeoutMs: number): Promise<void> {
     const [{ lsn }] = (await postgres.query<{ lsn: string }>('select pg_current_wal_lsn()::text as lsn')) as [{ lsn: string }];
     const end = Date.now() + timeoutMs;
     for (;;) {
       const [row] = await postgres.query<{ done: boolean }>(
-        `select confirmed_flush_lsn >= '${lsn}'::pg_lsn as done from pg_replication_slots where slot_name = 'sluice_bank'`,
+        `select confirmed_flush_lsn >= '${lsn}'::pg_lsn as done from pg_replication_slots where slot_name = 'sluice_${name}'`,
       );
       if (row?.done === true) return;
       if (Date.now() > end) throw new Error(`not caught up: ${JSON.stringify(daemon?.log.slice(-10), null, 1)}`);
@@ -62,28 +61,27 @@ describe('Postgres to NATS, the TPC-B-like load (I1, I2, I3, I4, I7)', () => {
     }
   }
 
-  async function check(): Promise<void> {
+  async function check(name: string): Promise<void> {
     const ledger = new StreamLedger();
-    await readStream(nats.url, 'BANK', (message) => ledger.take(message));
+    await readStream(nats.url, name.toUpperCase(), (message) => ledger.take(message));
     expect(await differencesOfTpcb(postgres, database, ledger)).toEqual([]);
     expect({ duplicates: ledger.duplicates, disordered: ledger.disordered }).toEqual({ duplicates: 0, disordered: 0 });
     expect(ledger.messages).toBeGreaterThan(SCALE * ACCOUNTS);
   }
 
   it('rebuilds the tables from the messages, and SIGTERM drains', async () => {
-    const running = await begin();
+    const running = await begin('bank');
     const load = startLoad(postgres.url(database), { clients: 4, scale: SCALE, accounts: ACCOUNTS });
     await new Promise((resolve) => setTimeout(resolve, 4000));
     expect(await load.stop()).toBeGreaterThan(10);
-    await caughtUp(20_000);
+    await caughtUp('bank', 20_000);
     expect(await running.stop('SIGTERM')).toBe(0);
-    await check();
+    await check('bank');
     await running.dispose();
   }, 90_000);
 
   it('under kill -9 of the daemon at random moments and one restart each of Postgres and NATS: nothing lost, disordered or doubled', async () => {
-    await deleteStream(nats.url, 'BANK');
-    const running = await begin();
+    const running = await begin('crash');
     const load = startLoad(postgres.url(database), { clients: 4, scale: SCALE, accounts: ACCOUNTS });
     for (let kill = 0; kill < 6; kill++) {
       await new Promise((resolve) => setTimeout(resolve, 300 + Math.random() * 1500));
@@ -93,9 +91,9 @@ describe('Postgres to NATS, the TPC-B-like load (I1, I2, I3, I4, I7)', () => {
       if (kill === 4) await nats.restart('kill');
     }
     await load.stop();
-    await caughtUp(40_000);
+    await caughtUp('crash', 40_000);
     expect(await running.stop('SIGTERM')).toBe(0);
-    await check();
+    await check('crash');
     await running.dispose();
   }, 180_000);
 });

@@ -61,6 +61,12 @@ export class StreamObserver {
     await (await jetstreamManager(this.connection)).streams.delete(stream);
   }
 
+  /** So that the subjects are free for the next test. */
+  async deleteAll(): Promise<void> {
+    const manager = await jetstreamManager(this.connection);
+    for await (const { config } of manager.streams.list()) await manager.streams.delete(config.name);
+  }
+
   /** Everything that stands in the stream, in order. */
   async read(stream: string): Promise<StoredMessage[]> {
     const manager = await jetstreamManager(this.connection);
