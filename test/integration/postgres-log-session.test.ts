@@ -124,7 +124,6 @@ describe.each(availableMajors)('PostgreSQL %i', (major) => {
     const reader = await open({ acknowledge: false, context: { batch: { maxRecords: 100, maxBytes: 1 << 20 }, maxBufferedBytes: 200_000 } });
     await sql('INSERT INTO t VALUES (0)');
     await reader.until(() => reader.records.length === 1 && reader.checkpoint !== null);
-    const from = reader.checkpoint;
     reader.paused = true;
     await sql(`INSERT INTO t SELECT g, repeat('x', 200) FROM generate_series(1, 50000) g`);
     await reader.until(() => reader.records.length > 1);
@@ -133,10 +132,11 @@ describe.each(availableMajors)('PostgreSQL %i', (major) => {
     await reader.finished();
     expect(reader.error?.kind.retry).toBe('auto');
     expect(reader.records.length).toBeLessThan(50_001);
-    expect(reader.checkpoint).toEqual(from);
     await reader.close();
-    const again = await readToEnd(options({ from }));
+    // A keepalive that came before the transaction's Begin may have moved it: a place in the log before the commit, from where all of it is sent again.
+    const again = await readToEnd(options({ from: reader.checkpoint }));
     expect(ids(again)).toEqual(range(1, 50_000));
+    expect(again.records[0]?.transaction).toBe(reader.records[1]?.transaction);
   });
 
   test('back-pressure: the reader stops for three times wal_sender_timeout, the connection lives, every row arrives', async () => {

@@ -3,7 +3,7 @@
  * batches. Pure: no socket, no clock. A message is copied once, whole, into the batch's arena; its cells are ranges there, brought into their form
  * in place. Whatever is truncated, unknown or out of order throws `SLUICE_PG_PROTOCOL` (I8).
  */
-import { ABSENT, type BatchWriter, NULL, OP, type Op, SluiceError, type TableShape, type TableVersion, type Transaction, UNAVAILABLE } from '#plugin';
+import { ABSENT, type BatchWriter, NULL, OP, type Op, SluiceError, type TableVersion, type Transaction, UNAVAILABLE } from '#plugin';
 import type { Normalise } from '../types.ts';
 import { MALFORMED, normalise } from './cells.ts';
 import { keyUnavailable, protocolViolation } from './errors.ts';
@@ -14,6 +14,7 @@ import {
   type CatalogFacts,
   columnShapes,
   keyOf,
+  messageTable,
   needsCatalog,
   planTable,
   type Relation,
@@ -66,22 +67,6 @@ const TAG = {
 const IMAGE = { key: 0x4b, new: 0x4e, old: 0x4f } as const;
 /** First byte of a column in a tuple. */
 const COLUMN = { null: 0x6e, text: 0x74, unchanged: 0x75 } as const;
-
-/** Logical messages, as a table of their own: schema, name and columns do not vary. */
-export function messageTable(catalog: string): TableShape {
-  const column = { scale: null, precision: null };
-  return {
-    kind: 'message',
-    catalog,
-    schema: '',
-    name: 'message',
-    columns: [
-      { name: 'prefix', type: 'text', typeName: 'text', ...column },
-      { name: 'content', type: 'bytes', typeName: 'bytea', ...column },
-    ],
-    key: [0],
-  };
-}
 
 export class PgoutputDecoder {
   /** The relation for which `decode` answered ASK. */

@@ -1,5 +1,5 @@
 /** What a Relation message says about a table, and the plan by which its rows are decoded. Everything that can be decided once is decided here. */
-import type { ColumnShape, TableVersion } from '#plugin';
+import type { ColumnShape, TableShape, TableVersion } from '#plugin';
 import { builtInOid, builtInType, type ColumnType, type CustomType, customType, NORMALISE } from '../types.ts';
 
 export interface RelationColumn {
@@ -135,5 +135,21 @@ export function planTable(relation: Relation, table: TableVersion | null, types:
     normalise: Uint8Array.from(relation.columns, (_, index) => types[index]?.normalise ?? NORMALISE.none),
     isIdentity: Uint8Array.from(relation.columns, (column) => (column.isIdentity ? 1 : 0)),
     isKey,
+  };
+}
+
+/** Logical messages, as a table of their own: schema, name and columns do not vary. */
+export function messageTable(catalog: string): TableShape {
+  const column = { scale: null, precision: null };
+  return {
+    kind: 'message',
+    catalog,
+    schema: '',
+    name: 'message',
+    columns: [
+      { name: 'prefix', type: 'text', typeName: 'text', ...column },
+      { name: 'content', type: 'bytes', typeName: 'bytea', ...column },
+    ],
+    key: [0],
   };
 }

@@ -77,8 +77,9 @@ describe('transactions', () => {
 
   test('I6: a checkpoint is the end of a commit, never a place inside a transaction', async () => {
     const bench = opened({ maxRecords: 2 });
-    for (let i = 0; i < 3; i++) bench.feed(BASE + 1n, insert(7, [`${i}`, null]));
+    bench.feed(BASE + 1n, insert(7, ['0', null]));
     bench.decoder.reached(1, 0x50);
+    for (let i = 1; i < 3; i++) bench.feed(BASE + 1n, insert(7, [`${i}`, null]));
     const first = await bench.queue.next();
     expect([first?.count, first?.checkpoint]).toEqual([2, null]);
     bench.feed(BASE + 0xffn, commit(BASE + 0xffn, BASE + 0x120n, MICROS));
