@@ -1,4 +1,15 @@
-import { type Finding, type MessageBatch, type Place, type PluginContext, type Sink, SPAN, SPAN_SIZE, type TableVersion, tableLabel, type Written } from '#plugin';
+import {
+  type Finding,
+  type MessageBatch,
+  type Place,
+  type PluginContext,
+  type Sink,
+  SPAN,
+  SPAN_SIZE,
+  type TableVersion,
+  tableLabel,
+  type Written,
+} from '#plugin';
 import type { BlackholeConfig } from './config.ts';
 import { ValueHash } from './value-hash.ts';
 

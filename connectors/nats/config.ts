@@ -20,14 +20,14 @@ export const natsFields = fields({
     kind: 'string',
     default: '{connector}.{schema}.{table}',
     about:
-      'The subject of a table\'s messages. Known are `{connector}`, `{schema}` (the database where there are no schemas) and `{table}`; in names, dots, white space, `*` and `>` become `_`.',
+      "The subject of a table's messages. Known are `{connector}`, `{schema}` (the database where there are no schemas) and `{table}`; in names, dots, white space, `*` and `>` become `_`.",
   },
   createStream: { kind: 'boolean', default: true, about: 'Create the stream if it does not exist.' },
   exclusive: {
     kind: 'boolean',
     default: true,
     about:
-      'This connector is the stream\'s only writer, and many messages are in flight at once. `false`: several connectors write into it, and one message per subject is in flight, which is slower.',
+      "This connector is the stream's only writer, and many messages are in flight at once. `false`: several connectors write into it, and one message per subject is in flight, which is slower.",
   },
   replicas: { kind: 'integer', default: 1, min: 1, max: 5, about: 'Replicas of a stream that is created; an existing one is left as it is.' },
   storage: { kind: 'choice', choices: ['file', 'memory'], default: 'file', about: 'Storage of a stream that is created.' },
@@ -52,18 +52,33 @@ export const natsFields = fields({
     kind: 'object',
     optional: true,
     fields: {
-      ca: { kind: 'string', optional: true, about: 'Path of the PEM file with the certificates to trust. Left out: those that Node.js trusts.', example: '/etc/sluice/ca.pem' },
+      ca: {
+        kind: 'string',
+        optional: true,
+        about: 'Path of the PEM file with the certificates to trust. Left out: those that Node.js trusts.',
+        example: '/etc/sluice/ca.pem',
+      },
       cert: { kind: 'string', optional: true, about: 'Path of the PEM file of the client certificate.' },
       key: { kind: 'string', optional: true, about: "Path of the PEM file of the client certificate's private key." },
-      serverName: { kind: 'string', optional: true, about: "The name that the server's certificate must carry, where it is not the host in `servers`." },
+      serverName: {
+        kind: 'string',
+        optional: true,
+        about: "The name that the server's certificate must carry, where it is not the host in `servers`.",
+      },
     },
-    about: 'With this section, be it empty, TLS is required. The server\'s certificate is always verified.',
+    about: "With this section, be it empty, TLS is required. The server's certificate is always verified.",
   },
   window: {
     kind: 'object',
     fields: {
       messages: { kind: 'integer', default: 4096, min: 1, max: 65_536, about: 'Messages in flight at most.' },
-      bytes: { kind: 'size', default: '8MiB', minBytes: 1, maxBytes: 1024 * 1024 * 1024, about: 'Bytes in flight at most; a larger message goes alone.' },
+      bytes: {
+        kind: 'size',
+        default: '8MiB',
+        minBytes: 1,
+        maxBytes: 1024 * 1024 * 1024,
+        about: 'Bytes in flight at most; a larger message goes alone.',
+      },
     },
     about: 'How much is sent before it is confirmed.',
   },
@@ -127,7 +142,13 @@ function authProblems(auth: NatsConfig['auth']): Problem[] {
   if (auth === undefined) return [];
   const ways = [auth.user ?? auth.password, auth.token, auth.nkey, auth.credentials].filter((way) => way !== undefined).length;
   if (ways > 1) {
-    return [{ path: 'auth', message: 'More than one way to authenticate is given.', remedy: 'Keep user and password, or one of token, nkey and credentials.' }];
+    return [
+      {
+        path: 'auth',
+        message: 'More than one way to authenticate is given.',
+        remedy: 'Keep user and password, or one of token, nkey and credentials.',
+      },
+    ];
   }
   if ((auth.user === undefined) !== (auth.password === undefined)) {
     return [{ path: 'auth', message: 'User and password belong together.', remedy: 'Give both.' }];

@@ -1,8 +1,15 @@
-import { connect as connectSocket } from 'node:net';
+import { connect as connectSocket, isIP } from 'node:net';
 import { checkServerIdentity, type PeerCertificate } from 'node:tls';
-import { isIP } from 'node:net';
 import {
-  type Authenticator, type ConnectionOptions, connect, credsAuthenticator, errors, type NatsConnection, nkeyAuthenticator, nkeys, type ServerInfo,
+  type Authenticator,
+  type ConnectionOptions,
+  connect,
+  credsAuthenticator,
+  errors,
+  type NatsConnection,
+  nkeyAuthenticator,
+  nkeys,
+  type ServerInfo,
 } from '@nats-io/transport-node';
 import { type Files, type PluginContext, rootMessage, SluiceError } from '#plugin';
 import { type Address, addressText, type NatsConfig, parseAddress } from './config.ts';
@@ -164,7 +171,10 @@ async function authenticatorOf(config: NatsConfig, files: Files): Promise<Authen
   try {
     bytes = await files.read(credentials);
   } catch (error) {
-    throw new SluiceError(credentialsInvalid, { option: 'credentials', detail: `the file cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})` });
+    throw new SluiceError(credentialsInvalid, {
+      option: 'credentials',
+      detail: `the file cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`,
+    });
   }
   if (bytes === null) throw new SluiceError(credentialsInvalid, { option: 'credentials', detail: `there is no file ${credentials}` });
   const contents = bytes;

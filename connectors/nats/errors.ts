@@ -23,8 +23,7 @@ export const credentialsInvalid = defineError({
   retry: 'never',
   exit: 2,
   cause: '"auth.{option}" cannot be used: {detail}.',
-  remedy:
-    'An nkey seed begins with SU; a credentials file is what "nsc generate creds" writes and must be readable by the user that runs Sluice.',
+  remedy: 'An nkey seed begins with SU; a credentials file is what "nsc generate creds" writes and must be readable by the user that runs Sluice.',
 });
 
 export const tlsFailed = defineError({
@@ -76,7 +75,8 @@ export const streamMissing = defineError({
   retry: 'manual',
   exit: 3,
   cause: 'There is no stream "{stream}", and "createStream" is false.',
-  remedy: 'nats stream add {stream} --subjects "{subjects}" --storage file --replicas {replicas} --retention limits --discard new --dupe-window 10s --defaults',
+  remedy:
+    'nats stream add {stream} --subjects "{subjects}" --storage file --replicas {replicas} --retention limits --discard new --dupe-window 10s --defaults',
 });
 
 export const streamRefused = defineError({
@@ -137,7 +137,7 @@ export const refused = defineError({
   retry: 'manual',
   exit: 3,
   cause: 'The stream "{stream}" refused a message for {subject}: {detail} (error {code}).',
-  remedy: 'Look at the stream\'s settings: nats stream info {stream}',
+  remedy: "Look at the stream's settings: nats stream info {stream}",
 });
 
 export const closed = defineError({
@@ -170,7 +170,8 @@ export const discardsOld = defineError({
   code: 'SLUICE_NATS_DISCARDS',
   retry: 'never',
   exit: 3,
-  cause: 'The stream "{stream}" throws away its oldest messages at its limits ({limits}), read or not: a confirmation says only that the message came in.',
+  cause:
+    'The stream "{stream}" throws away its oldest messages at its limits ({limits}), read or not: a confirmation says only that the message came in.',
   remedy: 'nats stream edit {stream} --discard new (Sluice then waits until there is room), or size the limits for the slowest consumer.',
 });
 
@@ -187,7 +188,8 @@ export const oneReplica = defineError({
   retry: 'never',
   exit: 3,
   cause: 'The stream "{stream}" has one replica: a confirmation says that the message is in the file system cache of one server.',
-  remedy: 'nats stream edit {stream} --replicas 3, or sync_interval: always in the jetstream section of the server, where a power failure must lose nothing.',
+  remedy:
+    'nats stream edit {stream} --replicas 3, or sync_interval: always in the jetstream section of the server, where a power failure must lose nothing.',
 });
 
 export const versionOld = defineError({
@@ -199,6 +201,27 @@ export const versionOld = defineError({
 });
 
 export const natsErrors = [
-  unreachable, authentication, credentialsInvalid, tlsFailed, tlsFile, permission, jetStreamUnavailable, jetStreamDisabled, streamMissing, streamRefused, streamUnfit,
-  streamLost, messagesLost, messageTooLarge, headerUnsafe, refused, closed, subjectsUncovered, memoryStorage, discardsOld, removesRead, oneReplica, versionOld,
+  unreachable,
+  authentication,
+  credentialsInvalid,
+  tlsFailed,
+  tlsFile,
+  permission,
+  jetStreamUnavailable,
+  jetStreamDisabled,
+  streamMissing,
+  streamRefused,
+  streamUnfit,
+  streamLost,
+  messagesLost,
+  messageTooLarge,
+  headerUnsafe,
+  refused,
+  closed,
+  subjectsUncovered,
+  memoryStorage,
+  discardsOld,
+  removesRead,
+  oneReplica,
+  versionOld,
 ];

@@ -7,7 +7,7 @@ import type { Noted } from './noted.ts';
 import { Job, type Order } from './order.ts';
 import { toPlace } from './place.ts';
 import { CODE, meaningOf, parseReply, sequenceOf } from './pub-ack.ts';
-import { Session, type SessionEvents } from './session.ts';
+import type { Session, SessionEvents } from './session.ts';
 
 /** nats-server refuses longer header sections (error 10097). */
 const MAX_HEADER_BYTES = 65_535;
@@ -335,7 +335,13 @@ export class Publisher implements SessionEvents {
 
   #tooLarge(subject: string, size: number, limit: number): SluiceError {
     if (limit === MAX_HEADER_BYTES) {
-      return new SluiceError(messageTooLarge, { subject, size, limit, limitName: 'the size of a header section', how: 'it is fixed in the server; the key is too long' });
+      return new SluiceError(messageTooLarge, {
+        subject,
+        size,
+        limit,
+        limitName: 'the size of a header section',
+        how: 'it is fixed in the server; the key is too long',
+      });
     }
     const ofStream = limit === this.maxMessageBytes;
     const { stream } = this.#host.config;

@@ -1,6 +1,6 @@
 import type { StreamInfo } from '@nats-io/jetstream';
-import { Noted } from './noted.ts';
 import { parseMessageId } from './message-id.ts';
+import { Noted } from './noted.ts';
 import type { StreamAccess } from './stream.ts';
 
 /**

@@ -1,4 +1,4 @@
-import { type PluginContext, sleep, SluiceError } from '#plugin';
+import { type PluginContext, SluiceError, sleep } from '#plugin';
 import type { NatsConfig } from './config.ts';
 import { jetStreamUnavailable, messagesLost, streamLost, subjectsUncovered } from './errors.ts';
 import type { Order } from './order.ts';

@@ -1,4 +1,4 @@
-import { createInbox, PermissionViolationError, type MsgHdrs, type NatsConnection, type Subscription } from '@nats-io/transport-node';
+import { createInbox, type MsgHdrs, type NatsConnection, PermissionViolationError, type Subscription } from '@nats-io/transport-node';
 import { rootMessage } from '#plugin';
 import type { HeaderWriter } from './header.ts';
 

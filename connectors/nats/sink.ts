@@ -53,7 +53,8 @@ export class NatsSink implements Sink {
     const suffix = await readSuffix(access, info, from, connector, (subject) => order.lane(subject), signal);
     if (saved !== null) this.#saySuffix(suffix, end - from);
     const { noted } = suffix;
-    const holds = saved === null && (noted.size > 0 || (await holdsOutput(access, info, connector, subjectFilter(this.#config.subject, connector), signal)));
+    const holds =
+      saved === null && (noted.size > 0 || (await holdsOutput(access, info, connector, subjectFilter(this.#config.subject, connector), signal)));
     signal.throwIfAborted();
     this.#opened = end;
     this.#start(connection, info, order, noted, from);
@@ -185,7 +186,9 @@ export class NatsSink implements Sink {
     const publisher = this.#publisher as Publisher;
     const info = await access.info();
     if (info === null) return;
-    await access.readBack(info, this.#opened + 1, end, (_, __, id) => publisher.noteLate(subject, id, this.#opened), new AbortController().signal, { filter: subject });
+    await access.readBack(info, this.#opened + 1, end, (_, __, id) => publisher.noteLate(subject, id, this.#opened), new AbortController().signal, {
+      filter: subject,
+    });
   }
 
   #sayForeign(count: number): void {
@@ -200,6 +203,7 @@ export class NatsSink implements Sink {
       this.#context.log.warn(
         `${gone} of ${total} messages behind the saved place are gone from the stream "${this.#config.stream}": those of this connector are published again (at least once for them).`,
       );
-    } else if (noted.size > 0) this.#context.log.info(`The stream holds ${noted.size} transactions behind the saved place: they are not written again.`);
+    } else if (noted.size > 0)
+      this.#context.log.info(`The stream holds ${noted.size} transactions behind the saved place: they are not written again.`);
   }
 }

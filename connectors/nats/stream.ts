@@ -1,5 +1,17 @@
-import { AckPolicy, DeliverPolicy, DiscardPolicy, jetstream, JetStreamApiError, jetstreamManager, type MsgRequest, RetentionPolicy, StorageType, type StreamConfig, type StreamInfo } from '@nats-io/jetstream';
-import { errors, nanos, type NatsConnection } from '@nats-io/transport-node';
+import {
+  AckPolicy,
+  DeliverPolicy,
+  DiscardPolicy,
+  JetStreamApiError,
+  jetstream,
+  jetstreamManager,
+  type MsgRequest,
+  RetentionPolicy,
+  StorageType,
+  type StreamConfig,
+  type StreamInfo,
+} from '@nats-io/jetstream';
+import { errors, type NatsConnection, nanos } from '@nats-io/transport-node';
 import { rootMessage, SluiceError } from '#plugin';
 import type { NatsConfig } from './config.ts';
 import { jetStreamDisabled, jetStreamUnavailable, permission, streamMissing, streamRefused } from './errors.ts';
@@ -103,7 +115,9 @@ export class StreamAccess {
     // Consumers of the other retentions take the place of the real ones and remove messages: there it is read one by one.
     const byConsumer = info.config.retention === RetentionPolicy.Limits;
     try {
-      return await this.#asked(() => (byConsumer ? this.#readByConsumer(first, to, visit, signal, options) : this.#readOneByOne(first, to, visit, signal, options)));
+      return await this.#asked(() =>
+        byConsumer ? this.#readByConsumer(first, to, visit, signal, options) : this.#readOneByOne(first, to, visit, signal, options),
+      );
     } catch (error) {
       signal.throwIfAborted();
       throw error;
@@ -191,7 +205,11 @@ export class StreamAccess {
   }
 }
 
-export function permissionError(config: NatsConfig, connector: string, violation: { readonly operation: string; readonly subject: string }): SluiceError {
+export function permissionError(
+  config: NatsConfig,
+  connector: string,
+  violation: { readonly operation: string; readonly subject: string },
+): SluiceError {
   return new SluiceError(permission, {
     operation: violation.operation === 'subscription' ? 'subscribe to' : 'publish to',
     subject: violation.subject,

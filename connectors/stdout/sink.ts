@@ -15,6 +15,7 @@ export class StdoutSink implements Sink {
   #failure: unknown = null;
   /** Rejects each pending write; a stream that is closed calls nobody back. */
   readonly #pending = new Set<(error: unknown) => void>();
+  readonly #listening = new Map<AbortSignal, () => void>();
   readonly #onError = (error: Error): void => this.#fail(this.#typed(error));
 
   constructor(config: StdoutConfig, context: PluginContext, output: Writable = process.stdout) {
@@ -41,20 +42,12 @@ export class StdoutSink implements Sink {
     return new Promise((resolve, reject) => {
       if (this.#failure !== null) return reject(this.#failure);
       if (signal.aborted) return reject(signal.reason);
-      const settle = (): void => {
-        this.#pending.delete(fail);
-        signal.removeEventListener('abort', aborted);
-      };
-      const fail = (error: unknown): void => {
-        settle();
-        reject(error);
-      };
-      const aborted = (): void => fail(signal.reason);
-      signal.addEventListener('abort', aborted, { once: true });
-      this.#pending.add(fail);
+      this.#listen(signal);
+      this.#pending.add(reject);
       this.#output.write(toLines(batch), (error) => {
         if (error) return this.#onError(error);
-        settle();
+        this.#pending.delete(reject);
+        if (this.#pending.size === 0) this.#deafen();
         resolve(NOWHERE);
       });
     });
@@ -73,12 +66,29 @@ export class StdoutSink implements Sink {
 
   #fail(error: unknown): void {
     this.#failure ??= error;
-    for (const reject of [...this.#pending]) reject(this.#failure);
+    for (const reject of this.#pending) reject(this.#failure);
+    this.#pending.clear();
+    this.#deafen();
+  }
+
+  /** One listener however many calls are pending: they end together. */
+  #listen(signal: AbortSignal): void {
+    if (this.#listening.has(signal)) return;
+    const aborted = (): void => this.#fail(signal.reason);
+    this.#listening.set(signal, aborted);
+    signal.addEventListener('abort', aborted, { once: true });
+  }
+
+  #deafen(): void {
+    for (const [signal, aborted] of this.#listening) signal.removeEventListener('abort', aborted);
+    this.#listening.clear();
   }
 
   #typed(error: Error): SluiceError {
     const { code } = error as NodeJS.ErrnoException;
     const gone = code === 'EPIPE' || code === 'ERR_STREAM_DESTROYED' || code === 'ERR_STREAM_WRITE_AFTER_END';
-    return gone ? new SluiceError(outputClosed, {}, { cause: error }) : new SluiceError(outputFailed, { detail: code ?? error.message }, { cause: error });
+    return gone
+      ? new SluiceError(outputClosed, {}, { cause: error })
+      : new SluiceError(outputFailed, { detail: code ?? error.message }, { cause: error });
   }
 }

@@ -4,24 +4,24 @@ export const CONTROL_PATH = defineError({
   code: 'SLUICE_CONTROL_PATH',
   retry: 'never',
   exit: 2,
-  cause: 'the path of the control socket, {path}, is longer than the {limitBytes} bytes that a Unix socket may have',
-  remedy: 'choose a shorter `dataDir`, or start sluice in a directory from which the relative path to it is shorter',
+  cause: 'The path of the control socket, {path}, is longer than the {limitBytes} bytes that a Unix socket may have.',
+  remedy: 'Choose a shorter `dataDir`, or start sluice in a directory from which the relative path to it is shorter.',
 });
 
 export const CONTROL_IN_USE = defineError({
   code: 'SLUICE_CONTROL_IN_USE',
   retry: 'never',
   exit: 3,
-  cause: 'another process answers on the control socket {path}',
-  remedy: 'stop the other sluice process (`fuser {path}` names it), or give this one a data directory of its own (`dataDir`)',
+  cause: 'Another process answers on the control socket {path}.',
+  remedy: 'Stop the other sluice process (`fuser {path}` names it), or give this one a data directory of its own (`dataDir`).',
 });
 
 export const CONTROL_LISTEN = defineError({
   code: 'SLUICE_CONTROL_LISTEN',
   retry: 'manual',
   exit: 3,
-  cause: 'the control socket {path} could not be made: {reason}',
-  remedy: 'make the data directory one that the user of the process may write to, on a file system that has Unix sockets (`ls -ld`, `df -T`)',
+  cause: 'The control socket {path} could not be made: {reason}.',
+  remedy: 'Make the data directory one that the user of the process may write to, on a file system that has Unix sockets (`ls -ld`, `df -T`).',
 });
 
 /** No process serves the data directory: the command may open the state itself. */
@@ -29,48 +29,48 @@ export const CONTROL_NO_DAEMON = defineError({
   code: 'SLUICE_CONTROL_NO_DAEMON',
   retry: 'never',
   exit: 3,
-  cause: 'no sluice daemon is running on the data directory {directory}',
-  remedy: 'start one with `sluice run`, or name the right configuration',
+  cause: 'No sluice daemon is running on the data directory {directory}.',
+  remedy: 'Start one with `sluice run`, or name the right configuration.',
 });
 
 export const CONTROL_DENIED = defineError({
   code: 'SLUICE_CONTROL_DENIED',
   retry: 'never',
   exit: 3,
-  cause: 'this user may not use the control socket {path}',
-  remedy: 'run the command as the user of the daemon (`ls -l {path}`)',
+  cause: 'This user may not use the control socket {path}.',
+  remedy: 'Run the command as the user of the daemon (`ls -l {path}`).',
 });
 
 export const CONTROL_FAILED = defineError({
   code: 'SLUICE_CONTROL_FAILED',
   retry: 'manual',
   exit: 1,
-  cause: 'the daemon did not answer {route}: {reason}',
-  remedy: 'look at the log of the daemon, then run the command again: `sluice offsets show` says whether it took effect',
+  cause: 'The daemon did not answer {route}: {reason}.',
+  remedy: 'Look at the log of the daemon, then run the command again: `sluice offsets show` says whether it took effect.',
 });
 
 export const CONTROL_ROUTE = defineError({
   code: 'SLUICE_CONTROL_ROUTE',
   retry: 'never',
   exit: 1,
-  cause: 'the daemon does not know the request {route}',
-  remedy: 'use the `sluice` command of the same version as the daemon (`sluice version`)',
+  cause: 'The daemon does not know the request {route}.',
+  remedy: 'Use the `sluice` command of the same version as the daemon (`sluice version`).',
 });
 
 export const CONTROL_REQUEST = defineError({
   code: 'SLUICE_CONTROL_REQUEST',
   retry: 'never',
   exit: 1,
-  cause: 'the request {route} is not understood: {reason}',
-  remedy: 'send JSON of at most {limitBytes} bytes, as the `sluice` command does',
+  cause: 'The request {route} is not understood: {reason}.',
+  remedy: 'Send JSON of at most {limitBytes} bytes, as the `sluice` command does.',
 });
 
 export const CONTROL_INTERNAL = defineError({
   code: 'SLUICE_CONTROL_INTERNAL',
   retry: 'manual',
   exit: 1,
-  cause: 'the daemon failed at {route}: {reason}',
-  remedy: 'report this as a bug, with the log of the daemon',
+  cause: 'The daemon failed at {route}: {reason}.',
+  remedy: 'Report this as a bug, with the log of the daemon.',
 });
 
 /** Every kind of the control socket and its client, for the documentation. */

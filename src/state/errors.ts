@@ -1,22 +1,22 @@
 import { defineError, rootMessage, SluiceError } from '../plugin/error.ts';
 
 const RECOVER =
-  'if a backup of the whole data directory from this very moment does not exist, run `sluice offsets recover <connector> --from sink` (or `--from slot`): ' +
+  'if a backup of the whole data directory from this very moment does not exist, run `sluice offsets recover --connector <name> --from sink` (or `--from slot`): ' +
   'the damaged state is moved aside, never deleted, and reading resumes at a place that loses nothing';
 
 export const STATE_LOCKED = defineError({
   code: 'SLUICE_STATE_LOCKED',
   retry: 'never',
   exit: 3,
-  cause: 'the data directory {directory} is in use by another sluice process',
-  remedy: 'stop the other process (`fuser {directory}/state/level/LOCK` names it), or give this one a data directory of its own (`dataDir`)',
+  cause: 'The data directory {directory} is in use by another sluice process.',
+  remedy: 'Stop the other process (`fuser {directory}/state/level/LOCK` names it), or give this one a data directory of its own (`dataDir`).',
 });
 
 export const STATE_CORRUPT = defineError({
   code: 'SLUICE_STATE_CORRUPT',
   retry: 'manual',
   exit: 3,
-  cause: 'the state in {directory} is damaged: {reason}; {offsets}',
+  cause: 'The state in {directory} is damaged: {reason}; {offsets}.',
   remedy: RECOVER,
 });
 
@@ -24,7 +24,7 @@ export const STATE_BEHIND = defineError({
   code: 'SLUICE_STATE_BEHIND',
   retry: 'manual',
   exit: 3,
-  cause: 'the state in {directory} has lost what was saved: LevelDB is at generation {generation}, the side file at {sideGeneration}; {offsets}',
+  cause: 'The state in {directory} has lost what was saved: LevelDB is at generation {generation}, the side file at {sideGeneration}; {offsets}.',
   remedy: RECOVER,
 });
 
@@ -32,7 +32,7 @@ export const STATE_MISSING = defineError({
   code: 'SLUICE_STATE_MISSING',
   retry: 'manual',
   exit: 3,
-  cause: 'a part of the state in {directory} is missing: {reason}; {offsets}',
+  cause: 'A part of the state in {directory} is missing: {reason}; {offsets}.',
   remedy: RECOVER,
 });
 
@@ -40,24 +40,24 @@ export const STATE_VERSION = defineError({
   code: 'SLUICE_STATE_VERSION',
   retry: 'never',
   exit: 3,
-  cause: 'the state in {directory} has format {found}; this version of sluice reads format {supported}',
-  remedy: 'run the version of sluice that wrote it, or a newer one (`sluice version` shows the version)',
+  cause: 'The state in {directory} has format {found}; this version of sluice reads format {supported}.',
+  remedy: 'Run the version of sluice that wrote it, or a newer one (`sluice version` shows the version).',
 });
 
 export const STATE_ACCESS = defineError({
   code: 'SLUICE_STATE_ACCESS',
   retry: 'manual',
   exit: 3,
-  cause: 'the data directory {directory} cannot be used: {reason}',
-  remedy: 'make it a directory that the user of the process may read and write (`ls -ld {directory}`), on a volume that outlives the process',
+  cause: 'The data directory {directory} cannot be used: {reason}.',
+  remedy: 'Make it a directory that the user of the process may read and write (`ls -ld {directory}`), on a volume that outlives the process.',
 });
 
 export const STATE_WRITE = defineError({
   code: 'SLUICE_STATE_WRITE',
   retry: 'manual',
   exit: 1,
-  cause: 'the state in {directory} could not be written: {reason}',
-  remedy: 'check the disk (`dmesg`, `df {directory}`), then start sluice again: nothing was acknowledged that was not saved',
+  cause: 'The state in {directory} could not be written: {reason}.',
+  remedy: 'Check the disk (`dmesg`, `df {directory}`), then start sluice again: nothing was acknowledged that was not saved.',
 });
 
 /** A full disk clears by itself as soon as there is space: the state is opened anew, unlike after a failed fsync of a broken disk. */
@@ -65,32 +65,32 @@ export const STATE_FULL = defineError({
   code: 'SLUICE_STATE_FULL',
   retry: 'auto',
   exit: 1,
-  cause: 'there is no space for the state in {directory}: {reason}',
-  remedy: 'free space on that volume (`df {directory}`): sluice goes on by itself, and nothing was acknowledged that was not saved',
+  cause: 'There is no space for the state in {directory}: {reason}.',
+  remedy: 'Free space on that volume (`df {directory}`): sluice goes on by itself, and nothing was acknowledged that was not saved.',
 });
 
 export const STATE_CLOSED = defineError({
   code: 'SLUICE_STATE_CLOSED',
   retry: 'never',
   exit: 1,
-  cause: 'the state in {directory} was closed before this could be saved',
-  remedy: 'start sluice again: it resumes at the last saved offset',
+  cause: 'The state in {directory} was closed before this could be saved.',
+  remedy: 'Start sluice again: it resumes at the last saved offset.',
 });
 
 export const STATE_RECOVERING = defineError({
   code: 'SLUICE_STATE_RECOVERING',
   retry: 'manual',
   exit: 3,
-  cause: 'the state of connector {connector} was lost when the damaged data directory was replaced',
-  remedy: 'run `sluice offsets recover {connector} --from sink` (or `--from slot`), or `sluice offsets reset {connector}` to begin anew',
+  cause: 'The state of connector {connector} was lost when the damaged data directory was replaced.',
+  remedy: 'Run `sluice offsets recover --connector {connector} --from sink` (or `--from slot`), or `sluice offsets reset --connector {connector}` to begin anew',
 });
 
 export const STATE_SOUND = defineError({
   code: 'SLUICE_STATE_SOUND',
   retry: 'never',
   exit: 1,
-  cause: 'the state in {directory} is sound: there is nothing to recreate',
-  remedy: 'use `sluice offsets show`, `set` or `reset`',
+  cause: 'The state in {directory} is sound: there is nothing to recreate.',
+  remedy: 'Use `sluice offsets show`, `set` or `reset`.',
 });
 
 /** Every kind that the state raises, for the documentation. */

@@ -1,9 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type FaultProxy, type NatsServer, startNats, startProxy } from '../servers/index.ts';
+import { sinkSuite } from '../suites/sink.ts';
 import { natsAvailable } from '../support/available-servers.ts';
 import { messageBatch, series } from '../support/message-batches.ts';
 import { natsSink, StreamObserver, unlimited } from '../support/nats-sinks.ts';
-import { sinkSuite } from '../suites/sink.ts';
 
 describe.runIf(natsAvailable)('NATS sink', () => {
   let server: NatsServer;
@@ -13,12 +13,11 @@ describe.runIf(natsAvailable)('NATS sink', () => {
 
   beforeAll(async () => {
     server = await startNats({ own: true });
-    observer = await StreamObserver.connect([server.url]);
+    observer = new StreamObserver([server.url]);
     proxy = await startProxy(server.url);
   });
 
   afterAll(async () => {
-    await observer.close();
     await proxy.close();
     await server.dispose();
   });

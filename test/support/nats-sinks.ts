@@ -1,5 +1,5 @@
-import { jetstreamManager, type StreamConfig, type StreamInfo } from '@nats-io/jetstream';
-import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { type JetStreamManager, jetstreamManager, type StreamConfig, type StreamInfo } from '@nats-io/jetstream';
+import { type ConnectionOptions, connect, type NatsConnection } from '@nats-io/transport-node';
 import type { NatsConfig } from '../../connectors/nats/config.ts';
 import { nats } from '../../connectors/nats/index.ts';
 import type { Sink } from '../../src/plugin/sink.ts';
@@ -33,62 +33,80 @@ export interface StoredMessage {
   readonly headers: Readonly<Record<string, readonly string[]>>;
 }
 
-/** A client of its own, to look at a stream independently of the sink. */
+/**
+ * Looks at streams independently of the sink. A connection per question: one that was there before the server was restarted may swallow the question
+ * (what is published while it is not connected is thrown away by the next dial).
+ */
 export class StreamObserver {
-  readonly connection: NatsConnection;
+  readonly #options: ConnectionOptions;
 
-  private constructor(connection: NatsConnection) {
-    this.connection = connection;
-  }
-
-  static async connect(servers: readonly string[], options: Parameters<typeof connect>[0] = {}): Promise<StreamObserver> {
-    return new StreamObserver(await connect({ servers: [...servers], maxReconnectAttempts: -1, reconnectTimeWait: 100, ...options }));
+  constructor(servers: readonly string[], options: ConnectionOptions = {}) {
+    this.#options = { ...options, servers: [...servers] };
   }
 
   async create(config: Partial<StreamConfig> & { name: string }): Promise<StreamInfo> {
-    return (await jetstreamManager(this.connection)).streams.add(config);
+    return this.#ask((manager) => manager.streams.add(config));
   }
 
   async update(stream: string, config: Partial<StreamConfig>): Promise<void> {
-    await (await jetstreamManager(this.connection)).streams.update(stream, config);
+    await this.#ask((manager) => manager.streams.update(stream, config));
   }
 
   async info(stream: string): Promise<StreamInfo> {
-    return (await jetstreamManager(this.connection)).streams.info(stream);
+    return this.#ask((manager) => manager.streams.info(stream));
   }
 
   async delete(stream: string): Promise<void> {
-    await (await jetstreamManager(this.connection)).streams.delete(stream);
+    await this.#ask((manager) => manager.streams.delete(stream));
+  }
+
+  async purge(stream: string, keep: number): Promise<void> {
+    await this.#ask((manager) => manager.streams.purge(stream, { keep }));
   }
 
   /** So that the subjects are free for the next test. */
   async deleteAll(): Promise<void> {
-    const manager = await jetstreamManager(this.connection);
-    for await (const { config } of manager.streams.list()) await manager.streams.delete(config.name);
+    await this.#ask(async (manager) => {
+      for await (const { config } of manager.streams.list()) await manager.streams.delete(config.name);
+    });
+  }
+
+  async publish(subject: string, body: string): Promise<void> {
+    await this.#ask(async (_, connection) => {
+      connection.publish(subject, body);
+      await connection.flush();
+    });
   }
 
   /** Everything that stands in the stream, in order. */
   async read(stream: string): Promise<StoredMessage[]> {
-    const manager = await jetstreamManager(this.connection);
-    const { state } = await manager.streams.info(stream);
-    const read: StoredMessage[] = [];
-    for (let sequence = state.first_seq; sequence <= state.last_seq; sequence += 64) {
-      const some = Array.from({ length: Math.min(64, state.last_seq - sequence + 1) }, (_, at) => manager.streams.getMessage(stream, { seq: sequence + at }));
-      for (const message of await Promise.all(some)) {
-        if (message === null) continue;
-        const headers = Object.fromEntries([...message.header]);
-        read.push({ sequence: message.seq, subject: message.subject, id: message.header.get('Nats-Msg-Id'), body: message.string(), headers });
+    return this.#ask(async (manager) => {
+      const { state } = await manager.streams.info(stream);
+      const read: StoredMessage[] = [];
+      for (let sequence = state.first_seq; sequence <= state.last_seq; sequence += 64) {
+        const length = Math.min(64, state.last_seq - sequence + 1);
+        const some = Array.from({ length }, (_, at) => manager.streams.getMessage(stream, { seq: sequence + at }));
+        for (const message of await Promise.all(some)) {
+          if (message === null) continue;
+          const headers = Object.fromEntries([...message.header]);
+          read.push({ sequence: message.seq, subject: message.subject, id: message.header.get('Nats-Msg-Id'), body: message.string(), headers });
+        }
       }
-    }
-    return read;
+      return read;
+    });
   }
 
   async ids(stream: string): Promise<string[]> {
     return (await this.read(stream)).map(({ id }) => id);
   }
 
-  async close(): Promise<void> {
-    await this.connection.close();
+  async #ask<T>(question: (manager: JetStreamManager, connection: NatsConnection) => Promise<T>): Promise<T> {
+    const connection = await connect(this.#options);
+    try {
+      return await question(await jetstreamManager(connection, { checkAPI: false }), connection);
+    } finally {
+      await connection.close();
+    }
   }
 }
 

@@ -6,7 +6,7 @@ export const protocolViolation = defineError({
   code: 'SLUICE_PG_PROTOCOL',
   retry: 'manual',
   exit: 1,
-  cause: 'The replication stream cannot be understood: {what} (at {lsn})',
+  cause: 'The replication stream cannot be understood: {what} (at {lsn}).',
   remedy:
     'Nothing was skipped and nothing after this was acknowledged. Check that nothing sits between Sluice and the server (a pooler, a proxy), restart the connector, and report it with the server version if it comes again.',
 });
@@ -16,7 +16,7 @@ export const keyUnavailable = defineError({
   code: 'SLUICE_PG_KEY_UNAVAILABLE',
   retry: 'manual',
   exit: 1,
-  cause: 'An update of {table} at {lsn} does not carry the value of its key column {column}: it is stored out of line (TOAST) and was not changed',
+  cause: 'An update of {table} at {lsn} does not carry the value of its key column {column}: it is stored out of line (TOAST) and was not changed.',
   remedy:
     'ALTER TABLE {table} REPLICA IDENTITY FULL, so that updates carry the whole row; for updates already in the log, the table must be captured anew.',
 });
@@ -26,7 +26,7 @@ export const serverSilent = defineError({
   code: 'SLUICE_PG_SILENT',
   retry: 'auto',
   exit: 3,
-  cause: 'The server has sent nothing for {seconds} s and did not answer when asked: the connection is taken for dead',
+  cause: 'The server has sent nothing for {seconds} s and did not answer when asked: the connection is taken for dead.',
   remedy: 'Sluice connects again by itself. If this repeats, check the network between Sluice and the server, and whether the server is overloaded.',
 });
 
@@ -35,7 +35,7 @@ export const streamEnded = defineError({
   code: 'SLUICE_PG_STREAM_ENDED',
   retry: 'auto',
   exit: 3,
-  cause: 'The server ended the replication stream',
+  cause: 'The server ended the replication stream.',
   remedy: 'Sluice connects again by itself. The server ends streams when it shuts down or when the slot is taken over.',
 });
 
@@ -44,7 +44,7 @@ export const processSuspended = defineError({
   code: 'SLUICE_PG_SUSPENDED',
   retry: 'auto',
   exit: 3,
-  cause: 'This process did not run for {seconds} s, longer than wal_sender_timeout: the server has given the slot up',
+  cause: 'This process did not run for {seconds} s, longer than wal_sender_timeout: the server has given the slot up.',
   remedy: 'Sluice takes the slot again by itself before it writes anything. If this repeats, give the process more CPU, or raise wal_sender_timeout.',
 });
 
@@ -53,6 +53,6 @@ export const sessionSetting = defineError({
   code: 'SLUICE_PG_SESSION_SETTING',
   retry: 'manual',
   exit: 3,
-  cause: 'The replication session has {name} = {actual} where {expected} was asked for: values would be misread',
+  cause: 'The replication session has {name} = {actual} where {expected} was asked for: values would be misread.',
   remedy: 'Connect to the server itself, not through a pooler or proxy that drops the start-up parameter "options".',
 });

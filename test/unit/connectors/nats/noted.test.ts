@@ -1,0 +1,71 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { parseMessageId } from '../../../../connectors/nats/message-id.ts';
+import { Noted } from '../../../../connectors/nats/noted.ts';
+
+describe('message ids', () => {
+  it('the transaction is what stands between the connector and the last two parts', () => {
+    expect(parseMessageId('shop/7301/0A.900/12/1', 'shop/')).toEqual({ transaction: '7301/0A.900', ordinal: 12, part: 1 });
+    expect(parseMessageId('shop/t/0/0', 'shop/')).toEqual({ transaction: 't', ordinal: 0, part: 0 });
+  });
+
+  it.each(['', 'shop', 'shop/', 'shop/1/2', 'shops/7/A/0/0', 'bank/7/A/0/0', 'shop/7/A/x/0', 'shop/7/A/0/', 'shop/7/A/-1/0'])(
+    '"%s" is none',
+    (id) => {
+      expect(parseMessageId(id, 'shop/')).toBeNull();
+    },
+  );
+});
+
+describe('what stands beyond the place (algorithms §2)', () => {
+  it('skips by transaction and (ordinal, part), never by position', () => {
+    const noted = new Noted('shop');
+    expect(noted.note('', 'shop/7/B.2/3/1')).toBe(true);
+    expect(noted.note('', 'bank/7/B.2/3/1')).toBe(false);
+    // A position that is lower, of a transaction that was not noted: after a failover it may be another one.
+    expect(noted.skips('', 'shop/7/A.1/0/0')).toBe(false);
+    expect(noted.skips('', 'shop/7/B.2/0/0')).toBe(true);
+    expect(noted.skips('', 'shop/7/B.2/3/0')).toBe(true);
+    expect(noted.size).toBe(1);
+    expect(noted.skips('', 'shop/7/B.2/3/1')).toBe(true);
+    expect(noted.size).toBe(0);
+  });
+
+  it('a message beyond an entry drops it', () => {
+    const noted = new Noted('shop');
+    noted.note('', 'shop/7/A.1/5/0');
+    noted.note('', 'shop/7/B.2/5/0');
+    expect(noted.skips('', 'shop/7/B.2/6/0')).toBe(false);
+    expect(noted.size).toBe(0);
+  });
+
+  it('lanes are apart', () => {
+    const noted = new Noted('shop');
+    noted.note('a', 'shop/7/A.1/5/0');
+    expect(noted.skips('b', 'shop/7/A.1/4/0')).toBe(false);
+    expect(noted.skips('a', 'shop/7/A.1/4/0')).toBe(true);
+  });
+
+  it('what never comes is forgotten in the end', () => {
+    const noted = new Noted('shop');
+    noted.note('', 'shop/7/A.1/5/0');
+    for (let at = 0; at < 100_000; at++) noted.skips('', `shop/7/C.${at}/0/0`);
+    expect(noted.size).toBe(0);
+  });
+
+  it('for any prefix that stands there, a replay from any transaction skips exactly that prefix, and then nothing is left', () => {
+    const lengths = fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 8 });
+    fc.assert(
+      fc.property(lengths, fc.nat(), fc.nat(), (transactions, cut, start) => {
+        const ids = transactions.flatMap((length, tx) => Array.from({ length }, (_, ordinal) => `shop/7/${tx}/${ordinal}/0`));
+        const stored = ids.slice(0, cut % (ids.length + 1));
+        const noted = new Noted('shop');
+        for (const id of stored) noted.note('', id);
+        const first = transactions.slice(0, start % transactions.length).reduce((sum, length) => sum + length, 0);
+        const again = ids.slice(Math.min(first, stored.length - (stored.length % 1)));
+        for (const id of again) expect(noted.skips('', id)).toBe(stored.includes(id));
+        if (first < stored.length) expect(noted.size).toBe(0);
+      }),
+    );
+  });
+});
