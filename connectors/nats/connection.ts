@@ -25,6 +25,8 @@ interface Greeting {
   readonly ip: string;
   readonly tlsRequired: boolean;
   readonly tlsAvailable: boolean;
+  /** It asks clients for a certificate. */
+  readonly tlsVerify: boolean;
 }
 
 /**
@@ -107,7 +109,7 @@ function greet(address: Address, signal: AbortSignal): Promise<Greeting> {
         const info = JSON.parse(text.slice(5, lineEnd)) as Partial<ServerInfo>;
         const ip = socket.remoteAddress as string;
         end();
-        resolve({ ip, tlsRequired: info.tls_required === true, tlsAvailable: info.tls_available === true });
+        resolve({ ip, tlsRequired: info.tls_required === true, tlsAvailable: info.tls_available === true, tlsVerify: info.tls_verify === true });
       } catch (error) {
         fail(error as Error);
       }
@@ -125,6 +127,10 @@ async function tlsOptions(config: NatsConfig, address: Address, greeting: Greeti
   }
   if (!offered) return null;
   const { ca, cert, key } = config.tls ?? {};
+  // Said here: with TLS 1.3 the refusal comes after the handshake, and often as a reset without a reason.
+  if (greeting.tlsVerify && cert === undefined) {
+    throw new SluiceError(tlsFailed, { address: addressText(address), detail: 'the server asks for a client certificate' });
+  }
   return {
     ...(ca === undefined ? {} : { ca: await readPem(files, 'ca', ca) }),
     ...(cert === undefined ? {} : { cert: await readPem(files, 'cert', cert) }),

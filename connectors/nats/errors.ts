@@ -74,7 +74,7 @@ export const streamMissing = defineError({
   code: 'SLUICE_NATS_STREAM_MISSING',
   retry: 'manual',
   exit: 3,
-  cause: 'There is no stream "{stream}", and "createStream" is false.',
+  cause: 'There is no stream "{stream}", and it may not be created here.',
   remedy:
     'nats stream add {stream} --subjects "{subjects}" --storage file --replicas {replicas} --retention limits --discard new --dupe-window 10s --defaults',
 });
@@ -102,7 +102,7 @@ export const streamLost = defineError({
   exit: 3,
   cause: 'The stream "{stream}" is not the one that this connector wrote to ({detail}): what was confirmed there may be gone.',
   remedy:
-    'Restore the stream from a backup (nats stream restore). If its consumers need nothing of what is gone: sluice offsets reset {connector}, which starts anew, or move the offset back with sluice offsets set {connector} to a position that the source still has.',
+    'Restore the stream from a backup (nats stream restore). To go on without what is gone: let the stream exist (nats stream add), then sluice offsets recover --connector {connector} --from slot; to publish again what the source still has, after that also sluice offsets set --connector {connector} --position …',
 });
 
 export const messagesLost = defineError({
@@ -111,7 +111,7 @@ export const messagesLost = defineError({
   exit: 3,
   cause: 'The stream "{stream}" ends at sequence {end}, but sequence {confirmed} was confirmed: the server lost messages that it had acknowledged.',
   remedy:
-    'Publish them again: sluice offsets set {connector} to a position before they were committed, as long as the source has it. To prevent it: replicas 3, or sync_interval: always in the jetstream section of the server.',
+    'Publish them again, as long as the source has them: sluice offsets recover --connector {connector} --from slot, then sluice offsets set --connector {connector} --position … to where it was before they were committed. To prevent it: replicas 3, or sync_interval: always in the jetstream section of the server.',
 });
 
 // Single messages

@@ -150,7 +150,10 @@ export class HeaderWriter {
     }
     if (start < 0 || start === end) return NONE;
     let own = this.#own.get(start);
-    if (own === undefined) this.#own.set(start, (own = encodeOwn(batch.bytes, start, end)));
+    if (own === undefined) {
+      own = encodeOwn(batch.bytes, start, end);
+      this.#own.set(start, own);
+    }
     return own;
   }
 }

@@ -27,7 +27,10 @@ export class Noted {
     const parsed = parseMessageId(id, this.#prefix);
     if (parsed === null) return false;
     let noted = this.#lanes.get(lane);
-    if (noted === undefined) this.#lanes.set(lane, (noted = new Map()));
+    if (noted === undefined) {
+      noted = new Map();
+      this.#lanes.set(lane, noted);
+    }
     const known = noted.get(parsed.transaction);
     const rank = rankOf(parsed);
     if (known === undefined) this.size++;

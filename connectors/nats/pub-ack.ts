@@ -14,7 +14,7 @@ const SEARCH_BYTES = 512;
  * front, so a text that begins with `{"stream":` is an acknowledgement (nats-server, `JSPubAckResponse`); a stream's name holds no quote.
  */
 export function sequenceOf(data: Uint8Array): number {
-  const length = data.length < SEARCH_BYTES ? data.length : SEARCH_BYTES;
+  const length = Math.min(data.length, SEARCH_BYTES);
   // {"s, as opposed to {"e
   if (length < 14 || data[0] !== 0x7b || data[2] !== 0x73) return -1;
   for (let at = 10; at < length; at++) {

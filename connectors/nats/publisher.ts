@@ -1,16 +1,15 @@
 import type { PermissionViolationError } from '@nats-io/transport-node';
 import { type MessageBatch, type Place, type PluginContext, rootMessage, SluiceError, SPAN, SPAN_SIZE, type Timer } from '#plugin';
 import type { NatsConfig } from './config.ts';
-import { closed, headerUnsafe, messageTooLarge, refused } from './errors.ts';
+import { closed, headerUnsafe, refused } from './errors.ts';
 import { HeaderWriter, UnsafeHeader } from './header.ts';
 import type { Noted } from './noted.ts';
 import { Job, type Order } from './order.ts';
 import { toPlace } from './place.ts';
 import { CODE, meaningOf, parseReply, sequenceOf } from './pub-ack.ts';
 import type { Session, SessionEvents } from './session.ts';
+import { MAX_HEADER_BYTES, tooLarge } from './too-large.ts';
 
-/** nats-server refuses longer header sections (error 10097). */
-const MAX_HEADER_BYTES = 65_535;
 const NO_BODY = new Uint8Array(0);
 /** State of a slot. A message that was answered with anything but an acknowledgement keeps its slot until the stream was asked for it. */
 const FREE = 0;
@@ -193,7 +192,10 @@ export class Publisher implements SessionEvents {
     if (this.#states[slot] !== WAITING) return;
     this.#quietChecks = 0;
     const sequence = data === null ? -1 : sequenceOf(data);
-    if (sequence < 0) return this.#refusal(slot, data);
+    if (sequence < 0) {
+      this.#refusal(slot, data);
+      return;
+    }
     const job = this.#jobs[slot] as Job;
     const index = this.#indexes[slot] as number;
     this.#inFlight--;
@@ -231,19 +233,22 @@ export class Publisher implements SessionEvents {
     const reply = data === null ? null : parseReply(data);
     this.#inFlight--;
     this.#states[slot] = REFUSED;
-    if (reply === null) return this.stop({ kind: 'no responders', detail: 'nobody listens to the subject' });
-    if (reply.kind !== 'error') return this.stop({ kind: 'again', detail: 'the answer is no acknowledgement' });
+    if (reply === null || reply.kind !== 'error') {
+      const [kind, detail] =
+        reply === null ? (['no responders', 'nobody listens'] as const) : (['again', 'the answer is no acknowledgement'] as const);
+      this.stop({ kind, detail });
+      return;
+    }
     const { code, detail } = reply;
     const meaning = meaningOf(code, detail);
     if (meaning === 'too large' || meaning === 'refused') {
-      const job = this.#jobs[slot] as Job;
-      const subject = job.subject(this.#indexes[slot] as number);
+      const subject = (this.#jobs[slot] as Job).subject(this.#indexes[slot] as number);
       const { stream } = this.#host.config;
-      return this.#stopFor(
-        meaning === 'refused'
-          ? new SluiceError(refused, { stream, subject, detail, code })
-          : this.#tooLarge(subject, this.#sizes[slot] as number, code === CODE.headerExceedsMaximum ? MAX_HEADER_BYTES : this.maxMessageBytes),
-      );
+      const size = this.#sizes[slot] as number;
+      const ofHeaders = code === CODE.headerExceedsMaximum;
+      if (meaning === 'refused') this.#stopFor(new SluiceError(refused, { stream, subject, detail, code }));
+      else this.#stopFor(tooLarge(stream, subject, size, ofHeaders ? 'headers' : 'stream', ofHeaders ? MAX_HEADER_BYTES : this.maxMessageBytes));
+      return;
     }
     this.stop({ kind: meaning, detail: `${detail} (error ${code})` });
   }
@@ -309,8 +314,9 @@ export class Publisher implements SessionEvents {
       this.#headers.assemble(batch, index, order.expect, order.sequence);
       const size = this.#headers.length + body.length;
       const limit = this.maxMessageBytes < 0 ? session.maxPayloadBytes : Math.min(session.maxPayloadBytes, this.maxMessageBytes);
-      if (this.#headers.length > MAX_HEADER_BYTES) throw this.#tooLarge(subject, this.#headers.length, MAX_HEADER_BYTES);
-      if (size > limit) throw this.#tooLarge(subject, size, limit);
+      if (this.#headers.length > MAX_HEADER_BYTES)
+        throw tooLarge(this.#host.config.stream, subject, this.#headers.length, 'headers', MAX_HEADER_BYTES);
+      if (size > limit) throw tooLarge(this.#host.config.stream, subject, size, limit === this.maxMessageBytes ? 'stream' : 'server', limit);
       const slot = this.#free[this.#freeCount - 1] as number;
       session.publish(subject, body, slot);
       this.#freeCount--;
@@ -333,27 +339,6 @@ export class Publisher implements SessionEvents {
     }
   }
 
-  #tooLarge(subject: string, size: number, limit: number): SluiceError {
-    if (limit === MAX_HEADER_BYTES) {
-      return new SluiceError(messageTooLarge, {
-        subject,
-        size,
-        limit,
-        limitName: 'the size of a header section',
-        how: 'it is fixed in the server; the key is too long',
-      });
-    }
-    const ofStream = limit === this.maxMessageBytes;
-    const { stream } = this.#host.config;
-    return new SluiceError(messageTooLarge, {
-      subject,
-      size,
-      limit,
-      limitName: ofStream ? 'max_msg_size of the stream' : 'max_payload of the server',
-      how: ofStream ? `nats stream edit ${stream} --max-msg-size ${size}` : `max_payload: ${size} in its configuration`,
-    });
-  }
-
   /** A message that can never be sent. What was sent before it may still be confirmed, so that less is read again. */
   #stopFor(error: SluiceError): void {
     this.#stopping ??= error;
@@ -364,8 +349,8 @@ export class Publisher implements SessionEvents {
     if (this.#recovering || this.#failure !== null) return;
     const lost = this.#trouble?.kind === 'lost';
     if (this.#inFlight > 0 && !lost) return;
-    if (this.#stopping !== null) return this.fail(this.#stopping);
-    if (this.#trouble === null) return;
+    if (this.#stopping !== null) this.fail(this.#stopping);
+    if (this.#trouble === null || this.#stopping !== null) return;
     this.#recovering = true;
     this.#timer?.clear();
     this.#timer = null;
@@ -380,8 +365,8 @@ export class Publisher implements SessionEvents {
     const check = (): void => {
       this.#timer = null;
       if (this.#inFlight === 0) return;
-      if (++this.#quietChecks > 2) return this.#giveUp(`nothing was confirmed for ${publishTimeout} ms`);
-      this.#timer = this.#host.context.runtime.setTimer(check, publishTimeout / 2);
+      if (++this.#quietChecks > 2) this.#giveUp(`nothing was confirmed for ${publishTimeout} ms`);
+      else this.#timer = this.#host.context.runtime.setTimer(check, publishTimeout / 2);
     };
     this.#timer = this.#host.context.runtime.setTimer(check, publishTimeout / 2);
   }

@@ -134,7 +134,10 @@ export class Recovery {
     const { log } = this.#host.context;
     const { stream } = this.#host.config;
     // Another writer's message, or our own that came late: the publisher goes on behind it at once.
-    if (kind === 'resync') return log.debug(`The stream "${stream}" does not end where expected: ${detail}.`);
+    if (kind === 'resync') {
+      log.debug(`The stream "${stream}" does not end where expected: ${detail}.`);
+      return;
+    }
     const first = !this.#said.has(kind);
     this.#said.add(kind);
     const message = {

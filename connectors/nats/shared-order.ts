@@ -133,7 +133,10 @@ export class SharedOrder implements Order {
 
   #lane(subject: string): Lane {
     let lane = this.#lanes.get(subject);
-    if (lane === undefined) this.#lanes.set(subject, (lane = { subject, runs: [], last: -1, inFlight: false, queued: false, asking: false }));
+    if (lane === undefined) {
+      lane = { subject, runs: [], last: -1, inFlight: false, queued: false, asking: false };
+      this.#lanes.set(subject, lane);
+    }
     return lane;
   }
 

@@ -228,7 +228,7 @@ export const publicationOperations = defineError({
   retry: 'manual',
   exit: 3,
   cause: 'Publication "{publication}" does not publish {operations}: those changes would be lost.',
-  remedy: '{sql}',
+  remedy: 'Run: {sql}',
 });
 
 export const publicationByRoot = defineError({

@@ -51,9 +51,9 @@ export class Heartbeat {
     } catch (error) {
       // Stopped meanwhile: its connection was closed under it.
       if (this.#timer !== timer) return;
-      const remedy = error instanceof SluiceError ? error.remedy : 'see the log of the server';
+      const remedy = error instanceof SluiceError ? error.remedy : 'See the log of the server.';
       if (!this.#failing)
-        this.#log.warn(`A heartbeat could not be written, idle tables hold the log back: ${rootMessage(error)}`, {
+        this.#log.warn(`A heartbeat could not be written, idle tables hold the log back: ${rootMessage(error)}.`, {
           code: 'SLUICE_PG_HEARTBEAT',
           remedy,
         });

@@ -82,7 +82,7 @@ function slotFindings(name: string, slot: SlotState | null, server: ServerFacts,
   if (problem !== null) return [asFinding(problem)];
   const findings: Finding[] = [];
   if (slot.walStatus === 'unreserved') {
-    const message = `slot "${name}" is about to be invalidated: it needs log that the server may remove at its next checkpoint`;
+    const message = `Slot "${name}" is about to be invalidated: it needs log that the server may remove at its next checkpoint.`;
     findings.push({
       severity: 'warning',
       code: 'SLUICE_PG_SLOT_UNRESERVED',
@@ -91,12 +91,12 @@ function slotFindings(name: string, slot: SlotState | null, server: ServerFacts,
     });
   }
   if (server.version >= 170000 && !slot.failover && !server.standby && server.synchronizedStandbySlots !== '') {
-    const message = `slot "${name}" does not move to a standby at a failover, though this server is set up for it (synchronized_standby_slots)`;
+    const message = `Slot "${name}" does not move to a standby at a failover, though this server is set up for it (synchronized_standby_slots).`;
     findings.push({
       severity: 'warning',
       code: 'SLUICE_PG_SLOT_NO_FAILOVER',
       message,
-      remedy: `while the connector is stopped, on a connection with replication=database: ALTER_REPLICATION_SLOT ${name} (FAILOVER true)`,
+      remedy: `While the connector is stopped, on a connection with replication=database: ALTER_REPLICATION_SLOT ${name} (FAILOVER true)`,
     });
   }
   return findings;
@@ -111,30 +111,30 @@ function serverFindings(config: PostgresConfig, server: ServerFacts): Finding[] 
     void findings.push({ severity, code, message, remedy });
   const fixed = FIXED_MINORS[Math.floor(server.version / 10_000)];
   if (fixed !== undefined && server.version % 10_000 < fixed) {
-    const message = `PostgreSQL ${server.versionText} can lose changes in logical decoding when a publication or type is altered beside running writes`;
-    add('warning', 'SLUICE_PG_MINOR_VERSION', message, `upgrade to ${Math.floor(server.version / 10_000)}.${fixed} or later`);
+    const message = `PostgreSQL ${server.versionText} can lose changes in logical decoding when a publication or type is altered beside running writes.`;
+    add('warning', 'SLUICE_PG_MINOR_VERSION', message, `Upgrade to ${Math.floor(server.version / 10_000)}.${fixed} or later.`);
   }
   if (config.snapshot.mode === undefined) {
     add(
       'info',
       'SLUICE_PG_NO_SNAPSHOT',
-      'snapshot.mode is not set: rows that are there already are not copied, changes are streamed from now on',
-      'set "snapshot": {"mode": "no_data"} to say that this is meant',
+      'The option "snapshot.mode" is not set: rows that are there already are not copied, changes are streamed from now on.',
+      'Set "snapshot": {"mode": "no_data"} to say that this is meant.',
     );
   }
   if (server.superuser) {
     add(
       'info',
       'SLUICE_PG_SUPERUSER',
-      `role "${server.user}" is a superuser, which is more than is needed`,
-      'CREATE ROLE sluice LOGIN REPLICATION; GRANT SELECT on the captured tables; let their owner make the publication',
+      `Role "${server.user}" is a superuser, which is more than is needed.`,
+      'CREATE ROLE sluice LOGIN REPLICATION; let the owner of the tables make the publication.',
     );
   }
   if (server.walSenderTimeoutMs === 0) {
     add(
       'info',
       'SLUICE_PG_WALSENDER_TIMEOUT',
-      'wal_sender_timeout is 0: the server never notices a dead client, and a fast shutdown waits for it without limit',
+      'The setting wal_sender_timeout is 0: the server never notices a dead client, and a fast shutdown waits for it without limit.',
       "ALTER SYSTEM SET wal_sender_timeout = '60s'; SELECT pg_reload_conf()",
     );
   }
@@ -142,23 +142,23 @@ function serverFindings(config: PostgresConfig, server: ServerFacts): Finding[] 
     add(
       'info',
       'SLUICE_PG_UNLIMITED_WAL',
-      'max_slot_wal_keep_size is not limited: while Sluice is down the server keeps all of its log, until its disk is full',
-      'watch the metric of the retained log, or set a limit: past it the slot is lost',
+      'The setting max_slot_wal_keep_size is not limited: while Sluice is down the server keeps all of its log, until its disk is full.',
+      'Watch the metric sluice_retained_log_bytes, or set a limit: past it the slot is lost.',
     );
   } else {
     add(
       'info',
       'SLUICE_PG_LIMITED_WAL',
-      `max_slot_wal_keep_size is ${server.maxSlotWalKeepMegabytes} MB: a slot that falls further behind is lost`,
-      'raise it if Sluice may be down for longer',
+      `The setting max_slot_wal_keep_size is ${server.maxSlotWalKeepMegabytes} MB: a slot that falls further behind is lost.`,
+      'Raise it if Sluice may be down for longer.',
     );
   }
   if (!config.heartbeat.enabled && !server.standby) {
     add(
       'warning',
       'SLUICE_PG_NO_HEARTBEAT',
-      'heartbeats are off: while the captured tables are idle in a busy database the server keeps more and more of its log',
-      'set "heartbeat": {"enabled": true}',
+      'Heartbeats are off: while the captured tables are idle in a busy database the server keeps more and more of its log.',
+      'Set "heartbeat": {"enabled": true}.',
     );
   }
   return findings;

@@ -180,8 +180,8 @@ function nothingMatched(pattern: string): Finding {
   return {
     severity: 'warning',
     code: 'SLUICE_PG_PATTERN_MATCHES_NOTHING',
-    message: `pattern "${pattern}" matches no table`,
-    remedy: 'correct "tables", or leave it for tables to come: they are captured from the next start on',
+    message: `Pattern "${pattern}" matches no table.`,
+    remedy: 'Correct "tables", or leave it for tables to come: they are captured from the next start on.',
   };
 }
 
@@ -190,8 +190,8 @@ function skipped(row: Relation, kind: TableKind): Finding {
   return {
     severity: 'info',
     code: 'SLUICE_PG_TABLE_SKIPPED',
-    message: `${table} is left out: a${kind === 'unlogged table' ? 'n' : ''} ${kind} has no changes in the log`,
-    remedy: kind === 'unlogged table' ? `ALTER TABLE ${quoteTable(row)} SET LOGGED` : 'none needed',
+    message: `Table ${table} is left out: a${kind === 'unlogged table' ? 'n' : ''} ${kind} has no changes in the log.`,
+    remedy: kind === 'unlogged table' ? `ALTER TABLE ${quoteTable(row)} SET LOGGED` : 'Nothing to do.',
     table,
   };
 }
@@ -200,8 +200,8 @@ function insertsOnly(table: string): Finding {
   return {
     severity: 'warning',
     code: 'SLUICE_PG_INSERT_ONLY',
-    message: `${table} has no replica identity: only its inserts and truncates are captured, as "insertOnly" says`,
-    remedy: 'give it a primary key, or REPLICA IDENTITY FULL, to capture updates and deletes',
+    message: `Table ${table} has no replica identity: only its inserts and truncates are captured, as "insertOnly" says.`,
+    remedy: 'Give it a primary key, or REPLICA IDENTITY FULL, to capture updates and deletes.',
     table,
   };
 }
@@ -210,8 +210,8 @@ function partitionTruncate(table: string): Finding {
   return {
     severity: 'info',
     code: 'SLUICE_PG_PARTITIONED',
-    message: `${table} is captured as a whole: truncating, detaching or dropping a single partition makes no change in the log`,
-    remedy: 'DELETE before, where those rows are to disappear downstream',
+    message: `Table ${table} is captured as a whole: truncating, detaching or dropping a single partition makes no change in the log.`,
+    remedy: 'DELETE before, where those rows are to disappear downstream.',
     table,
   };
 }
@@ -220,8 +220,8 @@ function rowSecurity(table: string): Finding {
   return {
     severity: 'info',
     code: 'SLUICE_PG_ROW_SECURITY',
-    message: `row-level security holds for this role on ${table}; the log carries all of its rows nevertheless`,
-    remedy: 'leave rows out by a row filter of the publication (15+), if that is what is wanted',
+    message: `Row-level security holds for this role on ${table}; the log carries all of its rows nevertheless.`,
+    remedy: 'Leave rows out by a row filter of the publication (15+), if that is what is wanted.',
     table,
   };
 }

@@ -20,7 +20,9 @@ export function validateStdout(config: StdoutConfig): readonly { path: string; m
   return [{ path: 'topic', message: `"${unknown[0]}" is not known.`, remedy: 'Known are {connector}, {schema} and {table}.' }];
 }
 
-export function topicOf(template: string, connector: string, table: Pick<TableVersion, 'catalog' | 'schema' | 'name'>): string {
+/** Logical messages have a topic of their own, as Debezium's have. */
+export function topicOf(template: string, connector: string, table: Pick<TableVersion, 'kind' | 'catalog' | 'schema' | 'name'>): string {
+  if (table.kind === 'message') return `${connector}.message`;
   const names: Readonly<Record<string, string>> = { connector, schema: table.schema === '' ? table.catalog : table.schema, table: table.name };
   return template.replace(PLACEHOLDER, (whole, name: string) => names[name] ?? whole);
 }

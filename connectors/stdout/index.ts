@@ -10,5 +10,7 @@ export const stdout: SinkPlugin<typeof stdoutFields> = {
   fields: stdoutFields,
   errors: stdoutErrors,
   validate: validateStdout,
+  // There is one standard output.
+  claims: () => ['stdout'],
   create: (config, context) => new StdoutSink(config, context),
 };

@@ -24,7 +24,10 @@ export function toLines(batch: MessageBatch): Buffer {
     // Messages share ranges of headers.
     const start = span(SPAN.headersStart);
     let own = headers.get(start);
-    if (own === undefined) headers.set(start, (own = ownHeaders(batch, message)));
+    if (own === undefined) {
+      own = ownHeaders(batch, message);
+      headers.set(start, own);
+    }
     parts.push(HEADERS, Buffer.from(id), own, END);
   }
   return Buffer.concat(parts);

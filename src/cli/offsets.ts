@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { Configuration } from '../config/load.ts';
 import { CONTROL_NO_DAEMON } from '../daemon/control-errors.ts';
 import { nodeRuntime } from '../daemon/node-runtime.ts';
@@ -27,12 +28,15 @@ type Answer = StoredOffset | readonly StoredOffset[];
 export async function offsetsCommand(paths: readonly string[], action: OffsetsAction, output: Output, registry: Registry): Promise<number> {
   const { configuration, log } = await setUp(paths, registry);
   const { dataDir } = configuration.daemon;
-  const answer = await askDaemon(dataDir, action).catch((error: unknown) => {
+  const answer = await askDaemon(dataDir, action).catch(async (error: unknown): Promise<Answer> => {
     if (!(error instanceof SluiceError) || error.kind !== CONTROL_NO_DAEMON) throw error;
+    if (action.verb === 'show' && (await hasNoState(dataDir)))
+      return configuration.connectors.map(({ name }) => ({ connector: name, offset: null, tables: 0 }));
     return withStore(configuration, action, (store) => act(store, configuration, action, log));
   });
   const rows = Array.isArray(answer) ? (answer as readonly StoredOffset[]) : [answer as StoredOffset];
-  print(output, answer, offsetsText(rows));
+  const note = action.verb === 'show' ? '' : 'It takes effect when the connector starts again.\n';
+  print(output, answer, offsetsText(rows) + note);
   return 0;
 }
 
@@ -56,6 +60,16 @@ async function act(
   if (action.verb === 'set') return setOffset(store, definition, action.position);
   if (action.verb === 'reset') return resetOffset(store, definition.name);
   return recoverOffset(store, definition, action.from, { runtime: nodeRuntime(), log }, AbortSignal.timeout(60_000));
+}
+
+/** Looking makes no data directory: it would belong to whoever looked, and the daemon could not use it. */
+async function hasNoState(directory: string): Promise<boolean> {
+  try {
+    return (await nodeRuntime().files.list(join(directory, 'state'))) === null;
+  } catch {
+    // Opening it says what is wrong.
+    return false;
+  }
 }
 
 /** Only recovering may set damaged state aside and begin anew: it is what its errors name as the remedy. */

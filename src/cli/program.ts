@@ -3,6 +3,13 @@ import type { Registry } from '../plugin/registry.ts';
 import { VERSION } from '../version.ts';
 import { fail, type Output, print, processOutput } from './output.ts';
 
+const AFTER_HELP = `
+Examples:
+  $ sluice validate connectors/shop.json
+  $ SHOP_DB_PASSWORD=… sluice run connectors/shop.json
+
+Exit codes: 0 ok, 1 failure while running, 2 wrong configuration or command line, 3 a server or this machine is not as it must be.`;
+
 const PATHS = 'a directory holding sluice.json and connectors/*.json, or connector files (default: $SLUICE_CONFIG, else the current directory)';
 
 /** Parses the command line, runs the command and returns the exit code: 0 ok, 1 runtime, 2 configuration, 3 environment. */
@@ -24,46 +31,15 @@ export async function runCli(argv: readonly string[], registry: Registry): Promi
     .description('Change data capture as a sidecar: every committed row change of your Postgres, in order, in NATS JetStream or on standard output.')
     .version(VERSION, '-V, --version')
     .showHelpAfterError('(--help shows what there is)')
+    .addHelpText('after', AFTER_HELP)
     .exitOverride((error) => {
       throw error;
     });
 
-  program
-    .command('run')
-    .description('Run the connectors until they are stopped (SIGTERM finishes what is in flight, a second one stops at once).')
-    .argument('[paths...]', PATHS)
-    .option('--once', 'go to the end of the log as it stands now, then end')
-    .option('--json', 'on failure to start, answer with one JSON document on stdout')
-    .addHelpText('after', '\nExample:\n  $ SHOP_DB_PASSWORD=… sluice run /etc/sluice\n  $ sluice run --once connectors/shop.json')
-    .action((paths: string[], options: { once?: boolean; json?: boolean }) =>
-      action(options.json, async () => (await import('./run.ts')).runCommand({ paths, once: options.once === true }, registry)),
-    );
-
-  program
-    .command('validate')
-    .description('Check configuration files. Needs no server and no secret.')
-    .argument('[paths...]', PATHS)
-    .option('--json', 'answer with one JSON document')
-    .addHelpText('after', '\nExample:\n  $ sluice validate connectors/shop.json')
-    .action((paths: string[], options: { json?: boolean }) =>
-      action(options.json, async ({ json, out }) =>
-        (await import('./validate.ts')).validateCommand({ paths, json, write: out, registry, env: process.env }),
-      ),
-    );
-
+  addRun(program, action, registry);
+  addValidate(program, action, registry);
   addOffsets(program, action, registry);
-
-  program
-    .command('version')
-    .description('Print the version of Sluice and of Node.')
-    .option('--json', 'answer with one JSON document')
-    .addHelpText('after', '\nExample:\n  $ sluice version --json')
-    .action((options: { json?: boolean }) =>
-      action(options.json, (output) => {
-        print(output, { sluice: VERSION, node: process.version }, `sluice ${VERSION} (node ${process.version})\n`);
-        return Promise.resolve(0);
-      }),
-    );
+  addVersion(program, action);
 
   try {
     await program.parseAsync(argv);
@@ -78,6 +54,50 @@ export async function runCli(argv: readonly string[], registry: Registry): Promi
 
 type Action = (json: boolean | undefined, work: (output: Output) => Promise<number>) => Promise<void>;
 
+function addRun(program: Command, action: Action, registry: Registry): void {
+  program
+    .command('run')
+    .description('Run the connectors until they are stopped (SIGTERM finishes what is in flight, a second one stops at once).')
+    .argument('[paths...]', PATHS)
+    .option(
+      '--once',
+      'go to the end of the log as it stands now, then end with 0; a server that is down is waited for, at most retry.maxAttempts times',
+    )
+    .option('--json', 'on failure to start, answer with one JSON document on stdout')
+    .addHelpText('after', '\nExamples:\n  $ SHOP_DB_PASSWORD=… sluice run /etc/sluice\n  $ sluice run --once connectors/shop.json')
+    .action((paths: string[], options: { once?: boolean; json?: boolean }) =>
+      action(options.json, async () => (await import('./run.ts')).runCommand({ paths, once: options.once === true }, registry)),
+    );
+}
+
+function addValidate(program: Command, action: Action, registry: Registry): void {
+  program
+    .command('validate')
+    .description('Check configuration files. Needs no server and no secret.')
+    .argument('[paths...]', PATHS)
+    .option('--json', 'answer with one JSON document')
+    .addHelpText('after', '\nExample:\n  $ sluice validate connectors/shop.json')
+    .action((paths: string[], options: { json?: boolean }) =>
+      action(options.json, async ({ json, out }) =>
+        (await import('./validate.ts')).validateCommand({ paths, json, write: out, registry, env: process.env }),
+      ),
+    );
+}
+
+function addVersion(program: Command, action: Action): void {
+  program
+    .command('version')
+    .description('Print the version of Sluice and of Node.')
+    .option('--json', 'answer with one JSON document')
+    .addHelpText('after', '\nExample:\n  $ sluice version --json')
+    .action((options: { json?: boolean }) =>
+      action(options.json, (output) => {
+        print(output, { sluice: VERSION, node: process.version }, `sluice ${VERSION} (node ${process.version})\n`);
+        return Promise.resolve(0);
+      }),
+    );
+}
+
 interface OffsetsOptions {
   readonly connector?: string;
   readonly json?: boolean;
@@ -85,13 +105,14 @@ interface OffsetsOptions {
   readonly from?: 'sink' | 'slot';
 }
 
+const load = (): Promise<typeof import('./offsets.ts')> => import('./offsets.ts');
+const named = (options: OffsetsOptions): { connector?: string } => (options.connector === undefined ? {} : { connector: options.connector });
+
 function addOffsets(program: Command, action: Action, registry: Registry): void {
   const offsets = program
     .command('offsets')
-    .description('Show or change where connectors resume. Asks the running daemon; opens the data directory itself when none runs.');
-  const load = (): Promise<typeof import('./offsets.ts')> => import('./offsets.ts');
-  const named = (options: OffsetsOptions): { connector?: string } => (options.connector === undefined ? {} : { connector: options.connector });
-
+    .description('Show or change where connectors resume. Asks the running daemon; opens the data directory itself when none runs.')
+    .addHelpText('after', '\nExamples:\n  $ sluice offsets show /etc/sluice\n  $ sluice offsets recover --connector shop --from sink /etc/sluice');
   offsets
     .command('show')
     .description('Show the stored offset of each connector.')
@@ -103,7 +124,9 @@ function addOffsets(program: Command, action: Action, registry: Registry): void 
     );
   offsets
     .command('set')
-    .description('Move a stopped connector to another position: changes between are sent again, or left out, on your word.')
+    .description(
+      'Move a stopped connector to another position: changes between are sent again, or left out, on your word. The server must still have them: what the slot has confirmed is gone.',
+    )
     .argument('[paths...]', PATHS)
     .requiredOption('--position <text>', 'where to resume, for Postgres an LSN')
     .option('--connector <name>', 'which one, if there are several')
@@ -116,7 +139,9 @@ function addOffsets(program: Command, action: Action, registry: Registry): void 
     );
   offsets
     .command('reset')
-    .description("Forget a stopped connector's offset: its next start is a first start.")
+    .description(
+      "Forget a stopped connector's offset: its next start is a first start, which is refused while the sink still holds output of the connector.",
+    )
     .argument('[paths...]', PATHS)
     .option('--connector <name>', 'which one, if there are several')
     .option('--json', 'answer with one JSON document')
@@ -124,6 +149,10 @@ function addOffsets(program: Command, action: Action, registry: Registry): void 
     .action((paths: string[], options: OffsetsOptions) =>
       action(options.json, async (output) => (await load()).offsetsCommand(paths, { verb: 'reset', ...named(options) }, output, registry)),
     );
+  addRecover(offsets, action, registry);
+}
+
+function addRecover(offsets: Command, action: Action, registry: Registry): void {
   offsets
     .command('recover')
     .description(

@@ -7,7 +7,7 @@ export const daemonFields = fields({
     kind: 'string',
     default: '.sluice',
     about:
-      'Directory for the state, owned by one daemon. A relative path starts at this file (without one: at the first connector file). Environment: `SLUICE_DATA_DIR`.',
+      'Directory for the state, owned by one daemon. A relative path starts at this file (without one: at the first connector file, or at the directory that holds its `connectors/`). Environment: `SLUICE_DATA_DIR`.',
   },
   health: {
     kind: 'object',

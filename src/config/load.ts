@@ -124,7 +124,9 @@ class Loader {
     const [daemon = null, second] = daemons;
     if (second !== undefined) this.#problems.add(second, '', null, CONFIG_PATHS, {});
     if (daemon !== null && connectors.length === 0) return await this.#findIn(dirname(daemon));
-    return { daemon, connectors, home: dirname(resolve(this.#cwd, connectors[0] ?? '.')) };
+    const folder = dirname(resolve(this.#cwd, connectors[0] ?? '.'));
+    // The same state, whether the file is named or the directory that holds `connectors/`.
+    return { daemon, connectors, home: basename(folder) === 'connectors' ? dirname(folder) : folder };
   }
 
   async #findIn(directory: string): Promise<{ daemon: string | null; connectors: readonly string[]; home: string }> {

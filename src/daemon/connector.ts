@@ -31,6 +31,8 @@ export interface ConnectorStatus {
 
 /** How often the source is asked about its slot and lag. */
 const OBSERVE_MS = 5_000;
+/** Until the stream is connected: `/readyz` says so soon after. */
+const OBSERVE_STARTING_MS = 500;
 
 /**
  * Runs one connector for as long as the process lives: run → fail → back off → run. Transient errors are tried again, everything else stops this
@@ -223,7 +225,7 @@ export class Connector {
       } catch (error) {
         if (!signal.aborted) this.#log.debug(`The source could not be observed: ${rootMessage(error)}`);
       }
-      await sleep(this.#ports.runtime, OBSERVE_MS, signal).catch(() => undefined);
+      await sleep(this.#ports.runtime, this.#health?.connected === true ? OBSERVE_MS : OBSERVE_STARTING_MS, signal).catch(() => undefined);
     }
     this.#health = null;
   }

@@ -28,7 +28,7 @@ export class SluiceError extends Error {
   readonly table: string | undefined;
 
   constructor(kind: ErrorKind, parameters: ErrorParameters = {}, options: { cause?: unknown; table?: string } = {}) {
-    super(fill(kind.cause, parameters), options.cause === undefined ? undefined : { cause: options.cause });
+    super(oneStop(fill(kind.cause, parameters)), options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'SluiceError';
     this.kind = kind;
     this.remedy = fill(kind.remedy, parameters);
@@ -43,6 +43,11 @@ export class SluiceError extends Error {
 /** Declares an error kind. Identity function: it exists so that every kind is found by one search. */
 export function defineError<const K extends ErrorKind>(kind: K): K {
   return kind;
+}
+
+/** A parameter may bring a full stop of its own (a server's words, a nested message). */
+function oneStop(sentence: string): string {
+  return sentence.replace(/([.!?])\.$/, '$1');
 }
 
 function fill(template: string, parameters: ErrorParameters): string {

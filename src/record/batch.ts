@@ -1,5 +1,5 @@
 import type { Position } from './position.ts';
-import { type TableRegistry, type TableShape, type TableVersion } from './table.ts';
+import type { TableRegistry, TableShape, TableVersion } from './table.ts';
 
 /** What stands in a cell's start when the cell has no bytes. */
 export const NULL = -1;
@@ -89,7 +89,8 @@ export class BatchWriter implements RecordBatch {
     const lastTransaction = this.transactions.length - 1;
     heads[at++] = op;
     heads[at++] = tableIndex;
-    heads[at++] = lastTransaction >= 0 && this.transactions[lastTransaction] === transaction ? lastTransaction : this.transactions.push(transaction) - 1;
+    heads[at++] =
+      lastTransaction >= 0 && this.transactions[lastTransaction] === transaction ? lastTransaction : this.transactions.push(transaction) - 1;
     heads[at++] = ordinal;
     heads[at++] = -1;
     heads[at++] = -1;

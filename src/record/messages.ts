@@ -1,5 +1,16 @@
 /** Integers of a message in `spans`, at message × SPAN_SIZE: byte ranges in `bytes`. A start of −1: there is none (key: no key; value: tombstone). */
-export const SPAN = { keyStart: 0, keyEnd: 1, valueStart: 2, valueEnd: 3, headersStart: 4, headersEnd: 5, idStart: 6, idEnd: 7, destination: 8, record: 9 } as const;
+export const SPAN = {
+  keyStart: 0,
+  keyEnd: 1,
+  valueStart: 2,
+  valueEnd: 3,
+  headersStart: 4,
+  headersEnd: 5,
+  idStart: 6,
+  idEnd: 7,
+  destination: 8,
+  record: 9,
+} as const;
 export const SPAN_SIZE = 10;
 
 /**
@@ -45,7 +56,16 @@ export class MessageWriter implements MessageBatch {
   }
 
   /** Adds a message whose parts were written before. A start of −1 with any end: there is no such part. */
-  message(keyStart: number, keyEnd: number, valueStart: number, valueEnd: number, headersStart: number, headersEnd: number, idStart: number, idEnd: number): void {
+  message(
+    keyStart: number,
+    keyEnd: number,
+    valueStart: number,
+    valueEnd: number,
+    headersStart: number,
+    headersEnd: number,
+    idStart: number,
+    idEnd: number,
+  ): void {
     let at = this.count * SPAN_SIZE;
     if (at + SPAN_SIZE > this.spans.length) {
       const larger = new Int32Array(this.spans.length * 2);

@@ -37,7 +37,11 @@ export interface TableVersion extends TableShape {
 /** The shape as canonical text: equal text = same version. */
 export function fingerprint(shape: TableShape): string {
   return JSON.stringify([
-    shape.kind, shape.catalog, shape.schema, shape.name, shape.key,
+    shape.kind,
+    shape.catalog,
+    shape.schema,
+    shape.name,
+    shape.key,
     shape.columns.map((column) => [column.name, column.type, column.typeName, column.scale, column.precision]),
   ]);
 }

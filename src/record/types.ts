@@ -23,8 +23,25 @@
  * Fractional digits of temporal cells are as the server prints them (no trailing zeros); `scale` of the column says what was declared.
  */
 export const LOGICAL_TYPES = [
-  'boolean', 'int16', 'int32', 'int64', 'uint64', 'float32', 'float64', 'decimal', 'text', 'bytes', 'date', 'time', 'timetz', 'timestamp',
-  'timestamptz', 'uuid', 'json', 'xml', 'other',
+  'boolean',
+  'int16',
+  'int32',
+  'int64',
+  'uint64',
+  'float32',
+  'float64',
+  'decimal',
+  'text',
+  'bytes',
+  'date',
+  'time',
+  'timetz',
+  'timestamp',
+  'timestamptz',
+  'uuid',
+  'json',
+  'xml',
+  'other',
 ] as const;
 
 export type LogicalType = (typeof LOGICAL_TYPES)[number];

@@ -1,8 +1,8 @@
 import { defineError, rootMessage, SluiceError } from '../plugin/error.ts';
 
 const RECOVER =
-  'if a backup of the whole data directory from this very moment does not exist, run `sluice offsets recover --connector <name> --from sink` (or `--from slot`): ' +
-  'the damaged state is moved aside, never deleted, and reading resumes at a place that loses nothing';
+  'If a backup of the whole data directory from this very moment does not exist, run `sluice offsets recover --connector <name> --from sink` (or `--from slot`): ' +
+  'the damaged state is moved aside, never deleted, and reading resumes at a place that loses nothing.';
 
 export const STATE_LOCKED = defineError({
   code: 'SLUICE_STATE_LOCKED',
@@ -82,7 +82,8 @@ export const STATE_RECOVERING = defineError({
   retry: 'manual',
   exit: 3,
   cause: 'The state of connector {connector} was lost when the damaged data directory was replaced.',
-  remedy: 'Run `sluice offsets recover --connector {connector} --from sink` (or `--from slot`), or `sluice offsets reset --connector {connector}` to begin anew',
+  remedy:
+    'Run `sluice offsets recover --connector {connector} --from sink` (or `--from slot`), or `sluice offsets reset --connector {connector}` to begin anew.',
 });
 
 export const STATE_SOUND = defineError({

@@ -5,6 +5,7 @@
 import { parseArgs } from 'node:util';
 import { type NatsServer, type PostgresServer, startNats, startPostgres } from '../servers/index.ts';
 import { Daemon } from '../support/daemon.ts';
+import { deleteStream } from '../support/streams.ts';
 
 const HELP = `Usage: npm run test:limits [-- --only frozen,idle,shutdown,large] [--rows N] [--freeze N]
 
@@ -168,6 +169,8 @@ async function largeTransaction(): Promise<void> {
     );
     await daemon.stop('SIGTERM');
     await daemon.dispose();
+    // The server's store is bounded, and a full one is waited for.
+    await deleteStream(nats.url, name.toUpperCase());
   }
   verdict('one transaction of all rows: peak memory against transactions of 1,000', (peaks[1] ?? 0) / (peaks[0] ?? 1), 1.3, '×');
 }

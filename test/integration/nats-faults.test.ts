@@ -184,6 +184,26 @@ describe.runIf(natsAvailable)('NATS sink under faults: nothing lost, doubled or 
     });
   });
 
+  it.each([true, false])(
+    'acknowledgements lost, and the server has forgotten the ids: what stands in the stream is not sent again (exclusive: %s)',
+    async (exclusive) => {
+      await observer.create({ name: 'FORGOT', subjects: ['shop.>'], duplicate_window: 100e6 });
+      const { sink } = natsSink({ servers: [proxy.through(server.url)], stream: 'FORGOT', exclusive });
+      await sink.open(null, unlimited);
+      await sink.write(messageBatch(series(SERIES, 0, 20)), unlimited);
+      proxy.delay(2_000);
+      const pending = sink.write(messageBatch(series(SERIES, 20, 60)), unlimited);
+      await sleep(600);
+      const before = (await observer.info('FORGOT')).state.messages;
+      expect(before).toBeGreaterThan(20);
+      proxy.heal();
+      proxy.cut();
+      await pending;
+      await sink.close();
+      expect((await observer.ids('FORGOT')).sort()).toEqual(ids(series(SERIES, 0, 60)).sort());
+    },
+  );
+
   it('resumes from the last place after its own end in the middle of everything', async () => {
     let place: Place | null = null;
     let done = 0;

@@ -77,7 +77,7 @@ describe.each(availableMajors)('PostgreSQL %i', (major) => {
     // The same again changes nothing and begins where it was left.
     const again = await prepare(config, { ...NEW, from: prepared.from as never });
     expect(again.from).toEqual(prepared.from);
-    expect(context.lines.filter((line) => line.message.startsWith('Publication changed'))).toHaveLength(2);
+    expect(context.lines.filter((line) => line.message.startsWith('The publication was changed'))).toHaveLength(2);
     await dropSlot(slot);
   });
 

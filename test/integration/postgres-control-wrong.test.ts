@@ -57,7 +57,7 @@ describe.each(majors)('PostgreSQL %i', (major) => {
     context = sourceContext('nowhere');
     const error = await rejection(prepare(postgresConfig('postgres://u@localhost:1/d')));
     expect([error.code, error.kind.retry, error.kind.exit]).toEqual(['SLUICE_PG_UNREACHABLE', 'auto', 3]);
-    expect(error.message).toBe('Postgres at localhost:1 cannot be reached: connection refused');
+    expect(error.message).toBe('Postgres at localhost:1 cannot be reached: connection refused.');
   });
 
   it('a database and a role that do not exist', async () => {
@@ -188,7 +188,7 @@ describe.each(majors)('PostgreSQL %i', (major) => {
     const error = await rejection(prepare(config, { ...NEW, sinkHoldsOutput: true }));
     expect([error.code, error.remedy]).toEqual([
       'SLUICE_PG_OFFSET_MISSING',
-      `sluice offsets recover ${context.connector} --from sink (or --from slot)`,
+      `sluice offsets recover --connector ${context.connector} --from sink (or --from slot)`,
     ]);
     await dropSlots();
     expect((await rejection(prepare(config, { ...NEW, sinkHoldsOutput: true }))).remedy).toContain(
@@ -209,7 +209,7 @@ describe.each(majors)('PostgreSQL %i', (major) => {
     await server.query(`SELECT pg_create_logical_replication_slot('${slot}', 'pgoutput')`);
     const ahead = await rejection(prepare(config, { ...NEW, from }));
     expect(ahead.code).toBe('SLUICE_PG_SLOT_AHEAD');
-    expect(ahead.remedy).toContain(`sluice offsets recover ${context.connector} --from slot`);
+    expect(ahead.remedy).toContain(`sluice offsets recover --connector ${context.connector} --from slot`);
     await server.query('DELETE FROM keyed');
     await dropSlots();
   });

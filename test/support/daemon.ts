@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const MAIN = fileURLToPath(new URL('../../dist/src/main.js', import.meta.url));
+/** What the package's `bin` names, built. */
+export const SLUICE_MAIN = fileURLToPath(new URL('../../dist/src/main.js', import.meta.url));
 
 export interface LogLine {
   readonly level: string;
@@ -22,6 +23,8 @@ export class Daemon {
   /** Lines on stderr that were no JSON: there should be none. */
   readonly other: string[] = [];
   stdout = '';
+  /** All of it, as it came. */
+  stderr = '';
   child: ChildProcess | null = null;
   #exit: Promise<number> = Promise.resolve(0);
   readonly #watchers = new Set<() => void>();
@@ -31,7 +34,10 @@ export class Daemon {
   }
 
   /** Writes sluice.json and one file per connector into a new temporary directory. */
-  static async create(connectors: readonly { name: string }[], settings: Record<string, unknown> = {}): Promise<Daemon> {
+  static async create(
+    connectors: readonly { readonly name: string; readonly [option: string]: unknown }[],
+    settings: Record<string, unknown> = {},
+  ): Promise<Daemon> {
     const directory = await mkdtemp(join(tmpdir(), 'sluice-e2e-'));
     await mkdir(join(directory, 'connectors'));
     const daemon = { dataDir: join(directory, 'data'), health: { listen: '127.0.0.1:0' }, log: { level: 'info', format: 'json' }, ...settings };
@@ -49,7 +55,7 @@ export class Daemon {
   }
 
   start(args: readonly string[] = [], environment: Record<string, string> = {}): this {
-    const child = spawn(process.execPath, [MAIN, 'run', ...args, this.directory], {
+    const child = spawn(process.execPath, [SLUICE_MAIN, 'run', ...args, this.directory], {
       env: { ...process.env, ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -60,6 +66,7 @@ export class Daemon {
     });
     let rest = '';
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      this.stderr += text;
       const lines = (rest + text).split('\n');
       rest = lines.pop() ?? '';
       for (const line of lines) this.#take(line);

@@ -16,6 +16,7 @@ export interface ReaderOptions {
   readonly from?: Position | null;
   /** Acknowledge each checkpoint as soon as it is read. */
   readonly acknowledge?: boolean;
+  readonly onCheckpoint?: (checkpoint: Position) => void;
 }
 
 /** One run of `read()`. Records are kept until the test takes them. */
@@ -46,6 +47,7 @@ export class LogReader {
         this.tables.push(...batch.tables.filter((table) => !this.tables.includes(table)));
         if (batch.checkpoint !== null) {
           this.checkpoint = batch.checkpoint;
+          options.onCheckpoint?.(batch.checkpoint);
           if (options.acknowledge !== false) this.source.acknowledge(batch.checkpoint);
         }
         batch.release();

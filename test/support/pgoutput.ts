@@ -143,6 +143,7 @@ export function decoderBench(options: BenchOptions = {}): Bench {
     maxRecords: options.maxRecords ?? 1000,
     maxBytes: 1 << 20,
     maxBufferedBytes: 1 << 30,
+    start: 0n,
     position: (mark) => {
       marks.push({ ...mark });
       return { lsn: String(mark.lo) };

@@ -104,7 +104,7 @@ async function prepare(config: PostgresConfig, context: SourceContext, options: 
   const intent = { slot, publication, systemId: system.systemId };
   if (state === null && plan.problems.length === 0) await context.intent.set(intent);
   await preparePublications(client, plan);
-  for (const statement of plan.statements) context.log.info(`Publication changed: ${statement}`);
+  for (const statement of plan.statements) context.log.info('The publication was changed.', { statement });
   let start = stored === null ? null : parseLsn(stored.lsn);
   if (state === null) {
     if (server.usedSlots >= server.maxSlots) throw new SluiceError(noFreeSlot, { address: server.address, limit: server.maxSlots });

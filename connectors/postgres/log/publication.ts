@@ -166,26 +166,26 @@ class Planner implements PublicationPlan {
       const what = filter && list ? 'a row filter and a column list' : filter ? 'a row filter' : 'a column list';
       this.#warn(
         'SLUICE_PG_PUBLICATION_LIMITED',
-        `publication "${found.name}" has ${what} for ${schema}.${table}: the rest is not captured`,
-        `ALTER PUBLICATION ${name} DROP TABLE …, ADD TABLE … without it, if all is wanted`,
+        `Publication "${found.name}" has ${what} for ${schema}.${table}: the rest is not captured.`,
+        `ALTER PUBLICATION ${name} DROP TABLE …, ADD TABLE … without it, if all is wanted.`,
       );
     }
     const refused = tables.filter((table) => table.insertOnly && (found.update || found.delete) && publishes(found, table));
     for (const table of refused) {
       this.#warn(
         'SLUICE_PG_UPDATES_REFUSED',
-        `the server refuses updates and deletes of ${table.label}: it has no replica identity and publication "${found.name}" publishes them`,
+        `The server refuses updates and deletes of ${table.label}: it has no replica identity and publication "${found.name}" publishes them.`,
         `ALTER PUBLICATION ${name} DROP TABLE ${quoteTable(table)}`,
       );
     }
     const others = (found.tables ?? []).filter(([schema, table]) => !captures(schema, table));
     if (others.length > 0) {
-      const message = `publication "${found.name}" also holds ${others.length} table(s) that "tables" does not name: the server sends their changes, here they are dropped`;
+      const message = `Publication "${found.name}" also holds ${others.length} table(s) that "tables" does not name: the server sends their changes, here they are dropped.`;
       this.findings.push({
         severity: 'info',
         code: 'SLUICE_PG_PUBLICATION_WIDER',
         message,
-        remedy: `ALTER PUBLICATION ${name} DROP TABLE … spares the transfer`,
+        remedy: `ALTER PUBLICATION ${name} DROP TABLE … spares the transfer.`,
       });
     }
   }

@@ -21,6 +21,8 @@ export interface QueueOptions {
   readonly maxBytes: number;
   /** Above it the socket is to be paused, below half of it resumed (I9). */
   readonly maxBufferedBytes: number;
+  /** Where reading begins: no checkpoint is before it (I6). */
+  readonly start: bigint;
   readonly position: (mark: Mark) => Position;
   readonly pause: () => void;
   readonly resume: () => void;
@@ -60,6 +62,9 @@ export class BatchQueue {
 
   constructor(options: QueueOptions) {
     this.#options = options;
+    // The server decodes from further back, and its keepalives tell how far it is there: saved, they would set the offset back (I6).
+    this.#mark.hi = Number(options.start >> 32n);
+    this.#mark.lo = Number(options.start & 0xffffffffn);
     this.writer = this.#take();
   }
 

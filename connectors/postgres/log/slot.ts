@@ -169,9 +169,9 @@ async function watchCreation(work: SlotWork, pid: number, done: AbortSignal): Pr
         return prepared === null ? `process ${blocker}${age}` : `prepared transaction ${prepared}${age}`;
       });
       const remedy = work.server.standby
-        ? 'SELECT pg_log_standby_snapshot() on the primary lets a standby go on'
-        : 'end them, or wait: SELECT pg_terminate_backend(pid); ROLLBACK PREPARED …';
-      work.log.warn(`Creating slot "${work.name}" waits for ${named.length === 0 ? 'the server' : `older transactions: ${named.join(', ')}`}`, {
+        ? 'SELECT pg_log_standby_snapshot() on the primary lets a standby go on.'
+        : 'End them, or wait: SELECT pg_terminate_backend(pid); ROLLBACK PREPARED …';
+      work.log.warn(`Creating slot "${work.name}" waits for ${named.length === 0 ? 'the server' : `older transactions: ${named.join(', ')}`}.`, {
         code: 'SLUICE_PG_SLOT_WAITS',
         remedy,
       });

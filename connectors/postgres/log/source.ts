@@ -138,6 +138,7 @@ export class PostgresLogSource implements Source {
       tables,
       maxBufferedBytes,
       position,
+      start: parseLsn(from.lsn) as bigint,
       maxRecords: batch.maxRecords,
       maxBytes: batch.maxBytes,
       pause: () => this.#session?.setFull(true),
@@ -185,7 +186,7 @@ export class PostgresLogSource implements Source {
       if (!isSaid && runtime.monotonicMs() - asked > SLOW_COMMIT_MS) {
         isSaid = true;
         log.warn(
-          'a transaction that changed a table is in the log but not yet visible: the server waits for a synchronous standby, and Sluice with it',
+          'A transaction that changed a table is in the log but not yet visible: the server waits for a synchronous standby, and Sluice with it.',
           {
             table: `${relation.schema}.${relation.name}`,
           },

@@ -85,10 +85,12 @@ function connectorWith(
 
 async function* failing(error: unknown): AsyncGenerator<RecordBatch> {
   await settle();
+  yield* [];
   throw error;
 }
 
 async function* endless(): AsyncGenerator<RecordBatch> {
+  yield* [];
   await new Promise(() => undefined);
 }
 

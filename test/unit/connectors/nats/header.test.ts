@@ -56,9 +56,8 @@ describe('header sections', () => {
       const section = writer.encode();
       if (number > 0) expect(text(writer)).toContain(`Expected-Last-Msg-Id: shop/7/A.${number - 1}/0/0\r\n`);
       kept.push({ section, copy: Buffer.from(section) });
-      let bytes = 0;
-      while (kept.length > 0 && (bytes = kept.reduce((sum, { section: one }) => sum + one.length, 0)) > 32 * 1024 + section.length) kept.shift();
-      expect(bytes).toBeGreaterThan(0);
+      const bytes = (): number => kept.reduce((sum, { section: one }) => sum + one.length, 0);
+      while (bytes() > 32 * 1024 + section.length) kept.shift();
       for (const { section: one, copy } of kept) if (!copy.equals(one)) throw new Error(`overwritten at ${number}`);
     }
   });

@@ -81,7 +81,7 @@ describe('errors of the connection', () => {
     ]);
     const typed = asSluiceError(error, { config, doing: 'x' });
     expect(typed.code).toBe('SLUICE_PG_UNREACHABLE');
-    expect(typed.message).toBe('Postgres at db.internal:6000 cannot be reached: connection refused');
+    expect(typed.message).toBe('Postgres at db.internal:6000 cannot be reached: connection refused.');
   });
 
   it('a typed error stays what it is, also inside another', () => {

@@ -99,8 +99,9 @@ describe('a reader that goes away', () => {
 
 describe('topics', () => {
   it('are made of the template', () => {
-    const table = { catalog: 'db', schema: 'public', name: 't' } as Parameters<StdoutSink['destination']>[0];
+    const table = { kind: 'table', catalog: 'db', schema: 'public', name: 't' } as Parameters<StdoutSink['destination']>[0];
     expect(new StdoutSink(config, pluginContext('shop'), new Reader()).destination(table)).toBe('shop.public.t');
+    expect(new StdoutSink(config, pluginContext('shop'), new Reader()).destination({ ...table, kind: 'message' })).toBe('shop.message');
     expect(validateStdout({ topic: '{table}' })).toEqual([]);
     expect(validateStdout({ topic: '{tabel}' })).toMatchObject([{ path: 'topic' }]);
   });

@@ -14,7 +14,7 @@ interface Bench {
   mark(lo: number): void;
 }
 
-function bench(limits: { maxRecords?: number; maxBytes?: number; maxBufferedBytes?: number } = {}): Bench {
+function bench(limits: { maxRecords?: number; maxBytes?: number; maxBufferedBytes?: number; start?: bigint } = {}): Bench {
   const runtime = new FakeRuntime();
   const tables = new TableRegistry();
   const table = tables.version({ kind: 'table', catalog: 'c', schema: 's', name: 't', columns: [], key: [] });
@@ -25,6 +25,7 @@ function bench(limits: { maxRecords?: number; maxBytes?: number; maxBufferedByte
     maxRecords: 1000,
     maxBytes: 1 << 20,
     maxBufferedBytes: 1 << 20,
+    start: 0n,
     ...limits,
     position: ({ lo }) => ({ lsn: String(lo) }),
     pause: () => calls.push('pause'),
@@ -198,4 +199,18 @@ describe('the end', () => {
     expect(await next).toBeNull();
     expect(runtime.timers).toBe(0);
   });
+});
+
+test('trap: a keepalive while the server still decodes from before the start is no checkpoint: the offset would go back (I6)', async () => {
+  const { queue, mark } = bench({ start: 50n });
+  const next = queue.next();
+  mark(40);
+  queue.flush(true);
+  expect(await isPending(next)).toBe(true);
+  mark(50);
+  queue.flush(true);
+  expect(await isPending(next)).toBe(true);
+  mark(60);
+  queue.flush(true);
+  expect((await next)?.checkpoint).toEqual({ lsn: '60' });
 });
