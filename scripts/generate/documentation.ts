@@ -135,7 +135,7 @@ export function errorsPage(groups: readonly ErrorGroup[]): string {
     '# Errors',
     GENERATED,
     'Codes are stable: match on them in scripts and alerts. Names in braces are filled in. The exit code is that of a command which this error ends; `sluice run` ends only when every connector has stopped for good.',
-    ...groups.flatMap(({ title, kinds }) => [`## ${title}`, ...kinds.map(errorEntry)]),
+    ...groups.flatMap(({ title, kinds }) => [`## ${title}`, ...[...kinds].sort((a, b) => (a.code < b.code ? -1 : 1)).map(errorEntry)]),
   ]
     .join('\n\n')
     .concat('\n');

@@ -36,7 +36,7 @@ export const CONFIG_DUPLICATE_KEY = configuration(
   'Keep one of the two.',
 );
 export const CONFIG_UNKNOWN_KEY = configuration('SLUICE_CONFIG_UNKNOWN_KEY', 'There is no option "{key}" here.', '{hint}');
-export const CONFIG_MISSING = configuration('SLUICE_CONFIG_MISSING', '"{key}" is missing. {about}', 'Add {example}.');
+export const CONFIG_MISSING = configuration('SLUICE_CONFIG_MISSING', '"{key}" is missing: {about}.', 'Add {example}.');
 export const CONFIG_WRONG_TYPE = configuration('SLUICE_CONFIG_WRONG_TYPE', 'This must be {expected}; {given} was given.', '{hint}');
 export const CONFIG_NO_UNIT = configuration(
   'SLUICE_CONFIG_NO_UNIT',

@@ -68,7 +68,7 @@ describe('with servers', () => {
     database = await postgres.createDatabase(name);
     await postgres.query('CREATE TABLE orders (id int PRIMARY KEY, note text)', database);
     const source = { type: 'postgres', url: postgres.url(database), tables: ['public.orders'], snapshot: { mode: 'no_data' } };
-    daemon = await Daemon.create([{ name, source, sink }] as { name: string }[], settings);
+    daemon = await Daemon.create([{ name, source, sink }], settings);
     return daemon;
   }
 
