@@ -148,7 +148,7 @@ describe.each(availableMajors)('PostgreSQL %i', (major) => {
     const limited = connector({ tables: ['public.keyed'], publication: 'inserts_only' });
     const error = await rejection(prepare(limited));
     expect(error.code).toBe('SLUICE_PG_PUBLICATION_OPERATIONS');
-    await server.query(error.remedy, database);
+    await server.query(error.remedy.replace('Run: ', ''), database);
     await dropSlot((await prepare(limited)).slot);
     const byRoot = connector({ tables: ['public.parted_26'], publication: 'by_root' });
     expect((await rejection(prepare(byRoot))).code).toBe('SLUICE_PG_PUBLICATION_BY_ROOT');
