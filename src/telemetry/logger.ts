@@ -9,14 +9,14 @@ export interface LoggerOptions {
   readonly format: 'json' | 'pretty';
   /** Where lines go; stderr unless a test says otherwise, because stdout belongs to the stdout sink. */
   readonly write?: (line: string) => void;
-  /** Replaces secrets in a finished line (I12). */
-  readonly redact: (line: string) => string;
+  /** Replaces secrets in a text (I12). */
+  readonly redact: (text: string) => string;
 }
 
 /** The process's log: `time level msg connector table code remedy`, level as a word. */
 export function createLogger(options: LoggerOptions): Logger & { child(bindings: LogFields): Logger } {
   const write = options.write ?? ((line: string) => void process.stderr.write(line));
-  const stream = { write: (line: string): void => write(options.format === 'pretty' ? prettyLine(options.redact(line)) : options.redact(line)) };
+  const stream = { write: (line: string): void => write(options.format === 'pretty' ? prettyLine(line) : line) };
   const logger = pino(
     {
       level: options.level,
@@ -26,16 +26,34 @@ export function createLogger(options: LoggerOptions): Logger & { child(bindings:
     },
     stream,
   );
-  return wrap(logger);
+  return wrap(logger, options.redact);
 }
 
-function wrap(logger: Pino): Logger & { child(bindings: LogFields): Logger } {
+/**
+ * Names that anybody may see, which scripts and alerts match on: a password that happens to be the connector's name must not hide it.
+ */
+const PUBLIC = new Set(['code', 'connector']);
+
+/** Every text is redacted before it is serialised: in a finished line a secret such as `1` or `msg` would take the line's own syntax with it. */
+function wrap(logger: Pino, redact: (text: string) => string): Logger & { child(bindings: LogFields): Logger } {
+  const shown = (name: string, value: LogFields[string]): LogFields[string] => {
+    if (value === undefined || PUBLIC.has(name)) return value;
+    const text = String(value);
+    const masked = redact(text);
+    return masked === text ? value : masked;
+  };
+  const clean = (fields: LogFields = {}): LogFields => Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, shown(name, value)]));
+  const at =
+    (level: LogLevel) =>
+    (message: string, fields?: LogFields): void => {
+      if (logger.isLevelEnabled(level)) logger[level](clean(fields), redact(message));
+    };
   return {
-    debug: (message, fields) => logger.debug(fields ?? {}, message),
-    info: (message, fields) => logger.info(fields ?? {}, message),
-    warn: (message, fields) => logger.warn(fields ?? {}, message),
-    error: (message, fields) => logger.error(fields ?? {}, message),
-    child: (bindings) => wrap(logger.child(bindings)),
+    debug: at('debug'),
+    info: at('info'),
+    warn: at('warn'),
+    error: at('error'),
+    child: (bindings) => wrap(logger.child(clean(bindings)), redact),
   };
 }
 

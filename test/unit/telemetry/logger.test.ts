@@ -23,10 +23,22 @@ describe('createLogger', () => {
     expect(lines).toEqual([]);
   });
 
-  it('redacts the finished line, whatever field a secret got into (I12)', () => {
-    const { lines, log } = collect({ redact: (line) => line.replaceAll('hunter2', '***') });
-    log.error('password hunter2 refused', { remedy: 'not hunter2' });
+  it('redacts the message and every field that a secret got into (I12)', () => {
+    const { lines, log } = collect({ redact: (text) => text.replaceAll('hunter2', '***') });
+    log.child({ server: 'hunter2' }).error('password hunter2 refused', { remedy: 'not hunter2', table: 'hunter2.t' });
     expect(lines[0]).not.toContain('hunter2');
+    expect(JSON.parse(lines[0] as string)).toMatchObject({ msg: 'password *** refused', remedy: 'not ***', table: '***.t', server: '***' });
+  });
+
+  it.each(['1', 'msg', '"', 'info', 'shop', 'SLUICE_X'])('a secret that is part of what every line holds (%s) breaks no line', (secret) => {
+    for (const format of ['json', 'pretty'] as const) {
+      const { lines, log } = collect({ format, redact: (text) => text.replaceAll(secret, '***') });
+      log.child({ connector: 'shop' }).info('Trying again.', { code: 'SLUICE_X', attempt: 1 });
+      const attempt = secret === '1' ? '***' : 1;
+      if (format === 'pretty') expect(lines[0]).toContain(` INFO  shop: Trying again. (SLUICE_X attempt=${attempt})`);
+      else
+        expect(JSON.parse(lines[0] as string)).toMatchObject({ level: 'info', connector: 'shop', msg: 'Trying again.', code: 'SLUICE_X', attempt });
+    }
   });
 
   it('pretty: one line for a person, the remedy below it', () => {
