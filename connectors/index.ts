@@ -4,6 +4,7 @@ export const sources = {
 };
 
 export const sinks = {
+  kafka: () => import('./kafka/index.ts').then((m) => m.kafka),
   nats: () => import('./nats/index.ts').then((m) => m.nats),
   stdout: () => import('./stdout/index.ts').then((m) => m.stdout),
   blackhole: () => import('./blackhole/index.ts').then((m) => m.blackhole),
@@ -12,6 +13,6 @@ export const sinks = {
 /** Types that are planned. Each is an error that says so. */
 export const notYet = {
   sources: ['mysql', 'mariadb', 'journal'],
-  sinks: ['kafka', 'journal'],
+  sinks: ['journal'],
   formats: ['cloudevents', 'avro', 'json-schema'],
 };

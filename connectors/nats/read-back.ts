@@ -1,6 +1,5 @@
 import type { StreamInfo } from '@nats-io/jetstream';
-import { parseMessageId } from './message-id.ts';
-import { Noted } from './noted.ts';
+import { Noted, parseMessageId } from '#plugin';
 import type { StreamAccess } from './stream.ts';
 
 /**

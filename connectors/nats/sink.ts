@@ -1,11 +1,20 @@
 import type { StreamInfo } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { type Finding, type MessageBatch, type Place, type PluginContext, type Sink, SluiceError, type TableVersion, type Written } from '#plugin';
+import {
+  type Finding,
+  type MessageBatch,
+  type Noted,
+  type Place,
+  type Sink,
+  type SinkContext,
+  SluiceError,
+  type TableVersion,
+  type Written,
+} from '#plugin';
 import type { NatsConfig } from './config.ts';
 import { openConnection } from './connection.ts';
 import { streamLost } from './errors.ts';
 import { ExclusiveOrder } from './exclusive-order.ts';
-import type { Noted } from './noted.ts';
 import type { Order } from './order.ts';
 import { fromPlace, type StreamPlace, toPlace } from './place.ts';
 import { findingsOf } from './preflight.ts';
@@ -20,7 +29,7 @@ import { subjectFilter, subjectOf } from './subject.ts';
 /** Writes messages to a JetStream stream. */
 export class NatsSink implements Sink {
   readonly #config: NatsConfig;
-  readonly #context: PluginContext;
+  readonly #context: SinkContext;
   #connection: NatsConnection | null = null;
   #publisher: Publisher | null = null;
   #recovery: Recovery | null = null;
@@ -28,7 +37,7 @@ export class NatsSink implements Sink {
   #opened = 0;
   #foreignSaid = false;
 
-  constructor(config: NatsConfig, context: PluginContext) {
+  constructor(config: NatsConfig, context: SinkContext) {
     this.#config = config;
     this.#context = context;
   }

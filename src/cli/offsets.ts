@@ -101,9 +101,11 @@ function offsetsText(rows: readonly StoredOffset[]): string {
   return table([['CONNECTOR', 'POSITION', 'PLACE IN THE SINK', 'TABLE VERSIONS'], ...cells]);
 }
 
+/** Entries that are shown of a place that may have thousands; `--json` has all. */
+const SHOWN_ENTRIES = 4;
+
 function describe(value: Readonly<Record<string, string | null>>): string {
-  return Object.entries(value)
-    .filter(([, part]) => part !== null)
-    .map(([name, part]) => `${name}=${part}`)
-    .join(' ');
+  const parts = Object.entries(value).flatMap(([name, part]) => (part === null ? [] : [`${name}=${part}`]));
+  const more = parts.length > SHOWN_ENTRIES + 1 ? [`… and ${parts.length - SHOWN_ENTRIES} more`] : [];
+  return [...(more.length > 0 ? parts.slice(0, SHOWN_ENTRIES) : parts), ...more].join(' ');
 }

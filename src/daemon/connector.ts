@@ -1,7 +1,7 @@
 import type { ConnectorDefinition } from '../config/load.ts';
 import { INTERNAL } from '../pipeline/errors.ts';
 import { runPipeline } from '../pipeline/pipeline.ts';
-import type { Logger, SourceContext } from '../plugin/context.ts';
+import type { Logger, PluginContext, SinkContext, SourceContext } from '../plugin/context.ts';
 import { type ErrorKind, rootMessage, SluiceError } from '../plugin/error.ts';
 import type { Finding } from '../plugin/finding.ts';
 import { type Runtime, sleep } from '../plugin/runtime.ts';
@@ -48,6 +48,8 @@ export class Connector {
   #attempts = 0;
   #lastError = '';
   #health: SourceHealth | null = null;
+  /** A sink was made before by this process. */
+  #opened = false;
 
   constructor(definition: ConnectorDefinition, ports: ConnectorPorts) {
     this.name = definition.name;
@@ -125,11 +127,11 @@ export class Connector {
     const stored = await store.load(this.name);
     const tables = new TableRegistry();
     for (const table of stored.tables) tables.restore(table);
-    const context = this.#context(tables);
+    const context = this.#sourceContext(tables);
     // Until streaming begins there is nothing to drain: a stop then ends at once.
     const starting = AbortSignal.any([drain, abort]);
     const source = definition.source.plugin.create(definition.source.config, context);
-    const sink = definition.sink.plugin.create(definition.sink.config, context);
+    const sink = definition.sink.plugin.create(definition.sink.config, this.#sinkContext());
     const observing = new AbortController();
     try {
       this.#judge([...(await source.preflight(starting)), ...(await sink.preflight(starting))]);
@@ -154,7 +156,6 @@ export class Connector {
             published: written.transactions,
             sinkHoldsOutput: stored.offset === null && written.holdsOutput,
           },
-          place,
           runtime,
           maxInFlightBytes: definition.maxInFlightBytes,
           maxDelayMs: definition.batch.maxDelay,
@@ -179,15 +180,23 @@ export class Connector {
     }
   }
 
-  #context(tables: TableRegistry): SourceContext {
-    const { store, runtime, metrics, once } = this.#ports;
+  #context(): PluginContext {
+    const { store, runtime, metrics } = this.#ports;
+    return { connector: this.name, runtime, log: this.#log, instance: store.instance, retried: (what) => metrics.retried(this.name, what) };
+  }
+
+  #sinkContext(): SinkContext {
+    const { store } = this.#ports;
+    const previousShutdown = this.#opened ? 'clean' : store.previousShutdown;
+    this.#opened = true;
+    return { ...this.#context(), previousShutdown, savePlace: (entries) => store.savePlace(this.name, entries) };
+  }
+
+  #sourceContext(tables: TableRegistry): SourceContext {
+    const { store, once } = this.#ports;
     const { batch, maxInFlightBytes } = this.#definition;
     return {
-      connector: this.name,
-      runtime,
-      log: this.#log,
-      instance: store.instance,
-      retried: (what) => metrics.retried(this.name, what),
+      ...this.#context(),
       tables,
       batch: { maxRecords: batch.maxRecords, maxBytes: batch.maxBytes },
       maxBufferedBytes: Math.max(batch.maxBytes, Math.floor(maxInFlightBytes / 4)),

@@ -1,5 +1,5 @@
 import type { ConnectorDefinition } from '../config/load.ts';
-import type { Logger, SourceContext } from '../plugin/context.ts';
+import type { Logger, PluginContext } from '../plugin/context.ts';
 import { defineError, SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
 import { TableRegistry } from '../record/table.ts';
@@ -72,19 +72,20 @@ export async function recoverOffset(
   signal: AbortSignal,
 ): Promise<StoredOffset> {
   const { name } = definition;
-  const context: SourceContext = {
-    ...ports,
-    connector: name,
-    instance: store.instance,
-    retried: () => undefined,
+  const context: PluginContext = { ...ports, connector: name, instance: store.instance, retried: () => undefined };
+  const sink = definition.sink.plugin.create(definition.sink.config, {
+    ...context,
+    previousShutdown: store.previousShutdown,
+    savePlace: (entries) => store.savePlace(name, entries),
+  });
+  const source = definition.source.plugin.create(definition.source.config, {
+    ...context,
     tables: new TableRegistry(),
     batch: definition.batch,
     maxBufferedBytes: definition.batch.maxBytes,
     once: true,
     intent: { get: () => store.getIntent(name), set: (intent) => store.setIntent(name, intent) },
-  };
-  const sink = definition.sink.plugin.create(definition.sink.config, context);
-  const source = definition.source.plugin.create(definition.source.config, context);
+  });
   try {
     const { place, lastTransaction } = await sink.recover(signal);
     const position = await source.recover({ from, lastTransaction }, signal);

@@ -1,8 +1,9 @@
 import type { Place, Position } from '../record/position.ts';
 
-/** A position that is safe to resume from, with the place in the sink that belongs to it. */
+/** A position that is safe to resume from, with the entries of the sink's place that have moved since the checkpoint before it. */
 export interface Checkpoint {
   readonly position: Position;
+  /** Null: none has. */
   readonly place: Place | null;
 }
 
@@ -15,22 +16,22 @@ interface Entry {
   done: boolean;
 }
 
+type Moved = Record<string, string | null>;
+
 /**
  * Knows which batches are durable and hands out only what the contiguous finished prefix allows (I5, I6).
  *
- * The place that is saved with a position must have everything after that position beyond it. So a batch that goes on into a transaction after its
- * checkpoint is saved with the place before it: what stands between is read back and recognised (algorithms §2).
+ * The place that is saved with a position must have everything after that position beyond it. So what a batch moved that goes on into a transaction
+ * after its checkpoint is saved with the next one: what stands between is read back and recognised (algorithms §2).
  */
 export class CheckpointTracker {
   readonly #entries: Entry[] = [];
   #first = 0;
-  #place: Place | null;
-  #ready: Checkpoint | null = null;
-
-  /** `place`: the sink's end before the first batch. */
-  constructor(place: Place | null) {
-    this.#place = place;
-  }
+  #position: Position | null = null;
+  /** Moved up to `#position`, and not taken yet. */
+  #moved: Moved = {};
+  /** Moved behind it. */
+  #held: Moved = {};
 
   /** Batches begun and not yet part of the finished prefix. */
   get pending(): number {
@@ -44,7 +45,7 @@ export class CheckpointTracker {
     return entry;
   }
 
-  /** `place`: where the sink ended with this batch; null = the batch wrote nothing. */
+  /** `place`: the entries that moved with this batch; null = it wrote nothing. */
   finish(entry: Entry, place: Place | null): void {
     entry.done = true;
     entry.place = place;
@@ -53,23 +54,29 @@ export class CheckpointTracker {
 
   /** The newest checkpoint of the finished prefix that was not taken yet, or null. */
   take(): Checkpoint | null {
-    const ready = this.#ready;
-    this.#ready = null;
-    return ready;
+    const position = this.#position;
+    if (position === null) return null;
+    const moved = this.#moved;
+    this.#position = null;
+    this.#moved = {};
+    return { position, place: Object.keys(moved).length === 0 ? null : moved };
   }
 
   get hasReady(): boolean {
-    return this.#ready !== null;
+    return this.#position !== null;
   }
 
   #advance(): void {
     const entries = this.#entries;
     while (this.#first < entries.length) {
-      const entry = entries[this.#first] as Entry;
-      if (!entry.done) break;
-      const before = this.#place;
-      if (entry.place !== null) this.#place = entry.place;
-      if (entry.position !== null) this.#ready = { position: entry.position, place: entry.atEnd ? this.#place : before };
+      const { done, position, atEnd, place } = entries[this.#first] as Entry;
+      if (!done) break;
+      if (atEnd || position === null) Object.assign(this.#held, place);
+      if (position !== null) {
+        Object.assign(this.#moved, this.#held);
+        this.#held = atEnd ? {} : { ...place };
+        this.#position = position;
+      }
       this.#first++;
     }
     if (this.#first > 64 && this.#first * 2 > entries.length) {

@@ -1,9 +1,9 @@
 import { SluiceError } from '../plugin/error.ts';
 import type { Encoder, Format } from '../plugin/format.ts';
-import { HEAD, HEAD_SIZE, OP_NAMES, type RecordBatch } from '../record/batch.ts';
+import { HEAD, HEAD_SIZE, OP, OP_NAMES, type RecordBatch } from '../record/batch.ts';
 import { RecordCursor } from '../record/cursor.ts';
 import { MessageWriter } from '../record/messages.ts';
-import type { TableVersion } from '../record/table.ts';
+import { type TableVersion, tableLabel } from '../record/table.ts';
 import { NAME_COLLISION } from './errors.ts';
 
 /** What is decided once per table version. */
@@ -11,6 +11,7 @@ interface PreparedTable {
   readonly encoder: Encoder;
   readonly destination: number;
   readonly table: TableVersion;
+  readonly spread: number;
 }
 
 /** Rows of one batch by table and operation, for the counters. */
@@ -24,6 +25,12 @@ export interface RowCounts {
 const POOLED_WRITERS = 8;
 const POOLED_WRITER_BYTES = 8 * 1024 * 1024;
 const FIRST_WRITER_BYTES = 256 * 1024;
+
+/** A TRUNCATE of a table with a key: its rows are in all partitions. */
+const TO_EVERY_PARTITION = -1;
+/** FNV-1a, 32 bits. */
+const FNV_BASIS = 0x811c9dc5;
+const FNV_PRIME = 0x01000193;
 
 /** Turns record batches into message batches: prepares each table version once, then works bytes to bytes. */
 export class BatchEncoder {
@@ -54,6 +61,7 @@ export class BatchEncoder {
       const prepared = tables[cursor.tableIndex] as PreparedTable;
       out.destination = prepared.destination;
       out.record = index;
+      out.spread = cursor.op === OP.truncate && prepared.table.key.length > 0 ? TO_EVERY_PARTITION : prepared.spread;
       prepared.encoder.encode(cursor, out);
     }
     return out;
@@ -74,7 +82,7 @@ export class BatchEncoder {
     this.#owners.set(name, table);
     let destination = this.#destinations.indexOf(name);
     if (destination < 0) destination = this.#destinations.push(name) - 1;
-    const prepared = { encoder: this.#format.prepare(table), destination, table };
+    const prepared = { encoder: this.#format.prepare(table), destination, table, spread: spreadOf(table) };
     this.#prepared.set(table, prepared);
     return prepared;
   }
@@ -84,6 +92,13 @@ export class BatchEncoder {
     const probe = (table: TableVersion, name: string): string => this.#destinationOf({ ...table, name });
     return probe(first, 'a') === probe(first, 'b') && probe(second, 'a') === probe(second, 'b');
   }
+}
+
+/** All messages of a table without a key go to one partition: its rows have no other order (algorithms §4). */
+function spreadOf(table: TableVersion): number {
+  let hash = FNV_BASIS;
+  for (const byte of Buffer.from(tableLabel(table), 'utf8')) hash = Math.imul(hash ^ byte, FNV_PRIME);
+  return hash & 0x7fffffff;
 }
 
 export function countRows(batch: RecordBatch): RowCounts {

@@ -27,8 +27,6 @@ export interface PipelineOptions {
   readonly sink: Sink;
   readonly format: Format;
   readonly read: ReadOptions;
-  /** The sink's end at the saved offset; null = no offset yet. */
-  readonly place: Place | null;
   readonly runtime: Runtime;
   readonly maxInFlightBytes: number;
   /** While several batches are in flight, how long the next one may wait to fill. */
@@ -54,7 +52,7 @@ export async function runPipeline(options: PipelineOptions, drain: AbortSignal, 
   const gate = new Gate();
   const flight = new Flight(options.maxInFlightBytes, (now) => events.inFlight(now.bytes, now.batches, now.oldestCommitMicros));
   const encoder = new BatchEncoder(options.format, (table) => sink.destination(table));
-  const tracker = new CheckpointTracker(options.place);
+  const tracker = new CheckpointTracker();
   const saver = new Saver(tracker, {
     ...options,
     saved: (checkpoint) => {

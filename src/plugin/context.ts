@@ -1,3 +1,4 @@
+import type { Place } from '../record/position.ts';
 import type { TableRegistry } from '../record/table.ts';
 import type { Runtime } from './runtime.ts';
 
@@ -26,6 +27,19 @@ export interface PluginContext {
   readonly instance: string;
   /** Called when something is tried again, for the retry counter. `what` is a short constant. */
   readonly retried: (what: string) => void;
+}
+
+/** How the process before this one ended; `first`: there was none. */
+export type PreviousShutdown = 'first' | 'clean' | 'unclean';
+
+export interface SinkContext extends PluginContext {
+  /**
+   * Saves entries of the place by themselves, before a checkpoint moves them: where something begins that is about to be written to for the first time.
+   * Durable when it resolves (I5).
+   */
+  readonly savePlace: (entries: Place) => Promise<void>;
+  /** `unclean`: bytes that the killed process had given to its sockets may still arrive. Once a sink was opened by this process it is `clean`. */
+  readonly previousShutdown: PreviousShutdown;
 }
 
 export interface SourceContext extends PluginContext {

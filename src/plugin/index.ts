@@ -1,6 +1,7 @@
 /** What a plug-in may import, as `#plugin`. */
 export * from '../record/batch.ts';
 export * from '../record/cursor.ts';
+export * from '../record/message-id.ts';
 export * from '../record/messages.ts';
 export * from '../record/position.ts';
 export * from '../record/table.ts';
@@ -10,6 +11,7 @@ export * from './error.ts';
 export * from './field.ts';
 export * from './finding.ts';
 export * from './format.ts';
+export * from './noted.ts';
 export * from './registry.ts';
 export * from './runtime.ts';
 export * from './sink.ts';

@@ -1,7 +1,7 @@
 import type { MessageBatch } from '../record/messages.ts';
 import type { Place } from '../record/position.ts';
 import type { TableVersion } from '../record/table.ts';
-import type { PluginContext } from './context.ts';
+import type { SinkContext } from './context.ts';
 import type { ErrorKind } from './error.ts';
 import type { ConfigOf, FieldTable } from './field.ts';
 import type { Finding } from './finding.ts';
@@ -18,15 +18,15 @@ export interface Sink {
   /** Connects, checks what must hold, changes nothing. */
   preflight(signal: AbortSignal): Promise<readonly Finding[]>;
   /**
-   * `place`: where this connector's output ended at the last checkpoint; null = no checkpoint yet. Creates what is missing and may be created. Reads
+   * `place`: where this connector's output ended at the last checkpoint, all entries; null = nothing was saved yet. Creates what is missing and may be created. Reads
    * forward from the place what a run before this one left there, so that it is not written twice (I4). Throws if the sink lost what was confirmed.
    */
   open(place: Place | null, signal: AbortSignal): Promise<Written>;
   /** Where messages of a table go: a topic or subject, by the configured template. Called once per table version. */
   destination(table: TableVersion): string;
   /**
-   * Resolves when all of it is durable, with the new place. Calls overlap; messages of one key become durable in call order; retries are the sink's
-   * own business and go on for as long as it takes. Beyond the place that call n resolves with stands everything that later calls have written.
+   * Resolves when all of it is durable, with the entries of the place that moved. Calls overlap; messages of one key become durable in call order; retries are the sink's
+   * own business and go on for as long as it takes. Beyond the place after call n stands everything that later calls have written.
    * A throw (SluiceError) ends the sink: every pending write settles, the engine closes it and reads again from the saved offset (I3).
    */
   write(batch: MessageBatch, signal: AbortSignal): Promise<Place>;
@@ -43,5 +43,5 @@ export interface SinkPlugin<T extends FieldTable = FieldTable> {
   validate?(config: ConfigOf<T>): readonly { readonly path: string; readonly message: string; readonly remedy: string }[];
   /** Resources that one connector must have for itself, such as `slot:host/database/name`: two connectors with an equal claim are an error. */
   claims?(config: ConfigOf<T>, connector: string): readonly string[];
-  create(config: ConfigOf<T>, context: PluginContext): Sink;
+  create(config: ConfigOf<T>, context: SinkContext): Sink;
 }

@@ -10,8 +10,10 @@ export const SPAN = {
   idEnd: 7,
   destination: 8,
   record: 9,
+  /** Where a message without a key goes: a number ≥ 0 made of its table's name, or −1: to every partition. */
+  spread: 10,
 } as const;
-export const SPAN_SIZE = 10;
+export const SPAN_SIZE = 11;
 
 /**
  * Encoded messages. Kept, unchanged, until durable: a retry sends the same bytes (I4).
@@ -39,6 +41,7 @@ export class MessageWriter implements MessageBatch {
   /** Set by the pipeline before each record. */
   destination = 0;
   record = 0;
+  spread = 0;
 
   constructor(bytes: number) {
     this.bytes = Buffer.allocUnsafeSlow(bytes);
@@ -82,7 +85,8 @@ export class MessageWriter implements MessageBatch {
     spans[at++] = idStart;
     spans[at++] = idEnd;
     spans[at++] = this.destination;
-    spans[at] = this.record;
+    spans[at++] = this.record;
+    spans[at] = this.spread;
     this.count++;
   }
 

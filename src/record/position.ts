@@ -4,5 +4,8 @@
  */
 export type Position = { readonly [key: string]: string | null };
 
-/** Where a connector's output ends in a sink. Opaque to everything but its sink; numbers as strings. */
+/**
+ * Where a connector's output ends in a sink: entries that move one by one, each stored under a key of its own, because a sink may have one for each of
+ * thousands of partitions. Opaque to everything but its sink; numbers as strings. Null as a value: the entry is removed.
+ */
 export type Place = { readonly [key: string]: string | null };

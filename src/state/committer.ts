@@ -1,18 +1,18 @@
 import type { SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
+import type { Position } from '../record/position.ts';
 import type { Digest } from './digest.ts';
 import { writeError } from './errors.ts';
 import { frameJson } from './frame.ts';
 import { type Root, STATE_FORMAT } from './integrity.ts';
 import type { KeyValueStore, Operation } from './key-value.ts';
 import { ROOT_KEY } from './keys.ts';
-import type { Offset } from './offset.ts';
 import { writeSideFile } from './side-file.ts';
 
 export interface Change {
   readonly operations: readonly Operation[];
-  /** The connector's offset after this, for the side file; left out: it stays. */
-  readonly offset?: { readonly connector: string; readonly value: Offset | null };
+  /** The connector's position after this, for the side file; left out: it stays. */
+  readonly position?: { readonly connector: string; readonly value: Position | null };
 }
 
 interface Waiting {
@@ -25,7 +25,7 @@ export interface CommitterState {
   readonly instance: string;
   readonly generation: number;
   readonly digest: Digest;
-  readonly offsets: Map<string, Offset>;
+  readonly positions: Map<string, Position>;
 }
 
 /**
@@ -39,7 +39,7 @@ export class Committer {
   readonly #engine: KeyValueStore;
   readonly #instance: string;
   readonly #digest: Digest;
-  readonly #offsets: Map<string, Offset>;
+  readonly #positions: Map<string, Position>;
   #generation: number;
   #waiting: Waiting[] = [];
   #running: Promise<void> | null = null;
@@ -53,7 +53,7 @@ export class Committer {
     this.#instance = state.instance;
     this.#generation = state.generation;
     this.#digest = state.digest;
-    this.#offsets = state.offsets;
+    this.#positions = state.positions;
   }
 
   /** What ended it; null: it works. */
@@ -107,14 +107,14 @@ export class Committer {
         operations.set(operation.key, operation);
         this.#digest.apply(operation);
       }
-      if (change.offset === undefined) continue;
-      if (change.offset.value === null) this.#offsets.delete(change.offset.connector);
-      else this.#offsets.set(change.offset.connector, change.offset.value);
+      if (change.position === undefined) continue;
+      if (change.position.value === null) this.#positions.delete(change.position.connector);
+      else this.#positions.set(change.position.connector, change.position.value);
     }
     const generation = this.#generation + 1;
     const root: Root = { format: STATE_FORMAT, instance: this.#instance, generation, clean, digest: this.#digest.sum };
     await this.#engine.batch([...operations.values(), { type: 'put', key: ROOT_KEY, value: frameJson(root) }]);
-    const side = { format: STATE_FORMAT, instance: this.#instance, generation, offsets: this.#offsets };
+    const side = { format: STATE_FORMAT, instance: this.#instance, generation, positions: this.#positions };
     await writeSideFile(this.#runtime.files, this.#stateDirectory, side);
     this.#generation = generation;
   }

@@ -1,14 +1,15 @@
 import { type ErrorKind, type ErrorParameters, SluiceError } from '../plugin/error.ts';
+import type { Position } from '../record/position.ts';
 import { Digest } from './digest.ts';
 import { STATE_BEHIND, STATE_CORRUPT, STATE_MISSING, STATE_VERSION } from './errors.ts';
 import { FrameError, unframeJson } from './frame.ts';
 import { EngineError, type KeyValueStore } from './key-value.ts';
 import { OFFSET_KEY, parseKey, ROOT_KEY } from './keys.ts';
-import { describeBoth, describeOffset, type Offset, type StoredOffset } from './offset.ts';
+import { describeBoth, describePosition, type Positions, type StoredOffset } from './offset.ts';
 import type { SideFiles } from './side-file.ts';
 
 /** Version of everything below `state/`. */
-export const STATE_FORMAT = 1;
+export const STATE_FORMAT = 2;
 
 /** The value of the root key: written with every batch. */
 export interface Root {
@@ -26,7 +27,7 @@ export interface Root {
 export interface Scan {
   readonly root: Root | null;
   readonly digest: Digest;
-  readonly offsets: Map<string, Offset>;
+  readonly positions: Map<string, Position>;
   /** The first damage that was met, in words; null: none. */
   readonly damage: string | null;
 }
@@ -34,7 +35,7 @@ export interface Scan {
 /** Reads every entry once, so that damage stops the start and not a run in the middle of the night. */
 export async function scan(engine: KeyValueStore): Promise<Scan> {
   const digest = new Digest();
-  const offsets = new Map<string, Offset>();
+  const positions = new Map<string, Position>();
   let root: Root | null = null;
   let damage: string | null = null;
   try {
@@ -47,7 +48,7 @@ export async function scan(engine: KeyValueStore): Promise<Scan> {
         }
         digest.apply({ type: 'put', key, value });
         const at = parseKey(key);
-        if (at?.rest === OFFSET_KEY) offsets.set(at.connector, plainOffset(content as StoredOffset));
+        if (at?.rest === OFFSET_KEY) positions.set(at.connector, (content as StoredOffset).position);
       } catch (error) {
         if (!(error instanceof FrameError)) throw error;
         damage ??= error.message;
@@ -57,11 +58,7 @@ export async function scan(engine: KeyValueStore): Promise<Scan> {
     if (!(error instanceof EngineError)) throw error;
     damage ??= error.message;
   }
-  return { root, digest, offsets, damage };
-}
-
-export function plainOffset(stored: StoredOffset): Offset {
-  return { position: stored.position, place: stored.place };
+  return { root, digest, positions, damage };
 }
 
 /**
@@ -70,7 +67,7 @@ export function plainOffset(stored: StoredOffset): Offset {
  */
 export function checkIntegrity(directory: string, instance: string, found: Scan, sides: SideFiles): void {
   const { newest } = sides;
-  const offsets = describeBoth(found.offsets, newest?.offsets ?? new Map());
+  const offsets = describeBoth(found.positions, newest?.positions ?? new Map());
   const stop = (kind: ErrorKind, parameters: ErrorParameters): SluiceError => new SluiceError(kind, { directory, offsets, ...parameters });
   if (found.damage !== null) throw stop(STATE_CORRUPT, { reason: found.damage });
   if (newest === null) {
@@ -95,7 +92,7 @@ export function checkIntegrity(directory: string, instance: string, found: Scan,
   if (found.root?.digest !== found.digest.sum) {
     throw stop(STATE_CORRUPT, { reason: 'LevelDB lost or changed entries that its newest write counts' });
   }
-  if (generation === newest.generation && !sameOffsets(found.offsets, newest.offsets)) {
+  if (generation === newest.generation && !samePositions(found.positions, newest.positions)) {
     throw stop(STATE_CORRUPT, { reason: 'LevelDB and the side file of the same generation hold different offsets' });
   }
 }
@@ -104,8 +101,8 @@ export function checkFormat(directory: string, found: number): void {
   if (found !== STATE_FORMAT) throw new SluiceError(STATE_VERSION, { directory, found, supported: STATE_FORMAT });
 }
 
-function sameOffsets(a: ReadonlyMap<string, Offset>, b: ReadonlyMap<string, Offset>): boolean {
+function samePositions(a: Positions, b: Positions): boolean {
   if (a.size !== b.size) return false;
-  for (const [connector, offset] of a) if (!b.has(connector) || describeOffset(offset) !== describeOffset(b.get(connector))) return false;
+  for (const [connector, position] of a) if (!b.has(connector) || describePosition(position) !== describePosition(b.get(connector))) return false;
   return true;
 }

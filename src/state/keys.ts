@@ -19,6 +19,18 @@ export const INTENT_KEY = 'intent';
 export const LOST_KEY = 'lost';
 export const TABLE_PREFIX = 'table/';
 
+export const PLACE_PREFIX = 'place/';
+
+/** Relative to the connector: one entry of its sink's place. */
+export function placeKey(entry: string): string {
+  return PLACE_PREFIX + encodeURIComponent(entry);
+}
+
+/** The entry of a whole key. */
+export function placeEntry(key: string): string {
+  return decodeURIComponent(key.slice(key.indexOf(PLACE_PREFIX) + PLACE_PREFIX.length));
+}
+
 /** Relative to the connector. Versions of a table sort by number. */
 export function tableKey(table: TableVersion): string {
   const parts = [table.kind, table.catalog, table.schema, table.name].map(encodeURIComponent).join('/');

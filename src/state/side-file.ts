@@ -1,13 +1,15 @@
 import type { Files } from '../plugin/runtime.ts';
 import { crc32c } from '../record/crc32c.ts';
-import type { Offset } from './offset.ts';
+import type { Position } from '../record/position.ts';
+import type { Positions } from './offset.ts';
 
 /** What the side file says: enough to notice that LevelDB forgot something, and to resume from if it did. */
 export interface SideRecord {
   readonly format: number;
   readonly instance: string;
   readonly generation: number;
-  readonly offsets: ReadonlyMap<string, Offset>;
+  /** By connector. */
+  readonly positions: Positions;
 }
 
 export interface SideFiles {
@@ -40,8 +42,8 @@ export async function readSideFiles(files: Files, directory: string): Promise<Si
 
 /** One line that a person can read: the CRC-32C of the JSON in hexadecimal, a space, the JSON. */
 function encode(record: SideRecord): Buffer {
-  const { format, instance, generation, offsets } = record;
-  const json = Buffer.from(JSON.stringify({ format, instance, generation, offsets: [...offsets] }));
+  const { format, instance, generation, positions } = record;
+  const json = Buffer.from(JSON.stringify({ format, instance, generation, positions: [...positions] }));
   return Buffer.concat([Buffer.from(`${crc32c(json).toString(16).padStart(8, '0')} `), json, Buffer.from('\n')]);
 }
 
@@ -49,6 +51,7 @@ function decode(bytes: Buffer | null): SideRecord | null {
   if (bytes === null || bytes.length < 10 || bytes.at(-1) !== 0x0a) return null;
   const json = bytes.subarray(9, -1);
   if (bytes.toString('latin1', 0, 9) !== `${crc32c(json).toString(16).padStart(8, '0')} `) return null;
-  const { offsets, ...rest } = JSON.parse(json.toString()) as Omit<SideRecord, 'offsets'> & { offsets: [string, Offset][] };
-  return { ...rest, offsets: new Map(offsets) };
+  // A file of another format has other fields: its format is all that is asked of it.
+  const { positions, ...rest } = JSON.parse(json.toString()) as Omit<SideRecord, 'positions'> & { positions?: [string, Position][] };
+  return { ...rest, positions: new Map(positions ?? []) };
 }

@@ -1,19 +1,18 @@
+import type { PreviousShutdown } from '../plugin/context.ts';
 import { SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
+import type { Place, Position } from '../record/position.ts';
 import type { TableVersion } from '../record/table.ts';
 import type { Change, Committer } from './committer.ts';
 import { STATE_CLOSED, STATE_CORRUPT, STATE_RECOVERING } from './errors.ts';
 import { FrameError, frameJson, unframeJson } from './frame.ts';
-import { plainOffset } from './integrity.ts';
 import { EngineError, type KeyValueStore, type Operation } from './key-value.ts';
-import { connectorPrefix, INTENT_KEY, LOST_KEY, OFFSET_KEY, parseKey, TABLE_PREFIX, tableKey } from './keys.ts';
+import { connectorPrefix, INTENT_KEY, LOST_KEY, OFFSET_KEY, PLACE_PREFIX, parseKey, placeEntry, placeKey, TABLE_PREFIX, tableKey } from './keys.ts';
 import type { Offset, StoredOffset } from './offset.ts';
-
-/** How the run before this one ended. `first`: there was none. */
-export type PreviousShutdown = 'first' | 'clean' | 'unclean';
 
 /** One checkpoint of a connector: written whole or not at all. */
 export interface Save {
+  /** Of the place only the entries that moved. */
   readonly offset: Offset;
   /** Table versions that are new since the last save (`TableRegistry.takeUnsaved`): each gets a key of its own, the offset stays small. */
   readonly put?: readonly TableVersion[];
@@ -86,7 +85,11 @@ export class StateStore {
     const stored = (await this.#read(prefix + OFFSET_KEY)) as StoredOffset | null;
     const tables: TableVersion[] = [];
     await this.#each(prefix + TABLE_PREFIX, (_key, value) => tables.push(Object.freeze(value as TableVersion)));
-    const offset = stored === null ? null : plainOffset(stored);
+    const place: Record<string, string | null> = {};
+    await this.#each(prefix + PLACE_PREFIX, (key, value) => {
+      place[placeEntry(key)] = value as string;
+    });
+    const offset = stored === null ? null : { position: stored.position, place: Object.keys(place).length === 0 ? null : place };
     return { offset, tables, lost, savedMicros: stored?.savedMicros ?? null, reason: stored?.reason ?? null };
   }
 
@@ -99,8 +102,13 @@ export class StateStore {
   async save(connector: string, save: Save): Promise<void> {
     const prefix = connectorPrefix(connector);
     const operations = (save.put ?? []).map((table) => put(prefix + tableKey(table), table));
-    operations.push(put(prefix + OFFSET_KEY, this.#stored(save.offset, null)));
-    await this.#commit({ operations, offset: { connector, value: plainOffsetOf(save.offset) } });
+    operations.push(put(prefix + OFFSET_KEY, this.#stored(save.offset.position, null)), ...placeOperations(prefix, save.offset.place));
+    await this.#commit({ operations, position: { connector, value: save.offset.position } });
+  }
+
+  /** Saves entries of a sink's place by themselves: where something begins that is about to be written to. Durable when it resolves (I5). */
+  async savePlace(connector: string, entries: Place): Promise<void> {
+    await this.#commit({ operations: placeOperations(connectorPrefix(connector), entries) });
   }
 
   /**
@@ -110,12 +118,13 @@ export class StateStore {
   async replaceOffset(connector: string, offset: Offset | null, reason: string): Promise<void> {
     const prefix = connectorPrefix(connector);
     const operations: Operation[] = [{ type: 'del', key: prefix + LOST_KEY }];
-    if (offset !== null) operations.push(put(prefix + OFFSET_KEY, this.#stored(offset, reason)));
+    await this.#each(prefix + PLACE_PREFIX, (key) => operations.push({ type: 'del', key }));
+    if (offset !== null) operations.push(put(prefix + OFFSET_KEY, this.#stored(offset.position, reason)), ...placeOperations(prefix, offset.place));
     else {
       operations.push({ type: 'del', key: prefix + OFFSET_KEY });
       await this.#each(prefix + TABLE_PREFIX, (key) => operations.push({ type: 'del', key }));
     }
-    await this.#commit({ operations, offset: { connector, value: offset === null ? null : plainOffsetOf(offset) } });
+    await this.#commit({ operations, position: { connector, value: offset?.position ?? null } });
   }
 
   /** What the connector was about to create on a server when it stored this; null: nothing. */
@@ -172,8 +181,8 @@ export class StateStore {
     this.#handle = await this.#reopen();
   }
 
-  #stored(offset: Offset, reason: string | null): StoredOffset {
-    return { ...plainOffsetOf(offset), savedMicros: this.#runtime.nowMicros(), reason };
+  #stored(position: Position, reason: string | null): StoredOffset {
+    return { position, savedMicros: this.#runtime.nowMicros(), reason };
   }
 
   async #read(key: string): Promise<unknown> {
@@ -204,7 +213,10 @@ function put(key: string, value: unknown): Operation {
   return { type: 'put', key, value: frameJson(value) };
 }
 
-/** Only the two fields, in one order: what is compared between LevelDB and the side file. */
-function plainOffsetOf(offset: Offset): Offset {
-  return { position: offset.position, place: offset.place };
+/** One key for each entry; null removes it. */
+function placeOperations(prefix: string, place: Place | null): Operation[] {
+  return Object.entries(place ?? {}).map(([entry, value]) => {
+    const key = prefix + placeKey(entry);
+    return value === null ? { type: 'del', key } : put(key, value);
+  });
 }

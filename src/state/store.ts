@@ -1,3 +1,4 @@
+import type { PreviousShutdown } from '../plugin/context.ts';
 import { rootMessage, SluiceError } from '../plugin/error.ts';
 import type { Files, Runtime } from '../plugin/runtime.ts';
 import { Committer } from './committer.ts';
@@ -7,9 +8,9 @@ import { frameJson } from './frame.ts';
 import { checkFormat, checkIntegrity, type Root, STATE_FORMAT, scan } from './integrity.ts';
 import { EngineError, type KeyValueStore, type OpenEngine, type Operation } from './key-value.ts';
 import { connectorPrefix, LOST_KEY, ROOT_KEY } from './keys.ts';
-import { describeBoth, type Offset } from './offset.ts';
+import { describeBoth, type Positions } from './offset.ts';
 import { readSideFiles, type SideRecord, writeBothSideFiles, writeSideFile } from './side-file.ts';
-import { type Handle, type PreviousShutdown, StateStore } from './state-store.ts';
+import { type Handle, StateStore } from './state-store.ts';
 
 export type { Offset } from './offset.ts';
 export { StateStore } from './state-store.ts';
@@ -48,8 +49,8 @@ export interface Recreated {
   readonly store: StateStore;
   /** Where the damaged state is now. */
   readonly damaged: string;
-  /** The offsets that the damaged state's side file held: each is one that may be resumed from. Empty if it was not readable. */
-  readonly known: ReadonlyMap<string, Offset>;
+  /** The positions that the damaged state's side file held: each is one that may be resumed from. Empty if it was not readable. */
+  readonly known: Positions;
 }
 
 /**
@@ -83,7 +84,7 @@ async function replaceDamaged(options: StoreOptions, connectors: readonly string
   const { newest } = await readSideFiles(files, interrupted ? `${directory}/state.damaged-${moved.at(-1)}` : stateDirectory(directory));
   await files.rename(stateDirectory(directory), target);
   await files.makeDirectory(stateDirectory(directory));
-  const known = newest?.offsets ?? new Map<string, Offset>();
+  const known: Positions = newest?.positions ?? new Map();
   const lost = newest === null ? connectors : [...known.keys()];
   return { store: await open(options, { instance: newest?.instance ?? marker?.instance ?? null, lost }), damaged: target, known };
 }
@@ -132,7 +133,7 @@ async function openHandle(
     checkIntegrity(directory, instance, found, sides);
     const root = found.root as Root;
     if ((sides.newest as SideRecord).generation < root.generation) {
-      await writeSideFile(files, state, { format: STATE_FORMAT, instance, generation: root.generation, offsets: found.offsets });
+      await writeSideFile(files, state, { format: STATE_FORMAT, instance, generation: root.generation, positions: found.positions });
     }
     const committer = new Committer(directory, state, runtime, engine, { ...found, instance, generation: root.generation });
     // Not clean until it is closed; and the first write of a run shows at once whether the disk takes any.
@@ -162,7 +163,7 @@ async function initialise(options: StoreOptions, engine: KeyValueStore, initial:
   const root: Root = { format: STATE_FORMAT, instance, generation: 1, clean: true, digest: digest.sum };
   operations.push({ type: 'put', key: ROOT_KEY, value: frameJson(root) });
   await engine.batch(operations);
-  await writeBothSideFiles(runtime.files, state, { format: STATE_FORMAT, instance, generation: 1, offsets: new Map() });
+  await writeBothSideFiles(runtime.files, state, { format: STATE_FORMAT, instance, generation: 1, positions: new Map() });
   await writeMarker(directory, runtime.files, { format: STATE_FORMAT, instance, initialised: true });
 }
 
@@ -224,7 +225,7 @@ async function missing(directory: string, files: Files, reason: string): Promise
 
 /** LevelDB could not be read: what the side file holds is all that is known. */
 async function knownOffsets(directory: string, files: Files): Promise<string> {
-  return describeBoth(new Map(), (await readSideFiles(files, stateDirectory(directory))).newest?.offsets ?? new Map());
+  return describeBoth(new Map(), (await readSideFiles(files, stateDirectory(directory))).newest?.positions ?? new Map());
 }
 
 async function openingError(directory: string, files: Files, error: unknown): Promise<unknown> {

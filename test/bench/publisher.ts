@@ -7,7 +7,7 @@ import { loadConfiguration, requireConfiguration } from '../../src/config/load.t
 import { nodeRuntime } from '../../src/daemon/node-runtime.ts';
 import { formats } from '../../src/formats/index.ts';
 import { BatchEncoder } from '../../src/pipeline/encode.ts';
-import type { PluginContext, SourceContext } from '../../src/plugin/context.ts';
+import type { SinkContext, SourceContext } from '../../src/plugin/context.ts';
 import { type MessageWriter, SPAN, SPAN_SIZE } from '../../src/record/messages.ts';
 import { TableRegistry } from '../../src/record/table.ts';
 
@@ -18,7 +18,15 @@ const definition = requireConfiguration(
 if (definition === undefined) throw new Error('no connector');
 const runtime = nodeRuntime();
 const log = { debug: () => undefined, info: () => undefined, warn: console.error, error: console.error };
-const context: PluginContext = { connector: definition.name, runtime, log, instance: 'bench', retried: () => undefined };
+const context: SinkContext = {
+  connector: definition.name,
+  runtime,
+  log,
+  instance: 'bench',
+  retried: () => undefined,
+  savePlace: () => Promise.resolve(),
+  previousShutdown: 'clean',
+};
 const never = new AbortController().signal;
 const sink = definition.sink.plugin.create(definition.sink.config, context);
 await sink.preflight(never);

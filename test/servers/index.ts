@@ -1,7 +1,8 @@
 /** Real servers for the tests, the demo, the benchmark and for trying things: see README.md beside this file. */
 export * from './certificates.ts';
+export * from './kafka.ts';
 export * from './nats.ts';
 export * from './postgres.ts';
 export { FaultProxy, startProxy } from './proxy.ts';
 export { ServerUnavailable } from './resolve.ts';
-export { POSTGRES_MAJORS, type PostgresMajor } from './versions.ts';
+export { type KafkaVersion, POSTGRES_MAJORS, type PostgresMajor } from './versions.ts';

@@ -5,8 +5,9 @@
 import { access, constants, readdir, realpath } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
 import { run } from './command.ts';
+import { kafkaJars, kafkaRelease, provideKafka } from './kafka-provision.ts';
 import { natsBinary, natsVersion, postgresBin, provideNats, providePostgres } from './provision.ts';
-import { isSupportedNats, type PostgresMajor } from './versions.ts';
+import { isSupportedNats, KAFKA_JAVA_MINIMUM, KAFKA_RELEASES, type KafkaVersion, type PostgresMajor } from './versions.ts';
 
 export interface ExternalServer {
   kind: 'external';
@@ -16,11 +17,18 @@ export interface ExternalServer {
 
 export interface ServerBinary {
   kind: 'binary';
-  /** PostgreSQL: the directory of `initdb` and `postgres`; NATS: the program. */
+  /** PostgreSQL: the directory of `initdb` and `postgres`; NATS: the program; Kafka: the directory of its jars. */
   path: string;
   version: string;
   /** Where it was found, for the summary of a test run. */
   origin: string;
+}
+
+export interface KafkaBinary extends ServerBinary {
+  /** The Java that runs it. */
+  java: string;
+  /** What that Java calls itself. */
+  javaVersion: string;
 }
 
 /** Neither found nor obtainable; the message says what was tried and what helps. */
@@ -80,6 +88,36 @@ export async function resolveNats(own = false): Promise<ExternalServer | ServerB
       cause: error,
     });
   }
+}
+
+/** @param own see {@link resolvePostgres} */
+export async function resolveKafka(version: KafkaVersion, own = false): Promise<ExternalServer | KafkaBinary> {
+  const url = process.env.SLUICE_TEST_KAFKA_BROKERS;
+  if (url && !own) return { kind: 'external', url, origin: 'SLUICE_TEST_KAFKA_BROKERS' };
+  try {
+    const { java, javaVersion } = await findJava();
+    const named = process.env.SLUICE_TEST_KAFKA_LIBS;
+    const release = named ? await kafkaRelease(named) : '';
+    if (named && release.startsWith(`${version}.`))
+      return { kind: 'binary', path: named, version: release, origin: 'SLUICE_TEST_KAFKA_LIBS', java, javaVersion };
+    const cached = await provideKafka(version, java, await findOnPath('mvn'));
+    return { kind: 'binary', path: kafkaJars(cached), version: cached.version, origin: 'Maven Central in the cache', java, javaVersion };
+  } catch (error) {
+    const remedy = 'set SLUICE_TEST_KAFKA_BROKERS or SLUICE_TEST_KAFKA_LIBS, or install a Java runtime and Maven';
+    throw new ServerUnavailable(`Kafka ${KAFKA_RELEASES[version]}: ${(error as Error).message}; ${remedy}`, { cause: error });
+  }
+}
+
+/** The Java of `JAVA_HOME`, else of the PATH. */
+async function findJava(): Promise<{ java: string; javaVersion: string }> {
+  const home = process.env.JAVA_HOME;
+  const java = home ? join(home, 'bin', 'java') : await findOnPath('java');
+  if (java === null) throw new Error('there is no java on the PATH and no JAVA_HOME');
+  // `--version` answers on the standard output: `openjdk 17.0.15 2025-04-15 …`.
+  const javaVersion = (await run(java, ['--version'])).trim();
+  const major = Number(/^\S+ (\d+)/.exec(javaVersion)?.[1] ?? 0);
+  if (major < KAFKA_JAVA_MINIMUM) throw new Error(`${java} is Java ${major || '?'}, and ${KAFKA_JAVA_MINIMUM} or newer is needed`);
+  return { java, javaVersion };
 }
 
 async function findOnPath(program: string): Promise<string | null> {

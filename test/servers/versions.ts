@@ -45,3 +45,12 @@ export function isSupportedNats(version: string): boolean {
   const [major, minor] = version.split('.').map(Number);
   return major === NATS_MINIMUM.major && (minor ?? 0) >= NATS_MINIMUM.minor;
 }
+
+/** Kafka brokers, by the name that a test gives them: the newest release, and the last that still spoke the oldest protocol versions. */
+export const KAFKA_RELEASES = { '4': '4.4.0', '3.9': '3.9.2' } as const;
+export type KafkaVersion = keyof typeof KAFKA_RELEASES;
+export const KAFKA_VERSIONS = ['4', '3.9'] as const satisfies readonly KafkaVersion[];
+/** The oldest Java that both run on. */
+export const KAFKA_JAVA_MINIMUM = 17;
+/** Where Kafka writes its log through; it does not bring one along. */
+export const KAFKA_LOGGER = { group: 'org.slf4j', artifact: 'slf4j-simple', version: '1.7.36' } as const;

@@ -1,6 +1,6 @@
 /** Which servers a test can have; what is missing stands in the summary at the end of the run, and fails it in CI. */
 import { inject } from 'vitest';
-import { POSTGRES_MAJORS, type PostgresMajor } from '../servers/versions.ts';
+import { KAFKA_VERSIONS, type KafkaVersion, POSTGRES_MAJORS, type PostgresMajor } from '../servers/versions.ts';
 
 /** For `describe.each`: the majors that can be started. */
 export const availableMajors: readonly PostgresMajor[] = POSTGRES_MAJORS.filter(
@@ -9,3 +9,8 @@ export const availableMajors: readonly PostgresMajor[] = POSTGRES_MAJORS.filter(
 
 /** For `describe.runIf`. */
 export const natsAvailable: boolean = inject('missingServers').nats === undefined;
+
+/** For `describe.each`: the Kafka versions that can be started. */
+export const availableKafkas: readonly KafkaVersion[] = KAFKA_VERSIONS.filter(
+  (version) => inject('missingServers')[`kafka-${version}`] === undefined,
+);

@@ -9,6 +9,8 @@ export interface TestMessage {
   /** Null: a tombstone. */
   readonly value: string | null;
   readonly headers?: readonly (readonly [name: string, value: string])[];
+  /** Without a key: −1 = every partition. */
+  readonly spread?: number;
 }
 
 const destinations: string[] = [];
@@ -24,7 +26,8 @@ export function messageBatch(messages: readonly TestMessage[]): MessageWriter {
     writer.bytesLength += bytes.length;
     return [start, writer.bytesLength];
   };
-  for (const { id, destination, key, value, headers } of messages) {
+  for (const { id, destination, key, value, headers, spread } of messages) {
+    writer.spread = spread ?? 0;
     writer.destination = destinations.includes(destination) ? destinations.indexOf(destination) : destinations.push(destination) - 1;
     const spans = [
       key === undefined ? [-1, -1] : put(Buffer.from(key)),

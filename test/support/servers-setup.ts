@@ -3,12 +3,12 @@
  * servers the run was on and which it could not have. With `CI=true` a missing one fails the run.
  */
 import type { TestProject } from 'vitest/node';
-import { type ExternalServer, resolveNats, resolvePostgres, type ServerBinary } from '../servers/resolve.ts';
-import { POSTGRES_MAJORS } from '../servers/versions.ts';
+import { type ExternalServer, resolveKafka, resolveNats, resolvePostgres, type ServerBinary } from '../servers/resolve.ts';
+import { KAFKA_VERSIONS, POSTGRES_MAJORS } from '../servers/versions.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** Server (`postgres-17`, `nats`) → why it cannot be had. */
+    /** Server (`postgres-17`, `nats`, `kafka-4`) → why it cannot be had. */
     missingServers: Record<string, string>;
   }
 }
@@ -27,6 +27,7 @@ export async function setup(project: TestProject): Promise<void> {
   outcomes ??= Promise.all([
     ...POSTGRES_MAJORS.map((major) => attempt(`postgres-${major}`, () => resolvePostgres(major))),
     attempt('nats', () => resolveNats()),
+    ...KAFKA_VERSIONS.map((version) => attempt(`kafka-${version}`, () => resolveKafka(version))),
   ]);
   const missing = (await outcomes).filter((outcome) => outcome.missing !== null);
   if (process.env.CI === 'true' && missing.length > 0) {

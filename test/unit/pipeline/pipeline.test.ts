@@ -96,7 +96,6 @@ class Rig {
       sink: this.sink(),
       format: this.format(),
       read: { from: { lsn: '0' }, published: [], sinkHoldsOutput: false },
-      place: null,
       runtime: this.runtime,
       maxInFlightBytes: 100,
       maxDelayMs: 5,

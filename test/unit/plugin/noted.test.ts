@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseMessageId } from '../../../../connectors/nats/message-id.ts';
-import { Noted } from '../../../../connectors/nats/noted.ts';
+import { Noted } from '../../../src/plugin/noted.ts';
+import { parseMessageId } from '../../../src/record/message-id.ts';
 
 describe('message ids', () => {
   it('the transaction is what stands between the connector and the last two parts', () => {

@@ -1,4 +1,4 @@
-import { type MessageId, parseMessageId } from './message-id.ts';
+import { type MessageId, parseMessageId } from '../record/message-id.ts';
 
 /** Messages that may go out before what was noted and never came is forgotten: far more than a replay holds. */
 const FORGET_AFTER = 100_000;

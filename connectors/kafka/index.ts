@@ -1,0 +1,21 @@
+import type { PluginContext, SinkPlugin } from '#plugin';
+import { type KafkaConfig, kafkaFields, validateKafka } from './config.ts';
+import type { KafkaDriver } from './drivers/driver.ts';
+import { kafkaErrors } from './errors.ts';
+import { KafkaSink } from './sink.ts';
+
+/** Apache Kafka as a sink. */
+export const kafka: SinkPlugin<typeof kafkaFields> = {
+  role: 'sink',
+  type: 'kafka',
+  fields: kafkaFields,
+  errors: kafkaErrors,
+  validate: validateKafka,
+  create: (config, context) => new KafkaSink(config, context, () => loadDriver(config, context)),
+};
+
+/** The library that is not used is not read from disk. */
+async function loadDriver(config: KafkaConfig, context: PluginContext): Promise<KafkaDriver> {
+  if (config.driver === 'kafkajs') return new (await import('./drivers/kafkajs.ts')).KafkajsDriver(config, context);
+  return new (await import('./drivers/platformatic/driver.ts')).PlatformaticDriver(config, context);
+}

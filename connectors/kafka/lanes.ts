@@ -1,0 +1,399 @@
+/** Gives the messages of each `write()` to their lanes, and drives the lanes: one batch in flight for each, within the window (algorithms §4). */
+import { type MessageBatch, Noted, type Place, type SinkContext, SluiceError, SPAN, SPAN_SIZE, sleep } from '#plugin';
+import type { KafkaConfig } from './config.ts';
+import { type KafkaDriver, KafkaFailure } from './drivers/driver.ts';
+import { closed, compactedKeyless } from './errors.ts';
+import { classify, toFailure } from './failures.ts';
+import { Job } from './job.ts';
+import { Lane, type LaneLimits } from './lane.ts';
+import { partitionOfKey } from './partitioner.ts';
+import { CLUSTER, laneValue, topicEntry, topicValue } from './place.ts';
+import { endOf, findOurs, standsThere } from './read-back.ts';
+import type { KnownTopic, Topics } from './topics.ts';
+import type { Trouble } from './trouble.ts';
+import { typedError } from './typed-error.ts';
+
+/** I10: progress within five seconds after the fault clears. */
+const LONGEST_PAUSE_MS = 1_000;
+const FIRST_PAUSE_MS = 50;
+/** Epochs of a producer are 16 bits. */
+const LAST_EPOCH = 32_767;
+const TO_ALL = -1;
+
+export interface LanesHost {
+  readonly config: KafkaConfig;
+  readonly context: SinkContext;
+  readonly driver: KafkaDriver;
+  readonly topics: Topics;
+  readonly trouble: Trouble;
+  readonly cluster: string;
+}
+
+export class Lanes {
+  readonly #host: LanesHost;
+  readonly #lanes = new Map<string, Lane[]>();
+  readonly #jobs = new Set<Job>();
+  /** Calls whose topics are not known yet, and all behind them. */
+  readonly #arrivals: Job[] = [];
+  #admitting = false;
+  readonly #beginning = new Set<Lane>();
+  #isBeginning = false;
+  readonly #ready: Lane[] = [];
+  #inFlight = 0;
+  #bytes = 0;
+  #producerId: bigint | null = null;
+  #failure: { readonly error: unknown } | null = null;
+  readonly #stop = new AbortController();
+  readonly #listening = new Map<AbortSignal, () => void>();
+  readonly #done = (job: Job, count: number): void => this.#stands(job, count);
+
+  constructor(host: LanesHost) {
+    this.#host = host;
+  }
+
+  /** The lane, made if it is new. */
+  lane(topic: string, partition: number): Lane {
+    let lanes = this.#lanes.get(topic);
+    if (lanes === undefined) {
+      lanes = [];
+      this.#lanes.set(topic, lanes);
+    }
+    lanes[partition] ??= new Lane(topic, partition);
+    return lanes[partition];
+  }
+
+  /** Resolves with the entries of the place that moved. Rejects with whatever ended the lanes. */
+  write(batch: MessageBatch, signal: AbortSignal): Promise<Place> {
+    return new Promise<Place>((resolve, reject) => {
+      if (this.#failure !== null) return reject(this.#failure.error as Error);
+      if (signal.aborted) return reject(signal.reason as Error);
+      this.#listen(signal);
+      const job = new Job(batch, resolve, reject);
+      this.#jobs.add(job);
+      this.#arrivals.push(job);
+      void this.#admit();
+    });
+  }
+
+  /** Ends everything: all pending calls are rejected. */
+  fail(error: unknown): void {
+    if (this.#failure !== null) return;
+    this.#failure = { error };
+    this.#stop.abort(new Error('the sink has ended'));
+    for (const job of this.#jobs) job.reject(error);
+    this.#jobs.clear();
+    this.#arrivals.length = 0;
+    this.#ready.length = 0;
+    for (const lanes of this.#lanes.values()) for (const lane of lanes) lane?.clear();
+    this.#deafen();
+  }
+
+  close(): void {
+    this.fail(new SluiceError(closed));
+  }
+
+  /** One call after the other, so that the lanes get their messages in call order. Without a new topic it does not wait. */
+  async #admit(): Promise<void> {
+    if (this.#admitting) return;
+    this.#admitting = true;
+    try {
+      for (let job = this.#arrivals[0]; job !== undefined; job = this.#arrivals[0]) {
+        for (const topic of this.#newTopics(job.batch)) await this.#persist(topic, (signal) => this.#host.topics.ensure(topic, signal));
+        if (this.#failure !== null) return;
+        this.#arrivals.shift();
+        this.#distribute(job);
+      }
+      this.#pump();
+    } catch (error) {
+      this.fail(error);
+    } finally {
+      this.#admitting = false;
+    }
+  }
+
+  #newTopics(batch: MessageBatch): readonly string[] {
+    const { topics } = this.#host;
+    const used = new Set<number>();
+    for (let at = SPAN.destination; at < batch.count * SPAN_SIZE; at += SPAN_SIZE) used.add(batch.spans[at] as number);
+    return [...used].map((destination) => batch.destinations[destination] as string).filter((topic) => topics.known(topic) === undefined);
+  }
+
+  /** Counts, then fills: an array of indexes for each lane. */
+  #distribute(job: Job): void {
+    const { batch } = job;
+    const partitions = new Int32Array(batch.count);
+    const counts = new Map<Lane, number>();
+    for (let message = 0; message < batch.count; message++) {
+      const partition = this.#partitionOf(batch, message);
+      partitions[message] = partition;
+      for (const lane of this.#lanesOf(batch, message, partition)) counts.set(lane, (counts.get(lane) ?? 0) + 1);
+    }
+    const filled = new Map<Lane, { readonly indexes: Int32Array; length: number }>();
+    for (const [lane, count] of counts) filled.set(lane, { indexes: new Int32Array(count), length: 0 });
+    for (let message = 0; message < batch.count; message++) {
+      for (const lane of this.#lanesOf(batch, message, partitions[message] as number)) {
+        const run = filled.get(lane) as { readonly indexes: Int32Array; length: number };
+        run.indexes[run.length++] = message;
+      }
+    }
+    for (const [lane, { indexes }] of filled) {
+      job.remaining += indexes.length;
+      lane.add({ job, indexes, at: 0 });
+      if (lane.ready) this.#enqueue(lane);
+      else this.#beginning.add(lane);
+    }
+    if (job.remaining === 0) this.#resolve(job);
+    if (this.#beginning.size > 0) void this.#begin();
+  }
+
+  #partitionOf({ bytes, spans, destinations }: MessageBatch, message: number): number {
+    const at = message * SPAN_SIZE;
+    const topic = destinations[spans[at + SPAN.destination] as number] as string;
+    const { partitions, compacted } = this.#host.topics.known(topic) as KnownTopic;
+    const start = spans[at + SPAN.keyStart] as number;
+    if (start >= 0) return partitionOfKey(bytes, start, spans[at + SPAN.keyEnd] as number, partitions);
+    if (compacted) throw new SluiceError(compactedKeyless, { topic });
+    const spread = spans[at + SPAN.spread] as number;
+    return spread < 0 ? TO_ALL : spread % partitions;
+  }
+
+  #lanesOf({ spans, destinations }: MessageBatch, message: number, partition: number): readonly Lane[] {
+    const topic = destinations[spans[message * SPAN_SIZE + SPAN.destination] as number] as string;
+    if (partition !== TO_ALL) return [this.lane(topic, partition)];
+    const { partitions } = this.#host.topics.known(topic) as KnownTopic;
+    return Array.from({ length: partitions }, (_, each) => this.lane(topic, each));
+  }
+
+  /** Where new lanes begin is saved before their first message (I5): a run after this one reads back from there. */
+  async #begin(): Promise<void> {
+    if (this.#isBeginning) return;
+    this.#isBeginning = true;
+    try {
+      while (this.#beginning.size > 0) {
+        const lanes = [...this.#beginning];
+        this.#beginning.clear();
+        await this.#persist('the beginning', (signal) => this.#saveBeginnings(lanes, signal));
+        for (const lane of lanes) {
+          lane.ready = true;
+          this.#enqueue(lane);
+        }
+        this.#pump();
+      }
+    } catch (error) {
+      this.fail(error);
+    } finally {
+      this.#isBeginning = false;
+    }
+  }
+
+  /** A producer id, for lanes that have no identity yet. */
+  async chooseProducer(signal: AbortSignal): Promise<void> {
+    this.#producerId ??= await this.#host.driver.newProducerId(signal);
+  }
+
+  newIdentity(): Lane['identity'] {
+    return this.#producerId === null ? null : { producerId: this.#producerId, epoch: 0, sequence: 0 };
+  }
+
+  async #saveBeginnings(lanes: readonly Lane[], signal: AbortSignal): Promise<void> {
+    const { driver, topics, context, cluster } = this.#host;
+    if (driver.choosesIdentity) await this.chooseProducer(signal);
+    const ends = await driver.offsets(lanes, 'end', signal);
+    const entries: Record<string, string> = { [CLUSTER]: cluster };
+    lanes.forEach((lane, index) => {
+      lane.offset = ends[index] as number;
+      lane.identity = this.newIdentity();
+      entries[lane.key] = laneValue(lane.offset, lane.identity);
+      entries[topicEntry(lane.topic)] = topicValue(topics.known(lane.topic) as KnownTopic);
+    });
+    await context.savePlace(entries);
+  }
+
+  #enqueue(lane: Lane): void {
+    if (lane.queued || lane.busy || !lane.waiting) return;
+    lane.queued = true;
+    this.#ready.push(lane);
+  }
+
+  #pump(): void {
+    const { window } = this.#host.config;
+    while (this.#failure === null && (this.#bytes < window.bytes || this.#inFlight === 0)) {
+      const lane = this.#ready.shift();
+      if (lane === undefined) return;
+      lane.queued = false;
+      const sending = lane.take(this.#limits(lane), Math.floor(this.#host.context.runtime.nowMicros() / 1000), this.#done);
+      if (sending === null) continue;
+      this.#inFlight++;
+      this.#bytes += sending.bytes;
+      lane.busy = true;
+      void this.#drive(lane, sending.bytes);
+    }
+  }
+
+  #limits(lane: Lane): LaneLimits {
+    const { config, driver, topics } = this.#host;
+    const { maxMessageBytes } = topics.known(lane.topic) as KnownTopic;
+    const bytes = maxMessageBytes < 0 ? config.request.bytes : Math.min(config.request.bytes, maxMessageBytes);
+    return { bytes, records: Math.min(config.request.records, driver.maxRecords) };
+  }
+
+  /** Sends what the lane has taken until it stands there, or is in its queue again. */
+  async #drive(lane: Lane, bytes: number): Promise<void> {
+    try {
+      while (lane.sending !== null && this.#failure === null) await this.#attempt(lane);
+    } catch (error) {
+      this.fail(error);
+    }
+    this.#inFlight--;
+    this.#bytes -= bytes;
+    lane.busy = false;
+    this.#enqueue(lane);
+    this.#pump();
+  }
+
+  async #attempt(lane: Lane): Promise<void> {
+    const { driver, trouble } = this.#host;
+    const { signal } = this.#stop;
+    const { set } = lane.sending as NonNullable<Lane['sending']>;
+    try {
+      const base = await driver.produce(set, signal);
+      if (this.#failure !== null) return;
+      if (lane.unproved && !(await this.#proves(lane, base))) {
+        throw new KafkaFailure('DUPLICATE_SEQUENCE_NUMBER', 'other records were stored under these sequence numbers');
+      }
+      if (this.#failure !== null) return;
+      lane.unproved = false;
+      lane.confirmed(base, this.#done);
+      trouble.over(lane.key);
+    } catch (error) {
+      if (this.#failure !== null) return;
+      await this.#afterFailure(lane, toFailure(error));
+    }
+  }
+
+  async #afterFailure(lane: Lane, failure: KafkaFailure): Promise<void> {
+    const { context, topics, trouble } = this.#host;
+    const { signal } = this.#stop;
+    lane.failures++;
+    const kind = classify(failure.code);
+    if (kind === 'too large' && lane.halve()) return;
+    if (kind === 'producer') {
+      trouble.happened(lane.key, failure, `Kafka does not take more of this producer for ${lane.key} (${failure.message})`);
+      await this.#persist(lane.key, () => this.#resync(lane));
+      return;
+    }
+    const mayPass = kind === 'again' || (kind === 'missing' && !(await topics.isGone(lane.topic, signal)));
+    if (this.#failure !== null) return;
+    if (!mayPass) {
+      const bytes = lane.sending?.bytes ?? 0;
+      throw typedError(failure, { topic: lane.topic, connector: context.connector, bytes, limit: topics.known(lane.topic)?.maxMessageBytes ?? -1 });
+    }
+    trouble.happened(lane.key, failure, `Kafka did not confirm messages for ${lane.key} (${failure.message})`);
+    await this.#pause(lane.failures);
+  }
+
+  /** A confirmation under sequence numbers that a process before this one has used may be of its records: are these ours? */
+  async #proves(lane: Lane, base: number): Promise<boolean> {
+    const { runs, set } = lane.sending as NonNullable<Lane['sending']>;
+    const first = runs[0] as (typeof runs)[number];
+    const last = runs.at(-1) as (typeof runs)[number];
+    const wanted = new Map([
+      [base, first.job.id(first.indexes[0] as number)],
+      [base + set.count - 1, last.job.id(last.indexes.at(-1) as number)],
+    ]);
+    let answer = false;
+    await this.#persist(lane.key, async (signal) => {
+      answer = await standsThere(this.#host.driver, lane, wanted, signal);
+    });
+    return answer;
+  }
+
+  /**
+   * The broker's answer has made the producer unusable: what of the batch stands in the partition, and what a process before this one left there late?
+   * Then on behind it, under the sequence that was found there, or the next epoch (KIP-360).
+   */
+  async #resync(lane: Lane): Promise<void> {
+    const { driver, context } = this.#host;
+    const { signal } = this.#stop;
+    if (!driver.choosesIdentity) await driver.renewProducer(signal);
+    const end = await endOf(driver, lane, signal);
+    const { standing, next } = await findOurs(
+      driver,
+      lane,
+      { from: lane.offset, end, connector: context.connector, identity: lane.identity },
+      signal,
+    );
+    if (this.#failure !== null) return;
+    const used = lane.identity;
+    lane.settle(standing, this.#done);
+    lane.offset = Math.max(lane.offset, end);
+    if (used !== null) {
+      const isNew = next !== null && next !== used.sequence && lane.failures <= 1;
+      lane.identity = isNew ? { ...used, sequence: next } : await this.#nextEpoch(used, signal);
+    }
+    lane.unproved = false;
+    if (standing.size === 0) return;
+    const noted = lane.noted ?? new Noted(context.connector);
+    for (const id of standing.keys()) noted.note('', id);
+    lane.expect(noted);
+  }
+
+  async #nextEpoch({ producerId, epoch }: NonNullable<Lane['identity']>, signal: AbortSignal): Promise<NonNullable<Lane['identity']>> {
+    if (epoch < LAST_EPOCH) return { producerId, epoch: epoch + 1, sequence: 0 };
+    return { producerId: await this.#host.driver.newProducerId(signal), epoch: 0, sequence: 0 };
+  }
+
+  /** For as long as it takes: what the brokers refuse for good ends it with a typed error. */
+  async #persist<T>(what: string, action: (signal: AbortSignal) => Promise<T>): Promise<T | undefined> {
+    const { context, trouble } = this.#host;
+    const { signal } = this.#stop;
+    for (let attempt = 1; !signal.aborted; attempt++) {
+      try {
+        const answer = await action(signal);
+        if (attempt > 1) trouble.over(what);
+        return answer;
+      } catch (error) {
+        if (signal.aborted) return undefined;
+        if (error instanceof SluiceError && error.kind.retry !== 'auto') throw error;
+        const failure = toFailure(error);
+        const kind = classify(failure.code);
+        if (!(error instanceof SluiceError) && kind !== 'again' && kind !== 'missing') {
+          throw typedError(failure, { topic: what, connector: context.connector, bytes: 0, limit: -1 });
+        }
+        trouble.happened(what, failure, `Kafka did not answer for ${what} (${failure.message})`);
+        await this.#pause(attempt);
+      }
+    }
+    return undefined;
+  }
+
+  async #pause(failures: number): Promise<void> {
+    const { runtime } = this.#host.context;
+    const full = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures - 1, 10));
+    await sleep(runtime, full / 2 + (runtime.random() * full) / 2, this.#stop.signal).catch(() => undefined);
+  }
+
+  #stands(job: Job, count: number): void {
+    job.remaining -= count;
+    if (job.remaining === 0) this.#resolve(job);
+  }
+
+  #resolve(job: Job): void {
+    this.#jobs.delete(job);
+    job.resolve(job.moved);
+    if (this.#jobs.size === 0) this.#deafen();
+  }
+
+  /** One listener however many calls are pending: they end together. */
+  #listen(signal: AbortSignal): void {
+    if (this.#listening.has(signal)) return;
+    const aborted = (): void => this.fail(signal.reason);
+    this.#listening.set(signal, aborted);
+    signal.addEventListener('abort', aborted, { once: true });
+  }
+
+  #deafen(): void {
+    for (const [signal, aborted] of this.#listening) signal.removeEventListener('abort', aborted);
+    this.#listening.clear();
+  }
+}

@@ -1,0 +1,274 @@
+import {
+  type Finding,
+  type MessageBatch,
+  type Place,
+  type Sink,
+  type SinkContext,
+  SluiceError,
+  sleep,
+  type TableVersion,
+  type Written,
+} from '#plugin';
+import type { KafkaConfig } from './config.ts';
+import type { ClusterInfo, KafkaDriver, TopicInfo, TopicPartition } from './drivers/driver.ts';
+import { otherCluster, partitionsAdded, partitionsFewer, topicForbidden, topicLost, topicMissing } from './errors.ts';
+import { toFailure } from './failures.ts';
+import { Lanes } from './lanes.ts';
+import { CLUSTER, type KafkaPlace, laneKey, laneValue, parseLaneKey, parsePlace, topicEntry, topicValue } from './place.ts';
+import { findingsOfTopic } from './preflight.ts';
+import { holdsOutput, readSuffix, unsavedFrom } from './read-back.ts';
+import { topicMatcher, topicOf } from './topic.ts';
+import { readSettings, Topics } from './topics.ts';
+import { Trouble } from './trouble.ts';
+import { typedError } from './typed-error.ts';
+
+/** Partitions that are read back at the same time. */
+const READERS = 8;
+/** Topics that preflight looks at; the others are looked at before their first message. */
+const PREFLIGHT_TOPICS = 200;
+
+/** Writes messages to Kafka topics. */
+export class KafkaSink implements Sink {
+  readonly #config: KafkaConfig;
+  readonly #context: SinkContext;
+  readonly #load: () => Promise<KafkaDriver>;
+  #loaded: KafkaDriver | null = null;
+  #cluster: ClusterInfo | null = null;
+  /** Topics that preflight has looked at. */
+  readonly #judged = new Set<string>();
+  #lanes: Lanes | null = null;
+
+  constructor(config: KafkaConfig, context: SinkContext, load: () => Promise<KafkaDriver>) {
+    this.#config = config;
+    this.#context = context;
+    this.#load = load;
+  }
+
+  async preflight(signal: AbortSignal): Promise<readonly Finding[]> {
+    await this.#connect(signal);
+    return this.#typed(signal, async () => {
+      const names = (await this.#ownTopics(signal)).slice(0, PREFLIGHT_TOPICS);
+      const infos = await this.#driver.topics(names, signal);
+      const findings: Finding[] = [];
+      if (!this.#config.createTopics && !/\{(schema|table)\}/.test(this.#config.topic) && infos.size === 0) findings.push(this.#missing());
+      for (const info of infos.values()) {
+        this.#judged.add(info.name);
+        findings.push(...findingsOfTopic(this.#config, this.#context.connector, info, await readSettings(this.#driver, info.name, signal)));
+      }
+      return findings;
+    });
+  }
+
+  async open(place: Place | null, signal: AbortSignal): Promise<Written> {
+    const { clusterId } = await this.#connect(signal);
+    const saved = place === null ? null : parsePlace(place);
+    if (saved !== null && saved.cluster !== clusterId && saved.cluster !== '' && clusterId !== '') {
+      throw new SluiceError(otherCluster, { connector: this.#context.connector, saved: saved.cluster, found: clusterId });
+    }
+    await this.#waitOut(saved, signal);
+    return this.#typed(signal, async () => {
+      const topics = saved === null ? new Map<string, TopicInfo>() : await this.#savedTopics(saved, signal);
+      const lanes = new Lanes({
+        config: this.#config,
+        context: this.#context,
+        driver: this.#driver,
+        topics: new Topics(this.#config, this.#context, this.#driver, {
+          saved: await this.#partitionsOf(saved, topics, signal),
+          judged: this.#judged,
+        }),
+        trouble: new Trouble(this.#context),
+        cluster: clusterId,
+      });
+      const transactions = saved === null ? [] : await this.#restore(lanes, saved, signal);
+      const holds = saved === null && (await this.#holdsOutput(signal));
+      this.#lanes = lanes;
+      return { transactions, holdsOutput: holds };
+    });
+  }
+
+  destination(table: TableVersion): string {
+    return topicOf(this.#config.topic, this.#context.connector, table);
+  }
+
+  write(batch: MessageBatch, signal: AbortSignal): Promise<Place> {
+    if (this.#lanes === null) return Promise.reject(new Error('write() before open()'));
+    return this.#lanes.write(batch, signal);
+  }
+
+  /** Partitions have no order among each other: there is no last transaction. All that can be unsaved is read back at the next start. */
+  async recover(signal: AbortSignal): Promise<{ readonly place: Place; readonly lastTransaction: null }> {
+    const { clusterId } = await this.#connect(signal);
+    return this.#typed(signal, async () => {
+      const infos = await this.#driver.topics(await this.#ownTopics(signal), signal);
+      const partitions = partitionsOf(infos.values());
+      const from = await unsavedFrom(this.#driver, partitions, signal);
+      const place: Record<string, string> = { [CLUSTER]: clusterId };
+      for (const { name, id, partitions: all } of infos.values()) place[topicEntry(name)] = topicValue({ partitions: all.length, id });
+      partitions.forEach(({ topic, partition }, index) => {
+        place[laneKey(topic, partition)] = laneValue(from[index] as number, null);
+      });
+      return { place, lastTransaction: null };
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#lanes?.close();
+    await this.#loaded?.close();
+  }
+
+  /** The connection of preflight serves `open` too. */
+  async #connect(signal: AbortSignal): Promise<ClusterInfo> {
+    this.#loaded ??= await this.#load();
+    this.#cluster ??= await this.#typed(signal, () => this.#driver.connect(signal));
+    return this.#cluster;
+  }
+
+  get #driver(): KafkaDriver {
+    return this.#loaded as KafkaDriver;
+  }
+
+  /** Failures of the driver as errors that a user can act on. */
+  async #typed<T>(signal: AbortSignal, action: () => Promise<T>): Promise<T> {
+    try {
+      return await action();
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof SluiceError) throw error;
+      const failure = toFailure(error);
+      const { connector } = this.#context;
+      if (failure.code === 'TOPIC_AUTHORIZATION_FAILED') {
+        throw new SluiceError(
+          topicForbidden,
+          { topic: this.#config.topic, operation: 'Describe', connector, detail: failure.message },
+          { cause: failure },
+        );
+      }
+      throw typedError(failure, { topic: this.#config.topic, connector, bytes: 0, limit: -1 });
+    }
+  }
+
+  #missing(): Finding {
+    const { code, message, remedy } = new SluiceError(topicMissing, {
+      topic: topicOf(this.#config.topic, this.#context.connector, { catalog: '', schema: '', name: '' }),
+      brokers: this.#config.brokers.join(','),
+    });
+    return { severity: 'error', code, message, remedy };
+  }
+
+  async #ownTopics(signal: AbortSignal): Promise<readonly string[]> {
+    const matches = topicMatcher(this.#config.topic, this.#context.connector);
+    return (await this.#driver.topicNames(signal)).filter(matches);
+  }
+
+  async #holdsOutput(signal: AbortSignal): Promise<boolean> {
+    const infos = await this.#driver.topics(await this.#ownTopics(signal), signal);
+    return holdsOutput(this.#driver, partitionsOf(infos.values()), this.#context.connector, signal);
+  }
+
+  /**
+   * The kernel still delivers what a killed process has written to its sockets. Where the lanes choose their identity such a record meets a sequence
+   * number that is taken; else it must have come, or been given up, before the partitions are read.
+   */
+  async #waitOut(saved: KafkaPlace | null, signal: AbortSignal): Promise<void> {
+    if (this.#driver.choosesIdentity || saved === null || this.#context.previousShutdown !== 'unclean') return;
+    await sleep(this.#context.runtime, this.#config.request.timeout, signal);
+  }
+
+  /** The topics that were written to. Throws if one is not what it was (I8). */
+  async #savedTopics(saved: KafkaPlace, signal: AbortSignal): Promise<ReadonlyMap<string, TopicInfo>> {
+    const { connector } = this.#context;
+    const found = await this.#driver.topics([...saved.topics.keys()], signal);
+    for (const [topic, { partitions, id }] of saved.topics) {
+      const info = found.get(topic);
+      if (info === undefined) throw new SluiceError(topicLost, { topic, connector, detail: 'it does not exist any more' });
+      if (id !== '' && info.id !== '' && info.id !== id)
+        throw new SluiceError(topicLost, { topic, connector, detail: 'it was deleted and made again' });
+      if (info.partitions.length < partitions) {
+        throw new SluiceError(partitionsFewer, { topic, connector, saved: partitions, found: info.partitions.length });
+      }
+    }
+    return found;
+  }
+
+  /** Which partitions are written to: those of the saved place, until an operator says otherwise; keys would move (algorithms §2). */
+  async #partitionsOf(saved: KafkaPlace | null, found: ReadonlyMap<string, TopicInfo>, signal: AbortSignal): Promise<KafkaPlace['topics']> {
+    if (saved === null) return new Map();
+    const topics = new Map(saved.topics);
+    for (const [topic, known] of saved.topics) {
+      const all = found.get(topic)?.partitions.length ?? known.partitions;
+      if (all === known.partitions) continue;
+      if (this.#config.addedPartitions === 'use' && !(await this.#hasUnsaved(topic, saved, signal))) {
+        topics.set(topic, { ...known, partitions: all });
+        await this.#context.savePlace({ [topicEntry(topic)]: topicValue({ ...known, partitions: all }) });
+        this.#context.log.info(`The topic "${topic}" is written to in ${all} partitions from now on, before in ${known.partitions}.`);
+      } else {
+        const { code, message, remedy } = new SluiceError(partitionsAdded, { topic, saved: known.partitions, found: all });
+        this.#context.log.warn(message, { code, remedy });
+      }
+    }
+    return topics;
+  }
+
+  /** What stands behind the place was written by the old number of partitions, and must be replayed so. */
+  async #hasUnsaved(topic: string, saved: KafkaPlace, signal: AbortSignal): Promise<boolean> {
+    const lanes = [...saved.lanes].map(([key, lane]) => ({ ...parseLaneKey(key), offset: lane.offset })).filter((lane) => lane.topic === topic);
+    const ends = await this.#driver.offsets(lanes, 'end', signal);
+    return lanes.some(({ offset }, index) => (ends[index] as number) > offset);
+  }
+
+  /** Takes the lanes up where they were, and notes what stands beyond. Only partitions that moved are read. */
+  async #restore(lanes: Lanes, saved: KafkaPlace, signal: AbortSignal): Promise<readonly string[]> {
+    const { connector, log } = this.#context;
+    const all = [...saved.lanes].map(([key, place]) => ({ ...parseLaneKey(key), place })).filter(({ topic }) => saved.topics.has(topic));
+    const ends = await this.#driver.offsets(all, 'end', signal);
+    if (this.#driver.choosesIdentity && all.some(({ place }) => place.identity === null)) await lanes.chooseProducer(signal);
+    const transactions = new Set<string>();
+    let gone = 0;
+    const moved: number[] = [];
+    all.forEach(({ topic, partition, place }, index) => {
+      const end = ends[index] as number;
+      if (end < place.offset) {
+        const detail = `partition ${partition} ends at offset ${end}, and what was saved as written ends at ${place.offset}`;
+        throw new SluiceError(topicLost, { topic, connector, detail });
+      }
+      const lane = lanes.lane(topic, partition);
+      lane.ready = true;
+      lane.offset = end;
+      lane.identity = place.identity ?? lanes.newIdentity();
+      lane.unproved = place.identity !== null && this.#driver.choosesIdentity;
+      if (end > place.offset) moved.push(index);
+    });
+    const readOne = async (index: number): Promise<void> => {
+      const { topic, partition, place } = all[index] as (typeof all)[number];
+      const lane = lanes.lane(topic, partition);
+      const range = { from: place.offset, end: ends[index] as number, connector, identity: place.identity };
+      const suffix = await readSuffix(this.#driver, lane, range, signal);
+      gone += suffix.gone;
+      lane.identity = suffix.identity ?? lane.identity;
+      // With a hole in it what is left says nothing of what was there: all of it is written again, in its order.
+      if (suffix.gone > 0) return;
+      lane.expect(suffix.noted);
+      for (const transaction of suffix.noted.transactions()) transactions.add(transaction);
+    };
+    await inParallel(moved, READERS, readOne);
+    if (gone > 0) {
+      log.warn(
+        `${gone} records behind the saved place are gone from Kafka (compacted, deleted, or markers of transactions): what this connector wrote to these partitions since is written again (at least once for it).`,
+      );
+    }
+    if (transactions.size > 0) log.info(`Kafka holds ${transactions.size} transactions behind the saved place: they are not written again.`);
+    return [...transactions];
+  }
+}
+
+function partitionsOf(infos: Iterable<TopicInfo>): readonly TopicPartition[] {
+  return [...infos].flatMap(({ name, partitions }) => partitions.map(({ partition }) => ({ topic: name, partition })));
+}
+
+async function inParallel(items: readonly number[], workers: number, work: (item: number) => Promise<void>): Promise<void> {
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    while (next < items.length) await work(items[next++] as number);
+  };
+  await Promise.all(Array.from({ length: Math.min(workers, items.length) }, worker));
+}
