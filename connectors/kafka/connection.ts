@@ -1,7 +1,8 @@
 /** TLS and SASL as the clients want them, made anew for each connection: certificates and tokens may be replaced meanwhile. */
 import { execFile } from 'node:child_process';
-import type { ConnectionOptions as TlsOptions } from 'node:tls';
-import type { ConnectionOptions } from '@platformatic/kafka';
+import { isIP } from 'node:net';
+import { checkServerIdentity, createSecureContext, type PeerCertificate, type ConnectionOptions as TlsOptions } from 'node:tls';
+import { AuthenticationError, type ConnectionOptions } from '@platformatic/kafka';
 import type { KafkaConfig as KafkajsOptions, SASLOptions } from 'kafkajs';
 import { type Files, type PluginContext, SluiceError } from '#plugin';
 import type { KafkaConfig } from './config.ts';
@@ -9,31 +10,38 @@ import { tlsFile, tokenCommand } from './errors.ts';
 
 const TOKEN_MS = 10_000;
 const TOKEN_BYTES = 1024 * 1024;
+/** RFC 6750: what a bearer token is made of. Anything else would break SASL's own separators. */
+const TOKEN = /^[A-Za-z0-9._~+/=-]+$/;
 
-/** For @platformatic/kafka. */
-export async function platformaticSecurity({ tls, sasl }: KafkaConfig, { runtime }: PluginContext): Promise<ConnectionOptions> {
+/** For @platformatic/kafka. `host`: which is connected to. */
+export async function platformaticSecurity({ tls, sasl }: KafkaConfig, { runtime }: PluginContext, host = ''): Promise<ConnectionOptions> {
   const options: ConnectionOptions = {};
   if (tls !== undefined) {
     options.tls = await tlsOptions(tls, runtime.files);
-    // The name in the handshake and in the certificate; without it the library gives TLS the host.
-    options.tlsServerName = tls.serverName ?? true;
+    // The name in the handshake; the library gives TLS none by itself. An address is no name (RFC 6066 section 3).
+    options.tlsServerName = tls.serverName === undefined && isIP(host) === 0;
   }
   if (sasl === undefined) return options;
-  if (sasl.mechanism === 'oauthbearer') options.sasl = { mechanism: 'OAUTHBEARER', token: await runTokenCommand(sasl.tokenCommand ?? []) };
-  else {
+  if (sasl.mechanism === 'oauthbearer') {
+    // Asked for again when the broker wants the connection to authenticate again (KIP-368).
+    options.sasl = { mechanism: 'OAUTHBEARER', token: () => runTokenCommand(sasl.tokenCommand ?? []), authBytesValidator: refusedToken };
+  } else {
     const mechanism = ({ plain: 'PLAIN', 'scram-sha-256': 'SCRAM-SHA-256', 'scram-sha-512': 'SCRAM-SHA-512' } as const)[sasl.mechanism];
     options.sasl = { mechanism, username: sasl.user ?? '', password: sasl.password ?? '' };
   }
   return options;
 }
 
+/** A broker that does not take a token answers without an error code, with a JSON object (RFC 7628 section 3.2.2). */
+const refusedToken: NonNullable<NonNullable<ConnectionOptions['sasl']>['authBytesValidator']> = (bytes, callback) => {
+  if (bytes === null || bytes.length === 0) return callback(null, bytes);
+  callback(new AuthenticationError('the broker did not accept the token'), bytes);
+};
+
 /** For kafkajs. */
 export async function kafkajsSecurity({ tls, sasl }: KafkaConfig, { runtime }: PluginContext): Promise<Pick<KafkajsOptions, 'ssl' | 'sasl'>> {
   const options: { ssl?: TlsOptions; sasl?: SASLOptions } = {};
-  if (tls !== undefined) {
-    const { serverName } = tls;
-    options.ssl = { ...(await tlsOptions(tls, runtime.files)), ...(serverName === undefined ? {} : { servername: serverName }) };
-  }
+  if (tls !== undefined) options.ssl = await tlsOptions(tls, runtime.files);
   if (sasl === undefined) return options;
   if (sasl.mechanism === 'oauthbearer') {
     options.sasl = { mechanism: 'oauthbearer', oauthBearerProvider: async () => ({ value: await runTokenCommand(sasl.tokenCommand ?? []) }) };
@@ -43,15 +51,32 @@ export async function kafkajsSecurity({ tls, sasl }: KafkaConfig, { runtime }: P
   return options;
 }
 
-async function tlsOptions({ ca, cert, key, passphrase }: NonNullable<KafkaConfig['tls']>, files: Files): Promise<TlsOptions> {
-  return {
+/** For node:tls; without `serverName` the certificate must be for the host that is connected to. */
+async function tlsOptions({ ca, cert, key, passphrase, serverName }: NonNullable<KafkaConfig['tls']>, files: Files): Promise<TlsOptions> {
+  const options: TlsOptions = {
     rejectUnauthorized: true,
     minVersion: 'TLSv1.2',
     ...(ca === undefined ? {} : { ca: await readPem(files, 'ca', ca) }),
     ...(cert === undefined ? {} : { cert: await readPem(files, 'cert', cert) }),
     ...(key === undefined ? {} : { key: await readPem(files, 'key', key) }),
     ...(passphrase === undefined ? {} : { passphrase }),
+    ...(serverName === undefined ? {} : identity(serverName)),
   };
+  try {
+    // Said here: what is wrong with a key or certificate comes out of tls.connect() in the middle of a client's own work.
+    createSecureContext(options);
+  } catch (error) {
+    const { message } = error as Error;
+    const option = /passphrase|bad decrypt|interrupted or cancelled/i.test(message) ? 'passphrase' : key === undefined ? 'ca' : 'key';
+    throw new SluiceError(tlsFile, { path: (option === 'ca' ? ca : key) ?? '', option, detail: `cannot be used (${message})` });
+  }
+  return options;
+}
+
+/** An address is no server name (RFC 6066 section 3): it is checked, but not sent. */
+function identity(expected: string): TlsOptions {
+  const check = (_: string, certificate: PeerCertificate): Error | undefined => checkServerIdentity(expected, certificate);
+  return { servername: isIP(expected) === 0 ? expected : '', checkServerIdentity: check };
 }
 
 async function readPem(files: Files, option: string, path: string): Promise<string> {
@@ -71,20 +96,29 @@ async function readPem(files: Files, option: string, path: string): Promise<stri
 export function runTokenCommand(command: readonly string[]): Promise<string> {
   const [program = '', ...args] = command;
   return new Promise((resolve, reject) => {
-    execFile(program, args, { timeout: TOKEN_MS, maxBuffer: TOKEN_BYTES, windowsHide: true }, (error, stdout, stderr) => {
-      const fail = (detail: string): void => reject(new SluiceError(tokenCommand, { detail }));
-      if (error !== null) {
-        const { code, killed } = error as NodeJS.ErrnoException & { killed?: boolean };
-        if (killed === true) return fail(`it did not end within ${TOKEN_MS / 1000} seconds`);
-        if (code === 'ENOENT') return fail(`there is no program "${program}"`);
-        const words = stderr.trim().split('\n').at(-1)?.slice(0, 200) ?? '';
-        return fail(`it ended with ${String(code ?? 'an error')}${words === '' ? '' : ` (${words})`}`);
-      }
+    const fail = (detail: string): void => reject(new SluiceError(tokenCommand, { detail }));
+    const options = { timeout: TOKEN_MS, killSignal: 'SIGKILL', maxBuffer: TOKEN_BYTES, windowsHide: true } as const;
+    const child = execFile(program, args, options, (error, stdout, stderr) => {
+      if (error !== null) return fail(failureOf(error, program, stderr));
       const token = tokenOf(stdout.trim());
-      if (token === '') return fail('it printed nothing');
+      if (token === '') return fail('it printed none');
+      if (!TOKEN.test(token)) return fail('what it printed is no token');
       resolve(token);
     });
+    // One that asks something is told at once that nobody answers. (One that reads nothing may be gone before.)
+    child.stdin?.on('error', () => undefined);
+    child.stdin?.end();
   });
+}
+
+function failureOf(error: Error, program: string, stderr: string): string {
+  const { code, killed } = error as NodeJS.ErrnoException & { killed?: boolean };
+  if (code === 'ENOENT') return `there is no program "${program}"`;
+  if (code === 'EACCES') return `"${program}" may not be run`;
+  if (code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER') return 'it printed too much';
+  if (killed === true) return `it did not end within ${TOKEN_MS / 1000} seconds`;
+  const words = (stderr.trim().split('\n').at(-1) ?? '').replace(/\p{Cc}/gu, ' ').slice(0, 200);
+  return `it ended with ${String(code ?? 'an error')}${words === '' ? '' : ` (${words})`}`;
 }
 
 function tokenOf(text: string): string {

@@ -28,6 +28,12 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   COORDINATOR_LOAD_IN_PROGRESS: 'again',
   COORDINATOR_NOT_AVAILABLE: 'again',
   NOT_COORDINATOR: 'again',
+  GROUP_LOAD_IN_PROGRESS: 'again',
+  GROUP_COORDINATOR_NOT_AVAILABLE: 'again',
+  NOT_COORDINATOR_FOR_GROUP: 'again',
+  REBALANCE_IN_PROGRESS: 'again',
+  UNKNOWN_MEMBER_ID: 'again',
+  ILLEGAL_GENERATION: 'again',
   NOT_ENOUGH_REPLICAS: 'again',
   NOT_ENOUGH_REPLICAS_AFTER_APPEND: 'again',
   NOT_CONTROLLER: 'again',
@@ -50,6 +56,7 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   UNKNOWN_PRODUCER_ID: 'producer',
   INVALID_PRODUCER_ID_MAPPING: 'producer',
   PRODUCER_FENCED: 'producer',
+  PRODUCER_REPLACED: 'producer',
   TOPIC_AUTHORIZATION_FAILED: 'forbidden',
   GROUP_AUTHORIZATION_FAILED: 'forbidden',
   CLUSTER_AUTHORIZATION_FAILED: 'forbidden',
@@ -64,13 +71,29 @@ export function classify(code: string): Meaning {
 }
 
 const TLS_CODES = /^(ERR_TLS|ERR_SSL|CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_CA|ERR_OSSL|EPROTO)/;
-const TIMEOUT_TEXT = /timed? ?out/i;
-const SASL_TEXT = /sasl.*(fail|mechanism)|authentication failed|not supported by the server/i;
+const SOCKET_CODES = /^(ECONN|EPIPE|ETIMEDOUT|EHOST|ENET|ENOTFOUND|EAI_|EADDR|PLT_KFK_NETWORK)/;
+const TIMEOUT_TEXT = /time(d )?out/i;
+/** How kafkajs words, in a failed authentication, that there was no answer. */
+const CUT_OFF_TEXT = /closed|not connected|connection (error|time)|time(d )?out/i;
+/** Of the handshake before it. */
+const SASL_NAMES = new Set(['UNSUPPORTED_SASL_MECHANISM', 'ILLEGAL_SASL_STATE']);
 const MAX_DEPTH = 10;
+const MAX_DETAIL = 300;
+
+interface ErrorParts {
+  readonly name?: string;
+  readonly message?: string;
+  readonly code?: unknown;
+  /** kafkajs: name of the protocol's error. */
+  readonly type?: unknown;
+  /** platformatic: the same, and the broker's own words. */
+  readonly apiId?: unknown;
+  readonly serverErrorMessage?: unknown;
+}
 
 /** All that is wrapped in an error, the outermost first: `cause`, `errors` (platformatic), `originalError` (kafkajs). */
-function nested(error: unknown): readonly unknown[] {
-  const all: unknown[] = [];
+function nested(error: unknown): readonly ErrorParts[] {
+  const all: ErrorParts[] = [];
   const visit = (at: unknown, depth: number): void => {
     if (typeof at !== 'object' || at === null || depth > MAX_DEPTH || all.includes(at)) return;
     all.push(at);
@@ -83,31 +106,45 @@ function nested(error: unknown): readonly unknown[] {
   return all;
 }
 
-/** Any error of a client as a failure: the name of the protocol's error where there is one, in the words of the innermost that says something (I12: none holds a secret). */
+/**
+ * Any error of a client as a failure: the name of the protocol's error where there is one, in the words of the innermost that says something (I12: none
+ * holds a secret). What our own code found out while connecting (a file, a token) is thrown as it is.
+ */
 export function toFailure(error: unknown): KafkaFailure {
-  if (error instanceof KafkaFailure) return error;
-  // What our own code found out while connecting (a file, a token) is told as it is.
-  if (error instanceof SluiceError) throw error;
-  const all = nested(error) as readonly { name?: string; message?: string; code?: unknown; type?: unknown; apiId?: unknown }[];
-  for (const each of all) if (each instanceof SluiceError) throw each;
-  for (const { apiId, type, message } of all) {
-    const code = typeof apiId === 'string' ? apiId : typeof type === 'string' && /^[A-Z_]{4,}$/.test(type) ? type : null;
-    if (code !== null) return new KafkaFailure(code, `${code}: ${message ?? ''}`.replace(/: $/, ''), error);
+  const all = nested(error);
+  for (const each of all) {
+    if (each instanceof KafkaFailure) return each;
+    if (each instanceof SluiceError) throw each;
   }
-  const detail = detailOf(all);
-  for (const { code } of all) if (typeof code === 'string' && TLS_CODES.test(code)) return new KafkaFailure('TLS', detail, error);
-  const texts = all.map(({ name, message, code }) => `${name ?? ''} ${String(code ?? '')} ${message ?? ''}`);
-  if (texts.some((text) => /TLS handshake failed|wrong version number|certificate/i.test(text))) return new KafkaFailure('TLS', detail, error);
-  if (texts.some((text) => SASL_TEXT.test(text))) return new KafkaFailure('SASL_AUTHENTICATION_FAILED', detail, error);
-  if (texts.some((text) => TIMEOUT_TEXT.test(text))) return new KafkaFailure('TIMEOUT', detail, error);
-  return new KafkaFailure('CONNECTION', detail, error);
+  for (const { apiId, type, message, serverErrorMessage } of all) {
+    const name = typeof apiId === 'string' ? apiId : typeof type === 'string' && /^[A-Z_]{4,}$/.test(type) ? type : null;
+    if (name === null) continue;
+    const words = oneLine(typeof serverErrorMessage === 'string' && serverErrorMessage !== '' ? serverErrorMessage : (message ?? ''));
+    return new KafkaFailure(SASL_NAMES.has(name) ? 'SASL_AUTHENTICATION_FAILED' : name, words === '' ? name : `${name}: ${words}`, error);
+  }
+  return new KafkaFailure(nameOf(all), detailOf(all), error);
 }
 
-function detailOf(all: readonly { message?: string; code?: unknown }[]): string {
+/** For what is no answer in Kafka's protocol. */
+function nameOf(all: readonly ErrorParts[]): string {
+  const hasCode = (some: readonly ErrorParts[], codes: RegExp): boolean => some.some(({ code }) => typeof code === 'string' && codes.test(code));
+  const refusal = all.findIndex(({ name, code }) => name === 'KafkaJSSASLAuthenticationError' || code === 'PLT_KFK_AUTHENTICATION');
+  // Both clients call it a failed authentication, too, when the broker went away in the middle of it: that passes.
+  if (refusal >= 0 && !hasCode(all.slice(refusal), SOCKET_CODES) && !CUT_OFF_TEXT.test(all[refusal]?.message ?? ''))
+    return 'SASL_AUTHENTICATION_FAILED';
+  if (hasCode(all, TLS_CODES)) return 'TLS';
+  return all.some(({ message }) => TIMEOUT_TEXT.test(message ?? '')) ? 'TIMEOUT' : 'CONNECTION';
+}
+
+function detailOf(all: readonly ErrorParts[]): string {
   for (const { message, code } of [...all].reverse()) {
-    if (code === 'ECONNREFUSED') return (message ?? '') === '' ? 'connection refused' : (message as string);
-    if (typeof message === 'string' && message !== '') return message;
+    if (typeof message === 'string' && message !== '') return oneLine(message);
     if (typeof code === 'string') return code;
   }
   return 'the connection was closed';
+}
+
+function oneLine(text: string): string {
+  const line = text.replace(/\s+/g, ' ').trim();
+  return line.length > MAX_DETAIL ? `${line.slice(0, MAX_DETAIL)}…` : line;
 }

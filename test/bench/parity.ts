@@ -1,19 +1,38 @@
 import { createHash } from 'node:crypto';
-import { readStream } from '../support/stream-ledger.ts';
+import type { KafkaServer } from '../servers/index.ts';
+import { readTopic } from '../support/kafka-topics.ts';
+import { type DebeziumValue, readStream } from '../support/stream-ledger.ts';
 import type { Parity } from './backlog.ts';
 
 /** Number and hash of the rows that stand in a stream, computed as `writeBacklog` computes them from the table. */
 export async function parityOfStream(servers: string, stream: string): Promise<Parity> {
-  let rows = 0;
-  let sum = 0n;
-  await readStream(servers, stream, ({ value }) => {
+  const sum = new RowSum();
+  await readStream(servers, stream, ({ value }) => sum.add(value));
+  return sum.parity;
+}
+
+/** The same of a topic. */
+export async function parityOfTopic(kafka: KafkaServer, topic: string): Promise<Parity> {
+  const sum = new RowSum();
+  for (const { value } of await readTopic(kafka, topic)) sum.add(value === null ? null : (JSON.parse(value.toString('utf8')) as DebeziumValue));
+  return sum.parity;
+}
+
+class RowSum {
+  #rows = 0;
+  #sum = 0n;
+
+  get parity(): Parity {
+    return { rows: this.#rows, hash: this.#sum.toString() };
+  }
+
+  add(value: DebeziumValue | null): void {
     if (value === null || value.after === null) return;
-    rows++;
+    this.#rows++;
     const { id, n, name, amount, body, at } = value.after as Record<string, string>;
     const text = [id, n, name, decimal(amount as string, 2), body, micros(at as string)].join('|');
-    sum += BigInt(`0x${createHash('md5').update(text).digest('hex').slice(0, 13)}`);
-  });
-  return { rows, hash: sum.toString() };
+    this.#sum += BigInt(`0x${createHash('md5').update(text).digest('hex').slice(0, 13)}`);
+  }
 }
 
 /** Connect's Decimal: big-endian two's complement, base64. */

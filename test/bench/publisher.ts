@@ -1,5 +1,5 @@
 /**
- * The NATS sink alone: the same windowed publisher, fed with the same bytes. Encodes the first rows of a slot as the pipeline would, then publishes them
+ * A sink alone: NATS' windowed publisher or Kafka's lanes, fed with the same bytes. Encodes the first rows of a slot as the pipeline would, then publishes them
  * again and again under new ids until there are as many messages as rows. Only the publishing is measured. Argument: one JSON object. Prints one JSON line.
  */
 import * as connectors from '../../connectors/index.ts';

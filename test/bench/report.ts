@@ -16,11 +16,18 @@ interface Summary {
   readonly spread: string;
 }
 
+/** What goes into a sink, and the sink alone. */
+const SINK_ROWS = [
+  ['Sluice into NATS', 'NATS publisher alone'],
+  ['Sluice into Kafka', 'Kafka lanes alone'],
+  ['Sluice into Kafka (kafkajs)', 'Kafka (kafkajs) lanes alone'],
+] as const;
+
 /** The table, and below it the bars with what was reached. */
 export function report(
   rows: readonly Row[],
   live: { startSeconds: number; latency: Latency; idleBytes: number },
-  about: { rows: number; cores: number; postgres: string; nats: string; node: string },
+  about: { rows: number; cores: number; postgres: string; nats: string; kafka: string; node: string },
 ): string {
   const summaries = [...new Set(rows.map(({ name }) => name))].map((name) =>
     summarise(
@@ -29,28 +36,35 @@ export function report(
     ),
   );
   const of = (name: string): Summary => summaries.find((summary) => summary.name === name) as Summary;
-  const [recv, nothing, nats, alone] = [of('pg_recvlogical'), of('Sluice into nothing'), of('Sluice into NATS'), of('NATS publisher alone')];
-  const combined = 0.9 / (1 / nothing.rate + 1 / alone.rate);
+  const [recv, nothing] = [of('pg_recvlogical'), of('Sluice into nothing')];
   const lines = [
-    `${about.rows.toLocaleString('en')} rows, ${about.cores} cores, PostgreSQL ${about.postgres}, NATS ${about.nats}, Node ${about.node}. Medians; parity checked.`,
+    `${about.rows.toLocaleString('en')} rows, ${about.cores} cores, PostgreSQL ${about.postgres}, NATS ${about.nats}, Kafka ${about.kafka}, Node ${about.node}. Medians; parity checked.`,
     '',
-    `| ${'what'.padEnd(24)} | rows/s  | fastest–slowest   | CPU µs/row | peak MiB |`,
-    `|${'-'.repeat(26)}|---------|-------------------|------------|----------|`,
+    `| ${'what'.padEnd(27)} | rows/s  | fastest–slowest   | CPU µs/row | peak MiB |`,
+    `|${'-'.repeat(29)}|---------|-------------------|------------|----------|`,
     ...summaries.map(
       ({ name, rate, spread, cpu, peakMiB }) =>
-        `| ${name.padEnd(24)} | ${Math.round(rate).toLocaleString('en').padStart(7)} | ${spread.padEnd(17)} | ${cpu.toFixed(2).padStart(10)} | ${peakMiB.toFixed(0).padStart(8)} |`,
+        `| ${name.padEnd(27)} | ${Math.round(rate).toLocaleString('en').padStart(7)} | ${spread.padEnd(17)} | ${cpu.toFixed(2).padStart(10)} | ${peakMiB.toFixed(0).padStart(8)} |`,
     ),
     '',
     bar('into nothing: rows/s against pg_recvlogical', nothing.rate / recv.rate, '≥', 1.8),
     bar('into nothing: CPU µs/row', nothing.cpu, '≤', 3.5),
-    bar('into NATS: rows/s', nats.rate, '≥', combined),
-    bar('into NATS: CPU µs/row', nats.cpu, '≤', 1.15 * (nothing.cpu + alone.cpu)),
+    ...SINK_ROWS.flatMap(([into, alone]) => (summaries.some(({ name }) => name === into) ? sinkBars(into, of(into), of(alone), nothing) : [])),
     bar('commit to NATS at 500 tx/s: p50 ms', live.latency.p50Ms, '<', 5),
     bar('commit to NATS at 500 tx/s: p99 ms', live.latency.p99Ms, '<', 20),
     bar('start to first event: s', live.startSeconds, '<', 0.7),
     bar('resident when idle: MB', live.idleBytes / 1e6, '<', 110),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+/** Against what the two halves would take one after the other: with n and r rows a second, 1 / (1/n + 1/r). */
+function sinkBars(name: string, into: Summary, alone: Summary, nothing: Summary): string[] {
+  const what = name.replace('Sluice ', '');
+  return [
+    bar(`${what}: rows/s`, into.rate, '≥', 0.9 / (1 / nothing.rate + 1 / alone.rate)),
+    bar(`${what}: CPU µs/row`, into.cpu, '≤', 1.15 * (nothing.cpu + alone.cpu)),
+  ];
 }
 
 function summarise(name: string, rows: readonly Row[]): Summary {

@@ -6,21 +6,23 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { type NatsServer, type PostgresServer, startNats, startPostgres } from '../servers/index.ts';
+import { type KafkaServer, type NatsServer, type PostgresServer, startKafka, startNats, startPostgres } from '../servers/index.ts';
 import { deleteStream } from '../support/streams.ts';
 import { copySlot, dropSlot, type Parity, writeBacklog } from './backlog.ts';
 import { type Latency, measureLatency } from './latency.ts';
 import { Measured, type Usage } from './measure.ts';
-import { parityOfStream } from './parity.ts';
+import { parityOfStream, parityOfTopic } from './parity.ts';
 import { type Row, report } from './report.ts';
 
-const HELP = `Usage: npm run bench [-- --rows N] [--rounds N] [--json]
+const HELP = `Usage: npm run bench [-- --rows N] [--rounds N] [--sinks LIST] [--partitions N] [--json]
 
-Drains the same backlog by pg_recvlogical, a bare reader, Sluice into nothing and into NATS, and the NATS publisher alone; then start-up, latency
-and idle memory. Prints rows/s, CPU per row, peak memory and the ratios.
+Drains the same backlog by pg_recvlogical, a bare reader, Sluice into nothing, into NATS and into Kafka, and by the NATS publisher and the Kafka lanes
+alone; then start-up, latency and idle memory. Prints rows/s, CPU per row, peak memory and the ratios.
 
   --rows N     rows of the backlog, in transactions of 1,000 (default 1000000)
   --rounds N   repetitions, interleaved; the median counts (default 3)
+  --sinks LIST nats, kafka, kafkajs or some of them, separated by commas (default nats,kafka)
+  --partitions N  of the Kafka topic (default 6)
   --json       one JSON document instead of the table
 `;
 
@@ -28,6 +30,8 @@ const { values } = parseArgs({
   options: {
     rows: { type: 'string', default: '1000000' },
     rounds: { type: 'string', default: '3' },
+    sinks: { type: 'string', default: 'nats,kafka' },
+    partitions: { type: 'string', default: '6' },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -38,28 +42,31 @@ if (values.help) {
 }
 const ROWS = Number(values.rows);
 const ROUNDS = Number(values.rounds);
+const SINKS = new Set(values.sinks.split(','));
 const MAIN = fileURLToPath(new URL('../../dist/src/main.js', import.meta.url));
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
 interface Bench {
   readonly postgres: PostgresServer;
   readonly nats: NatsServer;
+  readonly kafka: KafkaServer;
   readonly database: string;
   readonly endLsn: string;
   readonly parity: Parity;
   readonly home: string;
 }
 
-say('Starting PostgreSQL and NATS …');
-const [postgres, nats] = await Promise.all([
+say('Starting PostgreSQL, NATS and Kafka …');
+const [postgres, nats, kafka] = await Promise.all([
   startPostgres({ major: 17, own: true, settings: { shared_buffers: '512MB', max_wal_size: '8GB' } }),
   startNats({ own: true }),
+  startKafka({ own: true, jvm: ['-Xmx1g', '-XX:TieredStopAtLevel=4'] }),
 ]);
 const home = await mkdtemp(join(tmpdir(), 'sluice-bench-'));
 try {
   const database = await postgres.createDatabase('bench');
   say(`Writing ${ROWS.toLocaleString('en')} rows …`);
-  const bench: Bench = { postgres, nats, database, home, ...(await writeBacklog(postgres, database, ROWS, 1000)) };
+  const bench: Bench = { postgres, nats, kafka, database, home, ...(await writeBacklog(postgres, database, ROWS, 1000)) };
   const rows: Row[] = [];
   for (let round = 1; round <= ROUNDS; round++) {
     for (const [name, drain] of Object.entries(DRAINS())) {
@@ -72,10 +79,17 @@ try {
   process.stdout.write(
     values.json
       ? `${JSON.stringify({ rows, live }, null, 2)}\n`
-      : report(rows, live, { rows: ROWS, cores: cpus().length, postgres: postgres.version, nats: nats.version, node: process.version }),
+      : report(rows, live, {
+          rows: ROWS,
+          cores: cpus().length,
+          postgres: postgres.version,
+          nats: nats.version,
+          kafka: kafka.version,
+          node: process.version,
+        }),
   );
 } finally {
-  await Promise.all([postgres.dispose(), nats.dispose()]);
+  await Promise.all([postgres.dispose(), nats.dispose(), kafka.dispose()]);
   await rm(home, { recursive: true, force: true });
 }
 process.exit(0);
@@ -87,8 +101,9 @@ function DRAINS(): Record<string, (bench: Bench, round: number) => Promise<Drain
     pg_recvlogical: recvlogical,
     'bare reader in bursts': bareReader,
     'Sluice into nothing': intoNothing,
-    'Sluice into NATS': intoNats,
-    'NATS publisher alone': publisherAlone,
+    ...(SINKS.has('nats') ? { 'Sluice into NATS': intoNats, 'NATS publisher alone': publisherAlone } : {}),
+    ...(SINKS.has('kafka') ? kafkaDrains('Kafka', 'platformatic') : {}),
+    ...(SINKS.has('kafkajs') ? kafkaDrains('Kafka (kafkajs)', 'kafkajs') : {}),
   };
 }
 
@@ -138,22 +153,46 @@ async function intoNats(bench: Bench, round: number): Promise<Drained> {
   const stream = `BENCH_${round}`;
   const usage = await sluiceOnce(bench, `nats_${round}`, natsSink(bench, stream));
   const arrived = await parityOfStream(bench.nats.url, stream);
-  if (arrived.rows !== bench.parity.rows || arrived.hash !== bench.parity.hash) {
-    throw new Error(`void: ${JSON.stringify(arrived)} arrived, the source has ${JSON.stringify(bench.parity)}`);
-  }
+  requireParity(arrived, bench.parity);
   await deleteStream(bench.nats.url, stream);
   return { ...usage, count: arrived.rows };
 }
 
 async function publisherAlone(bench: Bench, round: number): Promise<Drained> {
   const stream = `ALONE_${round}`;
-  const slot = `alone_${round}`;
+  const drained = await sinkAlone(bench, `alone_${round}`, natsSink(bench, stream));
+  await deleteStream(bench.nats.url, stream);
+  return drained;
+}
+
+/** The sink itself, with the bytes of the first rows of the backlog again and again. */
+async function sinkAlone(bench: Bench, slot: string, sink: Record<string, unknown>): Promise<Drained> {
   await copySlot(bench.postgres, bench.database, slot);
-  const file = await writeConnector(bench, slot, natsSink(bench, stream));
+  const file = await writeConnector(bench, slot, sink);
   const answer = await program('publisher.ts', [JSON.stringify({ file, messages: ROWS, sample: Math.min(ROWS, 100_000) })]);
   await dropSlot(bench.postgres, bench.database, slot);
-  await deleteStream(bench.nats.url, stream);
   return { ...answer, count: answer.rows };
+}
+
+function kafkaDrains(name: string, driver: string): Record<string, (bench: Bench, round: number) => Promise<Drained>> {
+  const sink = ({ kafka: server }: Bench, topic: string): Record<string, unknown> => {
+    return { type: 'kafka', driver, brokers: server.brokers, topic, partitions: Number(values.partitions) };
+  };
+  return {
+    [`Sluice into ${name}`]: async (bench, round) => {
+      const topic = `into-${driver}-${round}`;
+      const usage = await sluiceOnce(bench, `${driver}_${round}`, sink(bench, topic));
+      const arrived = await parityOfTopic(bench.kafka, topic);
+      requireParity(arrived, bench.parity);
+      return { ...usage, count: arrived.rows };
+    },
+    [`${name} lanes alone`]: (bench, round) => sinkAlone(bench, `lanes${driver}_${round}`, sink(bench, `alone-${driver}-${round}`)),
+  };
+}
+
+function requireParity(arrived: Parity, source: Parity): void {
+  if (arrived.rows === source.rows && arrived.hash === source.hash) return;
+  throw new Error(`void: ${JSON.stringify(arrived)} arrived, the source has ${JSON.stringify(source)}`);
 }
 
 function natsSink({ nats: server }: Bench, stream: string): Record<string, unknown> {

@@ -1,22 +1,27 @@
 /**
- * `npm run test:pgbench`: the real pgbench (it must be on the PATH) streams into NATS, with or without kill -9 of the daemon and restarts of both servers; then
- * the tables are rebuilt from the stream and compared with the source.
+ * `npm run test:pgbench`: the real pgbench (it must be on the PATH) streams into NATS or Kafka, with or without kill -9 of the daemon, restarts of both servers and
+ * faults of the brokers; then the tables are rebuilt from what arrived and compared with the source.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { parseArgs, promisify } from 'node:util';
-import { startNats, startPostgres } from '../servers/index.ts';
+import { startPostgres } from '../servers/index.ts';
 import { differencesOfTpcb } from '../support/compare-tpcb.ts';
 import { Daemon } from '../support/daemon.ts';
-import { readStream, StreamLedger } from '../support/stream-ledger.ts';
 import { TPCB_TABLES } from '../support/tpcb.ts';
+import { kafkaTarget, natsTarget } from './target.ts';
 
-const HELP = `Usage: npm run test:pgbench [-- --seconds N] [--scale N] [--clients N] [--kills N] [--shared]
+const HELP = `Usage: npm run test:pgbench [-- --seconds N] [--scale N] [--clients N] [--kills N]
+                              [--shared] [--sink kafka] [--driver D] [--partitions N] [--brokers N] [--faults LIST]
 
   --seconds N   length of the load (default 60)
   --scale N     pgbench's scale: 100,000 accounts each (default 10)
   --clients N   connections of pgbench (default 8)
-  --kills N     kill -9 of the daemon at random moments; with it, one restart each of Postgres and NATS (default 0)
+  --kills N     kill -9 of the daemon at random moments; with it, one restart each of Postgres and the sink (default 0)
   --shared      the stream is shared with other writers ("exclusive": false)
+  --sink S      nats or kafka (default nats)
+  --driver D    for Kafka: platformatic or kafkajs (default platformatic)
+  --partitions N, --brokers N   for Kafka (default 6 and 1)
+  --faults LIST what happens to the sink under load, one after the other: freeze (60 s); with three brokers also rolling and kill, one broker after the other
 `;
 const { values } = parseArgs({
   options: {
@@ -25,6 +30,11 @@ const { values } = parseArgs({
     clients: { type: 'string', default: '8' },
     kills: { type: 'string', default: '0' },
     shared: { type: 'boolean', default: false },
+    sink: { type: 'string', default: 'nats' },
+    driver: { type: 'string', default: 'platformatic' },
+    partitions: { type: 'string', default: '6' },
+    brokers: { type: 'string', default: '1' },
+    faults: { type: 'string', default: '' },
     help: { type: 'boolean', default: false },
   },
 });
@@ -38,9 +48,11 @@ const run = promisify(execFile);
 const say = (text: string): void => void process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${text}\n`);
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-const [postgres, nats] = await Promise.all([
+const [postgres, target] = await Promise.all([
   startPostgres({ major: 17, own: true, fsync: true, settings: { max_wal_size: '4GB' } }),
-  startNats({ own: true }),
+  values.sink === 'kafka'
+    ? kafkaTarget({ driver: values.driver, partitions: Number(values.partitions), brokers: Number(values.brokers) })
+    : natsTarget(!values.shared),
 ]);
 const database = await postgres.createDatabase('bank');
 const url = postgres.url(database);
@@ -49,7 +61,7 @@ const daemon = await Daemon.create([
   {
     name: 'bank',
     source: { type: 'postgres', url, tables: TPCB_TABLES.map((table) => `public.${table}`), insertOnly: ['public.pgbench_history'] },
-    sink: { type: 'nats', servers: [nats.url], stream: 'BANK', exclusive: !values.shared },
+    sink: target.sink,
   } as { name: string },
 ]);
 let failed = true;
@@ -66,19 +78,22 @@ try {
     await daemon.stop('SIGKILL');
     daemon.start();
     if (kill === Math.ceil(kills / 3)) await postgres.restart('fast');
-    if (kill === Math.ceil((kills * 2) / 3)) await nats.restart('kill');
+    if (kill === Math.ceil((kills * 2) / 3)) await target.restart();
+  }
+  for (const fault of values.faults.split(',').filter((name) => name !== '')) {
+    say(`Fault: ${fault} …`);
+    await (target.faults[fault] as () => Promise<void>)();
   }
   await sleep(Math.max(0, end - Date.now()));
   say(await load.stop());
   await caughtUp();
   const code = await daemon.stop('SIGTERM');
   say(`Caught up; the daemon ended with ${code}. Comparing …`);
-  const ledger = new StreamLedger();
-  await readStream(nats.url, 'BANK', (message) => ledger.take(message));
+  const ledger = await target.ledger();
   const differences = await differencesOfTpcb(postgres, database, ledger);
   failed = differences.length > 0 || ledger.duplicates > 0 || ledger.disordered > 0 || code !== 0;
   process.stdout.write(
-    `${JSON.stringify({ messages: ledger.messages, kills, differences, duplicates: ledger.duplicates, disordered: ledger.disordered }, null, 2)}\n`,
+    `${JSON.stringify({ sink: values.sink, messages: ledger.messages, kills, faults: values.faults, differences, duplicates: ledger.duplicates, disordered: ledger.disordered }, null, 2)}\n`,
   );
 } finally {
   if (failed)
@@ -89,7 +104,7 @@ try {
         .join('\n')}\n${daemon.other.join('\n')}\n`,
     );
   await daemon.dispose();
-  await Promise.all([postgres.dispose(), nats.dispose()]);
+  await Promise.all([postgres.dispose(), target.dispose()]);
 }
 process.exit(failed ? 1 : 0);
 

@@ -100,18 +100,21 @@ export function sinkSuite(name: string, traits: SinkTraits, make: () => Promise<
       }
     });
 
-    it.runIf(traits.readsBack)('before the first checkpoint a replay writes nothing twice (I4); without anything saved it is said that the sink holds output', async () => {
-      const first = await opened(null);
-      await first.write(batch(0), never);
-      await first.close();
-      const looking = harness.sink();
-      open.push(looking);
-      expect((await looking.open(null, never)).holdsOutput).toBe(true);
-      const again = await opened(harness.saved?.() ?? null);
-      await again.write(batch(0), never);
-      await again.write(batch(1), never);
-      await arrivedAs(messages(0, 2 * BATCH));
-    });
+    it.runIf(traits.readsBack)(
+      'before the first checkpoint a replay writes nothing twice (I4); without anything saved it is said that the sink holds output',
+      async () => {
+        const first = await opened(null);
+        await first.write(batch(0), never);
+        await first.close();
+        const looking = harness.sink();
+        open.push(looking);
+        expect((await looking.open(null, never)).holdsOutput).toBe(true);
+        const again = await opened(harness.saved?.() ?? null);
+        await again.write(batch(0), never);
+        await again.write(batch(1), never);
+        await arrivedAs(messages(0, 2 * BATCH));
+      },
+    );
 
     it('an abort settles every pending call with its reason', async () => {
       const sink = await opened(null);

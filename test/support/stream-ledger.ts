@@ -56,6 +56,7 @@ export class StreamLedger {
   disordered = 0;
   messages = 0;
   readonly #ids = new Set<string>();
+  readonly #truncates = new Set<string>();
   readonly #newest = new Map<string, string>();
 
   take(message: StoredMessage): void {
@@ -70,10 +71,27 @@ export class StreamLedger {
     if (value === null) return;
     const table = String(value.source['table']);
     if (value.op === 't') {
+      this.#truncates.add(message.id);
       this.tables.delete(table);
       this.keyless.delete(table);
     } else if (message.key === null) this.#count(table, JSON.stringify(value.after));
     else this.#apply(table, message.key, value);
+  }
+
+  /**
+   * Takes over what another partition of the same topic holds: keys are in one partition only, so that the rows go together. An id that stands in two is a
+   * duplicate, but for a TRUNCATE, which goes to all.
+   */
+  absorb(other: StreamLedger): void {
+    this.messages += other.messages;
+    this.duplicates += other.duplicates;
+    this.disordered += other.disordered;
+    for (const id of other.#ids) {
+      if (this.#ids.has(id) && !other.#truncates.has(id)) this.duplicates++;
+      this.#ids.add(id);
+    }
+    for (const [table, rows] of other.tables) for (const [key, row] of rows) entry(this.tables, table).set(key, row);
+    for (const [table, rows] of other.keyless) for (const [row, count] of rows) this.#count(table, row, count);
   }
 
   rows(table: string): Map<string, Readonly<Record<string, unknown>>> {
@@ -86,9 +104,9 @@ export class StreamLedger {
     else if (value.after !== null) rows.set(key, value.after);
   }
 
-  #count(table: string, row: string): void {
+  #count(table: string, row: string, count = 1): void {
     const rows = entry(this.keyless, table);
-    rows.set(row, (rows.get(row) ?? 0) + 1);
+    rows.set(row, (rows.get(row) ?? 0) + count);
   }
 }
 

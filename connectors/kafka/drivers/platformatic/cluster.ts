@@ -31,7 +31,7 @@ export interface ClusterOptions {
   readonly runtime: Runtime;
   readonly clientId: string;
   /** TLS and SASL, made anew for each connection: certificates and tokens may be replaced. */
-  readonly secure: () => Promise<ConnectionOptions>;
+  readonly secure: (host: string) => Promise<ConnectionOptions>;
 }
 
 export class Cluster {
@@ -206,7 +206,7 @@ export class Cluster {
   async #make({ host, port }: BrokerAddress): Promise<Connection> {
     const { config, clientId, secure } = this.#options;
     const connection = new Connection(clientId, {
-      ...(await secure()),
+      ...(await secure(host)),
       connectTimeout: CONNECT_MS,
       requestTimeout: config.request.timeout,
       maxInflights: MAX_IN_FLIGHT,

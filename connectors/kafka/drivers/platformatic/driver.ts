@@ -59,7 +59,7 @@ export class PlatformaticDriver implements KafkaDriver {
     this.#config = config;
     this.#context = context;
     const { runtime, connector } = context;
-    const secure = (): Promise<ConnectionOptions> => platformaticSecurity(config, context);
+    const secure = (host: string): Promise<ConnectionOptions> => platformaticSecurity(config, context, host);
     this.#cluster = new Cluster({ config, runtime, clientId: `sluice-${connector}`, secure });
     this.#queue = new ProduceQueue(this.#cluster, config);
   }
@@ -175,8 +175,12 @@ export class PlatformaticDriver implements KafkaDriver {
     return producerId;
   }
 
-  produce(records: RecordSet): Promise<number> {
-    return this.#queue.add(records);
+  async produce(records: RecordSet): Promise<number> {
+    try {
+      return await this.#queue.add(records);
+    } catch (error) {
+      throw toFailure(error);
+    }
   }
 
   renewProducer(): Promise<void> {

@@ -1,7 +1,7 @@
 /** Puts the lanes' batches together into one request for each broker. */
 import type { Connection } from '@platformatic/kafka';
 import type { KafkaConfig } from '../../config.ts';
-import { classify, toFailure } from '../../failures.ts';
+import { classify } from '../../failures.ts';
 import { KafkaFailure, type RecordSet } from '../driver.ts';
 import type { Cluster } from './cluster.ts';
 import { offsetOf, PRODUCE, type ProduceAnswer, parseProduceAnswer, produceRequest } from './produce.ts';
@@ -20,7 +20,7 @@ const BROKER_SHARE = 0.8;
 interface Waiting {
   readonly set: RecordSet;
   readonly resolve: (offset: number) => void;
-  readonly reject: (failure: KafkaFailure) => void;
+  readonly reject: (error: unknown) => void;
 }
 
 interface Broker {
@@ -40,16 +40,11 @@ export class ProduceQueue {
     this.#config = config;
   }
 
-  /** Resolves with the offset of the set's first record. */
+  /** Resolves with the offset of the set's first record. Rejects with whatever the library throws. */
   async add(set: RecordSet): Promise<number> {
     // Once: a repetition is the same bytes, and so a double that the broker recognises (algorithms §4).
     set.encoded ??= encodeRecordBatch(set, this.#config.compression);
-    let node: number;
-    try {
-      node = await this.#cluster.leaderNode(set);
-    } catch (error) {
-      throw toFailure(error);
-    }
+    const node = await this.#cluster.leaderNode(set);
     if (this.#closed) throw closed();
     return new Promise((resolve, reject) => {
       const broker = this.#broker(node);
@@ -98,8 +93,7 @@ export class ProduceQueue {
       }
       if (some.some(({ set }) => isMoved(offsetOf(set, answers)))) this.#relearn(some);
     } catch (error) {
-      const failure = toFailure(error);
-      for (const { reject } of some) reject(failure);
+      for (const { reject } of some) reject(error);
       this.#relearn(some);
     } finally {
       broker.inFlight--;
