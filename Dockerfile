@@ -1,3 +1,7 @@
+# docker build -t sluice .
+# docker run --read-only --cap-drop ALL --security-opt no-new-privileges -v ./sluice:/etc/sluice:ro -v sluice:/var/lib/sluice -p 127.0.0.1:9010:9010 sluice
+# docker exec CONTAINER sluice offsets show
+
 # The build: TypeScript to dist/.
 FROM node:26-bookworm-slim AS build
 WORKDIR /app
@@ -6,7 +10,7 @@ RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json ./
 COPY src src
 COPY connectors connectors
-RUN npm run build
+RUN npm run build && chmod a+x dist/src/main.js
 
 # What runs needs no install script: the one native module (LevelDB) brings its binaries for glibc, x64 and arm64, in its package.
 FROM node:26-bookworm-slim AS dependencies
@@ -18,9 +22,11 @@ FROM node:26-bookworm-slim
 LABEL org.opencontainers.image.title="sluice" org.opencontainers.image.licenses="Apache-2.0"
 # All that is ever written is the data directory: the root file system can be mounted read-only.
 ENV NODE_ENV=production \
+    SLUICE_CONFIG=/etc/sluice \
     SLUICE_DATA_DIR=/var/lib/sluice \
     SLUICE_HEALTH=0.0.0.0:9010
-RUN install -d -o node -g node -m 0700 /var/lib/sluice && install -d /etc/sluice
+# `sluice` on the path: it is what the remedies in error messages name.
+RUN install -d -o node -g node -m 0700 /var/lib/sluice && install -d /etc/sluice && ln -s /app/dist/src/main.js /usr/local/bin/sluice
 WORKDIR /app
 COPY package.json LICENSE CHANGELOG.md ./
 COPY config config
@@ -34,4 +40,4 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.SLUICE_HEALTH.split(':').pop()}/livez`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
 # Node as PID 1 handles SIGTERM itself: it drains.
 ENTRYPOINT ["node", "/app/dist/src/main.js"]
-CMD ["run", "/etc/sluice"]
+CMD ["run"]
