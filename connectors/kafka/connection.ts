@@ -3,13 +3,17 @@ import { execFile } from 'node:child_process';
 import { isIP } from 'node:net';
 import { checkServerIdentity, createSecureContext, type PeerCertificate, type ConnectionOptions as TlsOptions } from 'node:tls';
 import { AuthenticationError, type ConnectionOptions } from '@platformatic/kafka';
-import type { KafkaConfig as KafkajsOptions, SASLOptions } from 'kafkajs';
+import type { KafkaConfig as KafkajsOptions, Mechanism, SASLOptions } from 'kafkajs';
 import { type Files, type PluginContext, SluiceError } from '#plugin';
 import type { KafkaConfig } from './config.ts';
+import { KafkaFailure } from './drivers/driver.ts';
 import { tlsFile, tokenCommand } from './errors.ts';
 
 const TOKEN_MS = 10_000;
 const TOKEN_BYTES = 1024 * 1024;
+const TOKEN_REFUSED = 'the broker did not accept the token';
+/** Before each of kafkajs' SASL messages. */
+const LENGTH_BYTES = 4;
 /** RFC 6750: what a bearer token is made of. Anything else would break SASL's own separators. */
 const TOKEN = /^[A-Za-z0-9._~+/=-]+$/;
 
@@ -35,20 +39,34 @@ export async function platformaticSecurity({ tls, sasl }: KafkaConfig, { runtime
 /** A broker that does not take a token answers without an error code, with a JSON object (RFC 7628 section 3.2.2). */
 const refusedToken: NonNullable<NonNullable<ConnectionOptions['sasl']>['authBytesValidator']> = (bytes, callback) => {
   if (bytes === null || bytes.length === 0) return callback(null, bytes);
-  callback(new AuthenticationError('the broker did not accept the token'), bytes);
+  callback(new AuthenticationError(TOKEN_REFUSED), bytes);
 };
 
 /** For kafkajs. */
 export async function kafkajsSecurity({ tls, sasl }: KafkaConfig, { runtime }: PluginContext): Promise<Pick<KafkajsOptions, 'ssl' | 'sasl'>> {
-  const options: { ssl?: TlsOptions; sasl?: SASLOptions } = {};
+  const options: { ssl?: TlsOptions; sasl?: SASLOptions | Mechanism } = {};
   if (tls !== undefined) options.ssl = await tlsOptions(tls, runtime.files);
   if (sasl === undefined) return options;
-  if (sasl.mechanism === 'oauthbearer') {
-    options.sasl = { mechanism: 'oauthbearer', oauthBearerProvider: async () => ({ value: await runTokenCommand(sasl.tokenCommand ?? []) }) };
-  } else {
-    options.sasl = { mechanism: sasl.mechanism, username: sasl.user ?? '', password: sasl.password ?? '' } as SASLOptions;
-  }
+  if (sasl.mechanism === 'oauthbearer') options.sasl = bearer(sasl.tokenCommand ?? []);
+  else options.sasl = { mechanism: sasl.mechanism, username: sasl.user ?? '', password: sasl.password ?? '' } as SASLOptions;
   return options;
+}
+
+/** kafkajs' own way with tokens does not look at the broker's answer: one that was not accepted only seems to be, and the next request hangs up. */
+function bearer(command: readonly string[]): Mechanism {
+  return {
+    mechanism: 'oauthbearer',
+    authenticationProvider: ({ saslAuthenticate }) => ({
+      authenticate: async () => {
+        const message = Buffer.from(`n,,\x01auth=Bearer ${await runTokenCommand(command)}\x01\x01`);
+        const length = Buffer.alloc(LENGTH_BYTES);
+        length.writeInt32BE(message.length);
+        const request = { encode: () => Buffer.concat([length, message]) };
+        const response = { decode: (raw: Buffer) => raw.subarray(LENGTH_BYTES), parse: (answer: Buffer) => answer.length > 0 };
+        if (await saslAuthenticate({ request, response })) throw new KafkaFailure('SASL_AUTHENTICATION_FAILED', TOKEN_REFUSED);
+      },
+    }),
+  };
 }
 
 /** For node:tls; without `serverName` the certificate must be for the host that is connected to. */

@@ -29,8 +29,8 @@ export class Lane {
   readonly topic: string;
   readonly partition: number;
   readonly key: string;
-  /** Its beginning is in the saved place: messages may be sent. */
-  ready = false;
+  /** `ready`: its beginning is in the saved place, messages may be sent. */
+  state: 'new' | 'beginning' | 'ready' = 'new';
   /** Offset behind the last record of ours that is known to stand there. */
   offset = 0;
   /** Of the next record. */

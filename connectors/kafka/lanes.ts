@@ -2,12 +2,12 @@
 import { type MessageBatch, Noted, type Place, type SinkContext, SluiceError, SPAN, SPAN_SIZE, sleep } from '#plugin';
 import type { KafkaConfig } from './config.ts';
 import { type KafkaDriver, KafkaFailure } from './drivers/driver.ts';
-import { closed, compactedKeyless } from './errors.ts';
+import { closed } from './errors.ts';
 import { classify, toFailure } from './failures.ts';
 import { Job } from './job.ts';
-import { Lane, type LaneLimits } from './lane.ts';
-import { partitionOfKey } from './partitioner.ts';
-import { CLUSTER, laneValue, topicEntry, topicValue } from './place.ts';
+import type { Lane, LaneLimits } from './lane.ts';
+import { LaneMap } from './lane-map.ts';
+import { CLUSTER, epochEntry, epochValue, type LaneIdentity, laneValue, topicEntry, topicValue } from './place.ts';
 import { endOf, findOurs, standsThere } from './read-back.ts';
 import type { KnownTopic, Topics } from './topics.ts';
 import type { Trouble } from './trouble.ts';
@@ -18,7 +18,6 @@ const LONGEST_PAUSE_MS = 1_000;
 const FIRST_PAUSE_MS = 50;
 /** Epochs of a producer are 16 bits. */
 const LAST_EPOCH = 32_767;
-const TO_ALL = -1;
 
 export interface LanesHost {
   readonly config: KafkaConfig;
@@ -31,7 +30,7 @@ export interface LanesHost {
 
 export class Lanes {
   readonly #host: LanesHost;
-  readonly #lanes = new Map<string, Lane[]>();
+  readonly #map: LaneMap;
   readonly #jobs = new Set<Job>();
   /** Calls whose topics are not known yet, and all behind them. */
   readonly #arrivals: Job[] = [];
@@ -49,17 +48,12 @@ export class Lanes {
 
   constructor(host: LanesHost) {
     this.#host = host;
+    this.#map = new LaneMap(host.topics);
   }
 
   /** The lane, made if it is new. */
   lane(topic: string, partition: number): Lane {
-    let lanes = this.#lanes.get(topic);
-    if (lanes === undefined) {
-      lanes = [];
-      this.#lanes.set(topic, lanes);
-    }
-    lanes[partition] ??= new Lane(topic, partition);
-    return lanes[partition];
+    return this.#map.lane(topic, partition);
   }
 
   /** Resolves with the entries of the place that moved. Rejects with whatever ended the lanes. */
@@ -84,7 +78,7 @@ export class Lanes {
     this.#jobs.clear();
     this.#arrivals.length = 0;
     this.#ready.length = 0;
-    for (const lanes of this.#lanes.values()) for (const lane of lanes) lane?.clear();
+    this.#map.clear();
     this.#deafen();
   }
 
@@ -118,50 +112,19 @@ export class Lanes {
     return [...used].map((destination) => batch.destinations[destination] as string).filter((topic) => topics.known(topic) === undefined);
   }
 
-  /** Counts, then fills: an array of indexes for each lane. */
   #distribute(job: Job): void {
-    const { batch } = job;
-    const partitions = new Int32Array(batch.count);
-    const counts = new Map<Lane, number>();
-    for (let message = 0; message < batch.count; message++) {
-      const partition = this.#partitionOf(batch, message);
-      partitions[message] = partition;
-      for (const lane of this.#lanesOf(batch, message, partition)) counts.set(lane, (counts.get(lane) ?? 0) + 1);
-    }
-    const filled = new Map<Lane, { readonly indexes: Int32Array; length: number }>();
-    for (const [lane, count] of counts) filled.set(lane, { indexes: new Int32Array(count), length: 0 });
-    for (let message = 0; message < batch.count; message++) {
-      for (const lane of this.#lanesOf(batch, message, partitions[message] as number)) {
-        const run = filled.get(lane) as { readonly indexes: Int32Array; length: number };
-        run.indexes[run.length++] = message;
-      }
-    }
-    for (const [lane, { indexes }] of filled) {
+    for (const { lane, indexes } of this.#map.split(job.batch)) {
       job.remaining += indexes.length;
       lane.add({ job, indexes, at: 0 });
-      if (lane.ready) this.#enqueue(lane);
-      else this.#beginning.add(lane);
+      if (lane.state === 'ready') this.#enqueue(lane);
+      else if (lane.state === 'new') {
+        // Once: to begin again would forget what is under way.
+        lane.state = 'beginning';
+        this.#beginning.add(lane);
+      }
     }
     if (job.remaining === 0) this.#resolve(job);
     if (this.#beginning.size > 0) void this.#begin();
-  }
-
-  #partitionOf({ bytes, spans, destinations }: MessageBatch, message: number): number {
-    const at = message * SPAN_SIZE;
-    const topic = destinations[spans[at + SPAN.destination] as number] as string;
-    const { partitions, compacted } = this.#host.topics.known(topic) as KnownTopic;
-    const start = spans[at + SPAN.keyStart] as number;
-    if (start >= 0) return partitionOfKey(bytes, start, spans[at + SPAN.keyEnd] as number, partitions);
-    if (compacted) throw new SluiceError(compactedKeyless, { topic });
-    const spread = spans[at + SPAN.spread] as number;
-    return spread < 0 ? TO_ALL : spread % partitions;
-  }
-
-  #lanesOf({ spans, destinations }: MessageBatch, message: number, partition: number): readonly Lane[] {
-    const topic = destinations[spans[message * SPAN_SIZE + SPAN.destination] as number] as string;
-    if (partition !== TO_ALL) return [this.lane(topic, partition)];
-    const { partitions } = this.#host.topics.known(topic) as KnownTopic;
-    return Array.from({ length: partitions }, (_, each) => this.lane(topic, each));
   }
 
   /** Where new lanes begin is saved before their first message (I5): a run after this one reads back from there. */
@@ -174,7 +137,7 @@ export class Lanes {
         this.#beginning.clear();
         await this.#persist('the beginning', (signal) => this.#saveBeginnings(lanes, signal));
         for (const lane of lanes) {
-          lane.ready = true;
+          lane.state = 'ready';
           this.#enqueue(lane);
         }
         this.#pump();
@@ -310,14 +273,14 @@ export class Lanes {
 
   /**
    * The broker's answer has made the producer unusable: what of the batch stands in the partition, and what a process before this one left there late?
-   * Then on behind it, under the sequence that was found there, or the next epoch (KIP-360).
+   * Then on behind it: under the sequence number that follows, or, where that was refused, in the next epoch (KIP-360).
    */
   async #resync(lane: Lane): Promise<void> {
     const { driver, context } = this.#host;
     const { signal } = this.#stop;
     if (!driver.choosesIdentity) await driver.renewProducer(signal);
     const end = await endOf(driver, lane, signal);
-    const { standing, next } = await findOurs(
+    const { standing, identity } = await findOurs(
       driver,
       lane,
       { from: lane.offset, end, connector: context.connector, identity: lane.identity },
@@ -328,19 +291,23 @@ export class Lanes {
     lane.settle(standing, this.#done);
     lane.offset = Math.max(lane.offset, end);
     if (used !== null) {
-      const isNew = next !== null && next !== used.sequence && lane.failures <= 1;
-      lane.identity = isNew ? { ...used, sequence: next } : await this.#nextEpoch(used, signal);
+      // What was found there comes first: only a sequence number that goes on from it can be refused when something else has come meanwhile.
+      const isNews = identity !== null && (identity.epoch !== used.epoch || identity.sequence !== used.sequence);
+      lane.identity = isNews ? identity : await this.#nextEpoch(lane, used, signal);
+      lane.unproved = true;
     }
-    lane.unproved = false;
     if (standing.size === 0) return;
     const noted = lane.noted ?? new Noted(context.connector);
     for (const id of standing.keys()) noted.note('', id);
     lane.expect(noted);
   }
 
-  async #nextEpoch({ producerId, epoch }: NonNullable<Lane['identity']>, signal: AbortSignal): Promise<NonNullable<Lane['identity']>> {
-    if (epoch < LAST_EPOCH) return { producerId, epoch: epoch + 1, sequence: 0 };
-    return { producerId: await this.#host.driver.newProducerId(signal), epoch: 0, sequence: 0 };
+  /** Saved before it is used: else a process after this one would go on in the old epoch, and our bytes that come late would be taken for new. */
+  async #nextEpoch(lane: Lane, { producerId, epoch }: LaneIdentity, signal: AbortSignal): Promise<LaneIdentity> {
+    const isLast = epoch >= LAST_EPOCH;
+    const next = { producerId: isLast ? await this.#host.driver.newProducerId(signal) : producerId, epoch: isLast ? 0 : epoch + 1, sequence: 0 };
+    await this.#host.context.savePlace({ [epochEntry(lane.key)]: epochValue(next) });
+    return next;
   }
 
   /** For as long as it takes: what the brokers refuse for good ends it with a typed error. */

@@ -28,12 +28,15 @@ export interface KafkaPlace {
   readonly topics: ReadonlyMap<string, TopicPlace>;
   /** By `laneKey`. */
   readonly lanes: ReadonlyMap<string, LanePlace>;
+  /** Epochs that were begun before a checkpoint tells of them, by `laneKey`. */
+  readonly epochs: ReadonlyMap<string, LaneIdentity>;
 }
 
 /** The entry that every place of this sink has. */
 export const CLUSTER = 'cluster';
 /** No topic's name can begin so. */
 const TOPIC = '#';
+const EPOCH = '~';
 
 export function laneKey(topic: string, partition: number): string {
   return `${topic}/${partition}`;
@@ -47,6 +50,14 @@ export function topicValue({ partitions, id }: TopicPlace): string {
   return `${partitions} ${id}`;
 }
 
+export function epochEntry(lane: string): string {
+  return EPOCH + lane;
+}
+
+export function epochValue({ producerId, epoch }: LaneIdentity): string {
+  return `${producerId} ${epoch}`;
+}
+
 export function laneValue(offset: number, identity: LaneIdentity | null): string {
   return identity === null ? `${offset}` : `${offset} ${identity.producerId} ${identity.epoch} ${identity.sequence}`;
 }
@@ -57,11 +68,15 @@ export function parsePlace(place: Place): KafkaPlace | null {
   if (typeof cluster !== 'string') return null;
   const topics = new Map<string, TopicPlace>();
   const lanes = new Map<string, LanePlace>();
+  const epochs = new Map<string, LaneIdentity>();
   for (const [key, value] of Object.entries(place)) {
     if (value === null || key === CLUSTER) continue;
     if (key.startsWith(TOPIC)) {
       const match = /^(\d{1,9}) (.*)$/.exec(value);
       if (match !== null) topics.set(key.slice(1), { partitions: Number(match[1]), id: match[2] as string });
+    } else if (key.startsWith(EPOCH)) {
+      const match = /^(\d{1,19}) (\d{1,5})$/.exec(value);
+      if (match !== null) epochs.set(key.slice(1), { producerId: BigInt(match[1] as string), epoch: Number(match[2]), sequence: 0 });
     } else if (/^[^/]+\/\d{1,9}$/.test(key)) {
       const match = /^(\d{1,16})(?: (\d{1,19}) (\d{1,5}) (\d{1,10}))?$/.exec(value);
       if (match === null) return null;
@@ -70,7 +85,7 @@ export function parsePlace(place: Place): KafkaPlace | null {
       lanes.set(key, { offset: Number(offset), identity });
     }
   }
-  return { cluster, topics, lanes };
+  return { cluster, topics, lanes, epochs };
 }
 
 /** Topic and partition of a lane's key. */

@@ -24,27 +24,27 @@ export async function endOf(driver: KafkaDriver, where: TopicPartition, signal: 
   return end as number;
 }
 
-/** Offsets of this connector's records by id; `next`: the sequence number behind the last one that was written under `identity`, null = there is none. */
+/** Offsets of this connector's records by id; `identity`: what follows the last one of the same producer, null = there is none. */
 export async function findOurs(
   driver: KafkaDriver,
   where: TopicPartition,
   { from, end, connector, identity }: Range,
   signal: AbortSignal,
-): Promise<{ readonly standing: Map<string, number>; readonly next: number | null }> {
+): Promise<{ readonly standing: Map<string, number>; readonly identity: LaneIdentity | null }> {
   const standing = new Map<string, number>();
   const ours = `${connector}/`;
-  let next: number | null = null;
+  let following: LaneIdentity | null = null;
   await driver.read(
     where,
     from,
     end,
     ({ offset, id, producerId, epoch, sequence }) => {
       if (id?.startsWith(ours) === true) standing.set(id, offset);
-      if (identity !== null && producerId === identity.producerId && epoch === identity.epoch && sequence >= 0) next = (sequence + 1) % SEQUENCES;
+      if (producerId === identity?.producerId && sequence >= 0) following = { producerId, epoch, sequence: (sequence + 1) % SEQUENCES };
     },
     signal,
   );
-  return { standing, next };
+  return { standing, identity: following };
 }
 
 /** What a run before this one left in a partition. */

@@ -14,7 +14,7 @@ import type { ClusterInfo, KafkaDriver, TopicInfo, TopicPartition } from './driv
 import { otherCluster, partitionsAdded, partitionsFewer, topicForbidden, topicLost, topicMissing } from './errors.ts';
 import { toFailure } from './failures.ts';
 import { Lanes } from './lanes.ts';
-import { CLUSTER, type KafkaPlace, laneKey, laneValue, parseLaneKey, parsePlace, topicEntry, topicValue } from './place.ts';
+import { CLUSTER, type KafkaPlace, type LaneIdentity, laneKey, laneValue, parseLaneKey, parsePlace, topicEntry, topicValue } from './place.ts';
 import { findingsOfTopic } from './preflight.ts';
 import { holdsOutput, readSuffix, unsavedFrom } from './read-back.ts';
 import { topicMatcher, topicOf } from './topic.ts';
@@ -232,9 +232,9 @@ export class KafkaSink implements Sink {
         throw new SluiceError(topicLost, { topic, connector, detail });
       }
       const lane = lanes.lane(topic, partition);
-      lane.ready = true;
+      lane.state = 'ready';
       lane.offset = end;
-      lane.identity = place.identity ?? lanes.newIdentity();
+      lane.identity = newest(place.identity ?? lanes.newIdentity(), saved.epochs.get(lane.key));
       lane.unproved = place.identity !== null && this.#driver.choosesIdentity;
       if (end > place.offset) moved.push(index);
     });
@@ -244,7 +244,7 @@ export class KafkaSink implements Sink {
       const range = { from: place.offset, end: ends[index] as number, connector, identity: place.identity };
       const suffix = await readSuffix(this.#driver, lane, range, signal);
       gone += suffix.gone;
-      lane.identity = suffix.identity ?? lane.identity;
+      lane.identity = newest(suffix.identity ?? lane.identity, saved.epochs.get(lane.key));
       // With a hole in it what is left says nothing of what was there: all of it is written again, in its order.
       if (suffix.gone > 0) return;
       lane.expect(suffix.noted);
@@ -259,6 +259,13 @@ export class KafkaSink implements Sink {
     if (transactions.size > 0) log.info(`Kafka holds ${transactions.size} transactions behind the saved place: they are not written again.`);
     return [...transactions];
   }
+}
+
+/** An epoch that was begun counts from its beginning, whether or not something was stored under it. */
+function newest(identity: LaneIdentity | null, begun: LaneIdentity | undefined): LaneIdentity | null {
+  if (identity === null || begun === undefined) return identity;
+  if (begun.producerId !== identity.producerId) return begun.producerId > identity.producerId ? begun : identity;
+  return begun.epoch > identity.epoch ? begun : identity;
 }
 
 function partitionsOf(infos: Iterable<TopicInfo>): readonly TopicPartition[] {

@@ -1,0 +1,377 @@
+/** kafkajs behind the driver interface, against a real broker; what is stored is looked at without it. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { KafkaConfig } from '../../connectors/kafka/config.ts';
+import { KafkaFailure, type RecordSet, type StandingRecord } from '../../connectors/kafka/drivers/driver.ts';
+import { KafkajsDriver } from '../../connectors/kafka/drivers/kafkajs.ts';
+import { SluiceError } from '../../src/plugin/error.ts';
+import type { MessageBatch } from '../../src/record/messages.ts';
+import { run } from '../servers/command.ts';
+import { type KafkaServer, startKafka } from '../servers/index.ts';
+import { classPath } from '../servers/kafka-provision.ts';
+import { resolveKafka } from '../servers/resolve.ts';
+import { availableKafkas } from '../support/available-servers.ts';
+import { unlimited } from '../support/kafka-sinks.ts';
+import { allow, createTopic, readTopic, topicOffsets, writeRecords } from '../support/kafka-topics.ts';
+import { messageBatch, type TestMessage } from '../support/message-batches.ts';
+import { pluginContext } from '../support/plugin-context.ts';
+
+const REQUEST_MS = 1_500;
+
+function config(options: Partial<KafkaConfig> & { readonly brokers: readonly string[] }): KafkaConfig {
+  return {
+    driver: 'kafkajs',
+    topic: '{table}',
+    createTopics: true,
+    topicSettings: [],
+    addedPartitions: 'ignore',
+    compression: 'none',
+    request: { bytes: 900 * 1024, records: 4000, timeout: REQUEST_MS },
+    window: { bytes: 16 * 1024 * 1024 },
+    ...options,
+  };
+}
+
+function setOf(topic: string, partition: number, batch: MessageBatch): RecordSet {
+  const indexes = Int32Array.from({ length: batch.count }, (_, index) => index);
+  return { topic, partition, runs: [{ batch, indexes }], count: batch.count, timestampMs: 1_700_000_000_123, identity: null, encoded: null };
+}
+
+function messages(topic: string, from: number, to: number, filler = ''): TestMessage[] {
+  return Array.from({ length: to - from }, (_, index) => ({
+    id: `shop/7/${from + index}/0/0`,
+    destination: topic,
+    key: `{"id":${(from + index) % 7}}`,
+    value: (from + index) % 10 === 3 ? null : JSON.stringify({ number: from + index, filler }),
+    headers: [
+      ['z.first', '1'],
+      ['a.second', 'Zoë'],
+    ],
+  }));
+}
+
+/** Prints what it reads of partition 0 of each topic. */
+const JAVA_CONSUMER = `
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.*;
+import org.apache.kafka.clients.consumer.*;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.serialization.StringDeserializer;
+
+class Consumer {
+  public static void main(String[] args) throws Exception {
+    Map<String, Object> options = Map.of("bootstrap.servers", args[0], "check.crcs", true);
+    var out = new java.io.PrintStream(System.out, false, StandardCharsets.UTF_8);
+    for (int index = 1; index < args.length; index++) {
+      var partition = new TopicPartition(args[index], 0);
+      try (var consumer = new KafkaConsumer<>(options, new StringDeserializer(), new StringDeserializer())) {
+        consumer.assign(List.of(partition));
+        consumer.seekToBeginning(List.of(partition));
+        long end = consumer.endOffsets(List.of(partition)).get(partition);
+        while (consumer.position(partition) < end) {
+          for (var record : consumer.poll(Duration.ofSeconds(1))) {
+            String id = new String(record.headers().lastHeader("sluice.id").value(), StandardCharsets.UTF_8);
+            out.println(record.topic() + " " + record.offset() + " " + id + " " + record.value());
+          }
+        }
+      }
+    }
+    out.flush();
+  }
+}
+`;
+
+/** Whatever is not closed by its test. */
+const drivers: KafkajsDriver[] = [];
+const driverOf = (options: Partial<KafkaConfig> & { readonly brokers: readonly string[] }): KafkajsDriver => {
+  const driver = new KafkajsDriver(config(options), pluginContext());
+  drivers.push(driver);
+  return driver;
+};
+
+const codeOf = (call: Promise<unknown>): Promise<string> =>
+  call.then(
+    () => 'resolved',
+    (error: unknown) => (error instanceof KafkaFailure || error instanceof SluiceError ? error.code : String(error)),
+  );
+
+async function standing(driver: KafkajsDriver, topic: string, partition: number, from: number, end: number): Promise<StandingRecord[]> {
+  const records: StandingRecord[] = [];
+  await driver.read({ topic, partition }, from, end, (record) => records.push(record), unlimited);
+  return records;
+}
+
+describe.runIf(availableKafkas.length > 0)('kafkajs driver', () => {
+  let server: KafkaServer;
+
+  beforeAll(async () => {
+    server = await startKafka({ own: true, settings: { 'num.partitions': '3', 'auto.create.topics.enable': 'true' } });
+  });
+
+  afterAll(async () => {
+    await Promise.all(drivers.splice(0).map((driver) => driver.close()));
+    await server.dispose();
+  });
+
+  it('tells the cluster, creates topics with the defaults of the broker or not, and finds them without making others', async () => {
+    const driver = driverOf({ brokers: server.brokers });
+    const { clusterId, brokers } = await driver.connect(unlimited);
+    expect(clusterId).toMatch(/^[\w-]{22}$/);
+    expect(brokers).toBe(1);
+    await driver.createTopic({ name: 'made', partitions: 2, replication: 1, settings: { 'cleanup.policy': 'compact' } }, unlimited);
+    await driver.createTopic({ name: 'made', partitions: 2, replication: 1, settings: {} }, unlimited);
+    await driver.createTopic({ name: 'by-default', partitions: -1, replication: -1, settings: {} }, unlimited);
+    expect(await codeOf(driver.createTopic({ name: 'three', partitions: 1, replication: 3, settings: {} }, unlimited))).toBe(
+      'INVALID_REPLICATION_FACTOR',
+    );
+    const found = await driver.topics(['nobody', 'made', 'nobody-2', 'by-default', 'nobody-3'], unlimited);
+    expect([...found.keys()].sort()).toEqual(['by-default', 'made']);
+    expect(found.get('made')?.partitions).toEqual([0, 1].map((partition) => ({ partition, leader: 1, replicas: 1, inSync: 1 })));
+    expect(found.get('by-default')?.partitions).toHaveLength(3);
+    expect([...(await driver.topicNames(unlimited))].sort()).toEqual(['by-default', 'made']);
+    const settings = await driver.topicSettings('made', unlimited);
+    expect(settings.get('cleanup.policy')).toBe('compact');
+    expect(Number(settings.get('max.message.bytes'))).toBeGreaterThan(1_000_000);
+    expect(await codeOf(driver.topicSettings('nobody', unlimited))).toBe('UNKNOWN_TOPIC_OR_PARTITION');
+    await driver.close();
+  });
+
+  it('writes what the batch holds, and reads its ids back', async () => {
+    const driver = driverOf({ brokers: server.brokers });
+    await createTopic(server, 'thousand', { partitions: 3 });
+    const batch = messageBatch(messages('thousand', 0, 1000, 'ü'.repeat(100)));
+    expect(await driver.produce(setOf('thousand', 1, batch))).toBe(0);
+    expect(await driver.produce(setOf('thousand', 1, messageBatch(messages('thousand', 1000, 1010))))).toBe(1000);
+    const stored = await readTopic(server, 'thousand');
+    expect(stored).toHaveLength(1010);
+    expect(stored.map(({ sequence }) => sequence)).toEqual(stored.map((_, index) => index));
+    expect(stored[0]?.producerId).toBeGreaterThanOrEqual(0n);
+    expect(stored[0]?.timestamp).toBe(1_700_000_000_123n);
+    expect(stored[2]?.headers.map(String)).toEqual(['z.first,1', 'a.second,Zoë', 'sluice.id,shop/7/2/0/0']);
+    expect(String(stored[2]?.key)).toBe('{"id":2}');
+    expect(JSON.parse(String(stored[2]?.value))).toEqual({ number: 2, filler: 'ü'.repeat(100) });
+    expect(stored[3]?.value).toBeNull();
+    const partitions = [0, 1, 2].map((partition) => ({ topic: 'thousand', partition }));
+    expect(await driver.offsets(partitions, 'first', unlimited)).toEqual([0, 0, 0]);
+    expect(await driver.offsets([...partitions].reverse(), 'end', unlimited)).toEqual([0, 1010, 0]);
+    const [first, second, empty] = await Promise.all([
+      standing(driver, 'thousand', 1, 990, 1005),
+      standing(driver, 'made', 0, 0, 10),
+      standing(driver, 'thousand', 2, 0, 10),
+    ]);
+    expect(first?.map(({ offset, id }) => [offset, id])).toEqual(
+      Array.from({ length: 15 }, (_, index) => [990 + index, `shop/7/${990 + index}/0/0`]),
+    );
+    expect(second).toEqual([]);
+    expect(empty).toEqual([]);
+    // Again, and beyond what is there.
+    expect(await standing(driver, 'thousand', 1, 1008, 99_999)).toHaveLength(2);
+    await driver.close();
+  });
+
+  it('reads past what compaction and transactions have left, and a stranger', async () => {
+    const driver = driverOf({ brokers: server.brokers });
+    await createTopic(server, 'holes', { settings: { 'cleanup.policy': 'delete' } });
+    await writeRecords(server, 'holes', 0, [{ key: 'k', value: 'a stranger' }]);
+    await driver.produce(setOf('holes', 0, messageBatch(messages('holes', 0, 5))));
+    expect((await standing(driver, 'holes', 0, 0, 6)).map(({ id }) => id)).toEqual([null, ...Array.from({ length: 5 }, (_, n) => `shop/7/${n}/0/0`)]);
+    await driver.close();
+  });
+
+  it('writes every compression so that brokers and the Java consumer can read it', async ({ skip }) => {
+    const codecs = ['none', 'gzip', 'snappy', 'lz4'] as const;
+    // More than one block of each.
+    const filler = Array.from({ length: 1000 }, (_, index) => (index * 7919).toString(36)).join('');
+    for (const compression of codecs) {
+      const driver = driverOf({ brokers: server.brokers, compression });
+      await createTopic(server, `codec-${compression}`);
+      await driver.produce(setOf(`codec-${compression}`, 0, messageBatch(messages('codec', 0, 200, filler))));
+      const stored = await readTopic(server, `codec-${compression}`);
+      expect(stored.map((record) => record.compression)).toEqual(stored.map(() => compression));
+      expect(JSON.parse(String(stored[100]?.value))).toEqual({ number: 100, filler });
+      expect((await standing(driver, `codec-${compression}`, 0, 0, 200)).map(({ id }) => id)).toEqual(messages('codec', 0, 200).map(({ id }) => id));
+      await driver.close();
+    }
+    const kafka = await resolveKafka('4', true);
+    if (kafka.kind !== 'binary') throw new Error('not ours');
+    if (!(await run(kafka.java, ['--list-modules'])).includes('jdk.compiler')) return skip('this Java cannot compile the consumer');
+    const source = join(await mkdtemp(join(tmpdir(), 'sluice-')), 'Consumer.java');
+    await writeFile(source, JAVA_CONSUMER);
+    const topics = codecs.map((compression) => `codec-${compression}`);
+    const lines = (await run(kafka.java, ['-cp', await classPath(kafka.path), source, server.brokers[0] as string, ...topics])).trim().split('\n');
+    const wanted = messages('codec', 0, 200, filler).map(({ value }, offset) => `${offset} shop/7/${offset}/0/0 ${value}`);
+    expect(lines).toEqual(topics.flatMap((topic) => wanted.map((line) => `${topic} ${line}`)));
+    await rm(dirname(source), { recursive: true });
+  });
+
+  it('says what a broker refuses, and goes on with the next', async () => {
+    const driver = driverOf({ brokers: server.brokers });
+    await createTopic(server, 'small', { settings: { 'max.message.bytes': '2000' } });
+    expect(await codeOf(driver.produce(setOf('small', 0, messageBatch(messages('small', 0, 1, 'x'.repeat(5000))))))).toBe('MESSAGE_TOO_LARGE');
+    const next = setOf('small', 0, messageBatch(messages('small', 1, 2)));
+    expect(await driver.produce(next)).toBe(0);
+    await createTopic(server, 'keyed', { settings: { 'cleanup.policy': 'compact' } });
+    const keyless = messageBatch([{ id: 'shop/7/1/0/0', destination: 'keyed', value: '{}' }]);
+    expect(await codeOf(driver.produce(setOf('keyed', 0, keyless)))).toBe('INVALID_RECORD');
+    const unknown = setOf('nobody', 0, messageBatch(messages('nobody', 0, 1)));
+    // However often: it may be a broker that has just started.
+    for (let attempt = 0; attempt < 4; attempt++) expect(await codeOf(driver.produce(unknown))).toBe('UNKNOWN_TOPIC_OR_PARTITION');
+    expect(await codeOf(driver.produce(setOf('small', 7, messageBatch(messages('small', 1, 2)))))).toBe('NO_RESPONSE');
+    expect(await driver.produce(setOf('small', 0, messageBatch(messages('small', 2, 3))))).toBe(1);
+    expect(await driver.topicNames(unlimited)).not.toContain('nobody');
+    await driver.close();
+    expect(await codeOf(driver.produce(next))).toBe('CONNECTION');
+  });
+
+  it('stores a set once that is sent twice, also when its answer was lost', async () => {
+    const driver = driverOf({ brokers: server.brokers });
+    await createTopic(server, 'frozen');
+    await driver.produce(setOf('frozen', 0, messageBatch(messages('frozen', 0, 3))));
+    const set = setOf('frozen', 0, messageBatch(messages('frozen', 3, 6)));
+    server.signal('SIGSTOP');
+    expect(await codeOf(driver.produce(set))).toBe('TIMEOUT');
+    expect(await codeOf(driver.produce(set))).toMatch(/TIMEOUT|CONNECTION/);
+    server.signal('SIGCONT');
+    expect(await driver.produce(set)).toBe(3);
+    expect(await driver.produce(setOf('frozen', 0, messageBatch(messages('frozen', 6, 7))))).toBe(6);
+    expect(await topicOffsets(server, 'frozen')).toEqual([{ first: 0n, end: 7n }]);
+    await driver.close();
+  });
+
+  it('does not send what another producer may have stored', async () => {
+    const driver = driverOf({ brokers: server.brokers });
+    await createTopic(server, 'renewed', { partitions: 2 });
+    await createTopic(server, 'gone');
+    await driver.produce(setOf('gone', 0, messageBatch(messages('gone', 0, 1))));
+    await driver.produce(setOf('renewed', 0, messageBatch(messages('renewed', 0, 1))));
+    server.signal('SIGSTOP');
+    const set = setOf('renewed', 0, messageBatch(messages('renewed', 1, 2)));
+    expect(await codeOf(driver.produce(set))).toBe('TIMEOUT');
+    server.signal('SIGCONT');
+    // A partition that there is not: the client resolves without having sent.
+    const nowhere = setOf('renewed', 9, messageBatch(messages('renewed', 0, 1)));
+    expect(await codeOf(driver.produce(nowhere))).toBe('NO_RESPONSE');
+    expect(await codeOf(driver.produce(nowhere))).toBe('NO_RESPONSE');
+    expect(await codeOf(driver.produce(nowhere))).toBe('PRODUCER_REPLACED');
+    expect(await codeOf(driver.produce(set))).toBe('PRODUCER_REPLACED');
+    const began = performance.now();
+    await driver.renewProducer(unlimited);
+    expect(performance.now() - began).toBeGreaterThan(REQUEST_MS - 200);
+    expect((await standing(driver, 'renewed', 0, 0, 9)).map(({ id }) => id)).toEqual(['shop/7/0/0/0', 'shop/7/1/0/0']);
+    expect(await driver.produce(setOf('renewed', 0, messageBatch(messages('renewed', 2, 3))))).toBe(2);
+    const [first, , third] = await readTopic(server, 'renewed');
+    expect(third?.producerId).not.toBe(first?.producerId);
+    await driver.close();
+  });
+
+  it('comes back after the broker was killed, on the same producer', async () => {
+    const driver = driverOf({ brokers: server.brokers });
+    await createTopic(server, 'killed');
+    await driver.produce(setOf('killed', 0, messageBatch(messages('killed', 0, 1))));
+    await server.restart('kill');
+    const set = setOf('killed', 0, messageBatch(messages('killed', 1, 2)));
+    await expect.poll(() => codeOf(driver.produce(set)), { timeout: 20_000 }).toBe('resolved');
+    const stored = await readTopic(server, 'killed');
+    expect(stored).toHaveLength(2);
+    expect(stored[1]?.producerId).toBe(stored[0]?.producerId);
+    expect(await standing(driver, 'killed', 0, 0, 2)).toHaveLength(2);
+    await driver.close();
+  });
+
+  it('finds a broker behind one that says nothing, and says why it found none', async () => {
+    const driver = driverOf({ brokers: ['127.0.0.1:1', '[::1]:1', ...server.brokers] });
+    expect((await driver.connect(unlimited)).brokers).toBe(1);
+    await driver.close();
+    const failure = await driverOf({ brokers: ['127.0.0.1:1'] })
+      .connect(unlimited)
+      .catch((error: unknown) => error as KafkaFailure);
+    expect(failure).toMatchObject({ code: 'CONNECTION', message: expect.stringContaining('ECONNREFUSED 127.0.0.1:1') });
+    const aborted = new AbortController();
+    const call = driverOf({ brokers: ['127.0.0.1:1'] }).connect(aborted.signal);
+    aborted.abort(new Error('enough'));
+    await expect(call).rejects.toThrow('enough');
+  });
+});
+
+describe.runIf(availableKafkas.length > 0)('kafkajs driver, secured', () => {
+  let server: KafkaServer;
+  const ca = (): string => server.certificates?.ca as string;
+
+  beforeAll(async () => {
+    server = await startKafka({ own: true, tls: 'verify', users: [{ name: 'sluice', password: 'a-secret,=with signs' }] });
+    await createTopic(server, 'shop.a');
+  });
+
+  afterAll(async () => {
+    await Promise.all(drivers.splice(0).map((driver) => driver.close()));
+    await server.dispose();
+  });
+
+  const printing = async (text: string): Promise<readonly string[]> => {
+    const path = join(tmpdir(), `sluice-token-${process.pid}-${Math.random().toString(36).slice(2)}`);
+    await writeFile(path, text);
+    return ['/bin/cat', path];
+  };
+
+  it('logs in with PLAIN, SCRAM, a token and a client certificate, and may do what the ACLs say', async () => {
+    await allow(server, { user: 'sluice', resource: 'topic', name: 'shop.', prefix: true, operations: ['read', 'write', 'describe'] });
+    const password = 'a-secret,=with signs';
+    const ways: Partial<KafkaConfig>[] = [
+      { sasl: { mechanism: 'plain', user: 'sluice', password } },
+      { sasl: { mechanism: 'scram-sha-256', user: 'sluice', password } },
+      { sasl: { mechanism: 'scram-sha-512', user: 'sluice', password } },
+      { sasl: { mechanism: 'oauthbearer', tokenCommand: await printing(JSON.stringify({ access_token: server.token('sluice') })) } },
+    ];
+    for (const way of ways) {
+      const driver = driverOf({ brokers: server.saslBrokers, tls: { ca: ca() }, ...way });
+      await driver.connect(unlimited);
+      await driver.produce(setOf('shop.a', 0, messageBatch(messages('shop.a', 0, 1))));
+      await driver.close();
+    }
+    const { clientCert: cert, clientKey: key } = server.certificates as NonNullable<KafkaServer['certificates']>;
+    const driver = driverOf({ brokers: server.sslBrokers, tls: { ca: ca(), cert, key } });
+    expect(await driver.produce(setOf('shop.a', 0, messageBatch(messages('shop.a', 0, 1))))).toBe(4);
+    expect(await codeOf(driver.produce(setOf('other', 0, messageBatch(messages('other', 0, 1)))))).toBe('TOPIC_AUTHORIZATION_FAILED');
+    expect(await codeOf(driver.topics(['shop.a', 'other'], unlimited))).toBe('TOPIC_AUTHORIZATION_FAILED');
+    expect(await codeOf(driver.topicSettings('shop.a', unlimited))).toBe('TOPIC_AUTHORIZATION_FAILED');
+    expect(await codeOf(driver.createTopic({ name: 'shop.b', partitions: 1, replication: 1, settings: {} }, unlimited))).toBe(
+      'TOPIC_AUTHORIZATION_FAILED',
+    );
+    const failure = await standing(driver, 'shop.a', 0, 0, 5).catch((error: unknown) => error as KafkaFailure);
+    expect(failure).toMatchObject({ message: expect.stringContaining('--group sluice-shop-') });
+    await allow(server, { user: 'sluice', resource: 'group', name: 'sluice-shop-', prefix: true, operations: ['read'] });
+    expect(await standing(driver, 'shop.a', 0, 0, 5)).toHaveLength(5);
+    await driver.close();
+  });
+
+  it('says which of them was refused, without the secret', async () => {
+    const wrong = 'not-the-password';
+    const tls = { ca: ca() };
+    const failing = async (options: Partial<KafkaConfig> & { readonly brokers: readonly string[] }): Promise<KafkaFailure> => {
+      const driver = driverOf(options);
+      const failure = await driver.connect(unlimited).catch((error: unknown) => error as KafkaFailure);
+      await driver.close();
+      expect(JSON.stringify([failure, String(failure), (failure as Error).message])).not.toContain(wrong);
+      return failure as KafkaFailure;
+    };
+    for (const mechanism of ['plain', 'scram-sha-256', 'scram-sha-512'] as const) {
+      const sasl = { mechanism, user: 'sluice', password: wrong };
+      expect(await failing({ brokers: server.saslBrokers, tls, sasl })).toMatchObject({ code: 'SASL_AUTHENTICATION_FAILED' });
+    }
+    const expired = await printing(server.token('sluice', -60));
+    expect(await failing({ brokers: server.saslBrokers, tls, sasl: { mechanism: 'oauthbearer', tokenCommand: expired } })).toMatchObject({
+      code: expect.stringMatching(/SASL_AUTHENTICATION_FAILED|CONNECTION/),
+    });
+    const token = { mechanism: 'oauthbearer', tokenCommand: ['/bin/false'] } as const;
+    expect(await failing({ brokers: server.saslBrokers, tls, sasl: token })).toMatchObject({ code: 'SLUICE_KAFKA_TOKEN' });
+    const sasl = { mechanism: 'plain', user: 'sluice', password: wrong } as const;
+    expect(await failing({ brokers: server.saslBrokers, tls: {}, sasl })).toMatchObject({ code: 'TLS' });
+    expect(await failing({ brokers: server.saslBrokers, tls: { ...tls, serverName: 'elsewhere' }, sasl })).toMatchObject({ code: 'TLS' });
+    expect(await failing({ brokers: server.sslBrokers, tls })).toMatchObject({ code: expect.stringMatching(/TLS|CONNECTION/) });
+    expect(await failing({ brokers: server.brokers, tls })).toMatchObject({ code: expect.stringMatching(/TLS|CONNECTION|TIMEOUT/) });
+    expect(await failing({ brokers: server.saslBrokers, sasl })).toMatchObject({ code: expect.stringMatching(/CONNECTION|TIMEOUT/) });
+  });
+});
