@@ -217,9 +217,25 @@ async function eachPartition<T>(server: KafkaServer, name: string, ask: (connect
   const partitions = await describeTopic(server, name);
   if (partitions.length === 0) throw new Error(`there is no topic ${name}`);
   const answers: T[] = [];
-  for (const { partition } of partitions)
-    answers.push(await overWire(await leaderAddress(server, name, partition), (connection) => ask(connection, partition)));
+  for (const { partition } of partitions) answers.push(await askLeader(server, name, partition, ask));
   return answers;
+}
+
+/** Once more where the leader has just moved. */
+async function askLeader<T>(
+  server: KafkaServer,
+  name: string,
+  partition: number,
+  ask: (connection: WireConnection, partition: number) => Promise<T>,
+): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await overWire(await leaderAddress(server, name, partition), (connection) => ask(connection, partition));
+    } catch (error) {
+      if (attempt === 20) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 250));
+    }
+  }
 }
 
 async function leaderAddress(server: KafkaServer, name: string, partition: number): Promise<string> {
