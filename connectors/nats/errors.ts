@@ -114,6 +114,15 @@ export const messagesLost = defineError({
     'Publish them again, as long as the source has them: sluice offsets recover --connector {connector} --from slot, then sluice offsets set --connector {connector} --position … to where it was before they were committed. To prevent it: replicas 3, or sync_interval: always in the jetstream section of the server.',
 });
 
+export const noProgress = defineError({
+  code: 'SLUICE_NATS_NO_PROGRESS',
+  retry: 'auto',
+  exit: 3,
+  cause: 'No message was confirmed by NATS since {since}, in {count} attempts; the last: {trouble}.',
+  remedy:
+    'Look into the log of the NATS server for why it ends connections or does not answer, and at proxies and firewalls on the way. Where a message is named, compare its size with max_payload and max_control_line of the server and with what lies between. It is tried again.',
+});
+
 // Single messages
 
 export const messageTooLarge = defineError({
@@ -214,6 +223,7 @@ export const natsErrors = [
   streamUnfit,
   streamLost,
   messagesLost,
+  noProgress,
   messageTooLarge,
   headerUnsafe,
   refused,

@@ -28,11 +28,18 @@ function coverage(stream: string, subjects: string, config: StreamConfig): Findi
   return [finding('error', subjectsUncovered, { stream, subjects, all: [...(config.subjects ?? []), subjects].join(',') })];
 }
 
+const NO_ACK = 'it does not acknowledge what it stores';
+
+/** For a stream that was changed while it is written to: nothing would ever be confirmed any more. */
+export function acknowledgesNothing(stream: string, config: StreamConfig): SluiceError | null {
+  return config.no_ack === true ? new SluiceError(streamUnfit, { stream, detail: NO_ACK, remedy: `nats stream edit ${stream} --ack` }) : null;
+}
+
 function unfit(stream: string, config: StreamConfig): Finding[] {
   const wrong: [boolean, string, string][] = [
     [config.mirror !== undefined, 'it is a mirror', 'Name the stream that it mirrors.'],
     [config.sealed, 'it is sealed', 'Use another stream: a sealed one can never be written to again.'],
-    [config.no_ack === true, 'it does not acknowledge what it stores', `nats stream edit ${stream} --ack`],
+    [config.no_ack === true, NO_ACK, `nats stream edit ${stream} --ack`],
   ];
   return wrong.filter(([is]) => is).map(([, detail, remedy]) => finding('error', streamUnfit, { stream, detail, remedy }));
 }

@@ -15,9 +15,17 @@ const FREE = 0;
 const WAITING = 1;
 const REFUSED = 2;
 
+/** A message that was the only one on its way. */
+export interface Alone {
+  readonly id: string;
+  readonly subject: string;
+  readonly bytes: number;
+}
+
 /** Why sending stopped. */
 export type Trouble =
-  | { readonly kind: 'lost'; readonly detail: string }
+  /** `alone`: the first message of a session, when nothing of that session was confirmed yet. */
+  | { readonly kind: 'lost'; readonly detail: string; readonly alone: Alone | null }
   /** The stream's end is not where we believed it. */
   | { readonly kind: 'resync' | 'again' | 'no responders' | 'full'; readonly detail: string };
 
@@ -33,6 +41,8 @@ export interface PublisherHost {
   denied(violation: PermissionViolationError): SluiceError;
   /** Everything works again after a trouble: a message was confirmed. */
   recovered(): void;
+  /** Nothing is left to send after a trouble: whether messages get through will show. */
+  idle(): void;
 }
 
 /**
@@ -64,9 +74,11 @@ export class Publisher implements SessionEvents {
   #inFlight = 0;
   #bytes = 0;
   #limit: number;
+  /** A message was confirmed over this session. */
+  #proven = false;
   #trouble: Trouble | null = null;
   #recovering = true;
-  #stopping: SluiceError | null = null;
+  #stopping: { readonly error: unknown } | null = null;
   #failure: { readonly error: unknown } | null = null;
   #timer: Timer | null = null;
   #quietChecks = 0;
@@ -128,15 +140,15 @@ export class Publisher implements SessionEvents {
   /** Sends on over this session, beginning with the first message that is not done, and one at a time until one is confirmed. */
   resume(session: Session): void {
     if (this.#failure !== null) return void session.close();
+    if (this.#session !== session) void this.#session?.close();
     this.#session = session;
     this.#limit = 1;
+    this.#proven = false;
     this.#trouble = null;
     this.#recovering = false;
     this.#order.rebuild(this.#first);
     this.#pump();
-    if (this.#first !== null) return;
-    this.#limit = this.#free.length;
-    this.#host.recovered();
+    if (this.#first === null) this.#host.idle();
   }
 
   /** There may be something to send now. */
@@ -179,12 +191,6 @@ export class Publisher implements SessionEvents {
     this.#bytes = 0;
   }
 
-  /** One subject that is on its way, for messages; '' if there is none. */
-  get anySubject(): string {
-    const slot = this.#states.findIndex((state) => state !== FREE);
-    return slot < 0 ? '' : (this.#jobs[slot] as Job).subject(this.#indexes[slot] as number);
-  }
-
   // From the session
 
   answer(slot: number, data: Uint8Array | null): void {
@@ -203,7 +209,8 @@ export class Publisher implements SessionEvents {
     if (sequence > this.confirmed) this.confirmed = sequence;
     this.#order.stored(job, index, sequence);
     this.#done(job, index, sequence);
-    if (this.#limit !== this.#free.length && this.#trouble === null) {
+    if (!this.#proven && this.#trouble === null) {
+      this.#proven = true;
       this.#limit = this.#free.length;
       this.#host.recovered();
     }
@@ -211,9 +218,11 @@ export class Publisher implements SessionEvents {
     else this.#pump();
   }
 
-  lost(detail: string): void {
+  lost(session: Session, detail: string): void {
+    // One that was given up already, or is not in use yet: who made it looks whether it is still open.
+    if (session !== this.#session) return;
     this.#session = null;
-    this.stop({ kind: 'lost', detail });
+    this.stop({ kind: 'lost', detail, alone: this.#proven ? null : this.#alone() });
   }
 
   denied(violation: PermissionViolationError): void {
@@ -226,6 +235,13 @@ export class Publisher implements SessionEvents {
     // A lost connection is worse than anything that was found out over it.
     if (this.#trouble === null || trouble.kind === 'lost') this.#trouble = trouble;
     this.#settledOrLost();
+  }
+
+  #alone(): Alone | null {
+    const slot = this.#states.indexOf(WAITING);
+    if (slot < 0) return null;
+    const [job, index] = [this.#jobs[slot] as Job, this.#indexes[slot] as number];
+    return { id: job.id(index), subject: job.subject(index), bytes: this.#sizes[slot] as number };
   }
 
   #refusal(slot: number, data: Uint8Array | null): void {
@@ -333,14 +349,16 @@ export class Publisher implements SessionEvents {
     } catch (error) {
       if (error instanceof UnsafeHeader) this.#stopFor(new SluiceError(headerUnsafe, { subject, part: error.part }));
       else if (error instanceof SluiceError) this.#stopFor(error);
-      else this.#giveUp(rootMessage(error));
+      else if (session.isLost(error)) this.#giveUp(session, rootMessage(error));
+      // Nothing of the connection's: a new one would not help, and the same would happen for ever.
+      else this.#stopFor(error);
       return false;
     }
   }
 
   /** A message that can never be sent. What was sent before it may still be confirmed, so that less is read again. */
-  #stopFor(error: SluiceError): void {
-    this.#stopping ??= error;
+  #stopFor(error: unknown): void {
+    this.#stopping ??= { error };
     this.#settledOrLost();
   }
 
@@ -348,7 +366,7 @@ export class Publisher implements SessionEvents {
     if (this.#recovering || this.#failure !== null) return;
     const lost = this.#trouble?.kind === 'lost';
     if (this.#inFlight > 0 && !lost) return;
-    if (this.#stopping !== null) this.fail(this.#stopping);
+    if (this.#stopping !== null) this.fail(this.#stopping.error);
     if (this.#trouble === null || this.#stopping !== null) return;
     this.#recovering = true;
     this.#timer?.clear();
@@ -363,16 +381,16 @@ export class Publisher implements SessionEvents {
     const { publishTimeout } = this.#host.config;
     const check = (): void => {
       this.#timer = null;
-      if (this.#inFlight === 0) return;
-      if (++this.#quietChecks > 2) this.#giveUp(`nothing was confirmed for ${publishTimeout} ms`);
+      const session = this.#session;
+      if (this.#inFlight === 0 || session === null) return;
+      if (++this.#quietChecks > 2) this.#giveUp(session, `nothing was confirmed for ${publishTimeout} ms`);
       else this.#timer = this.#host.context.runtime.setTimer(check, publishTimeout / 2);
     };
     this.#timer = this.#host.context.runtime.setTimer(check, publishTimeout / 2);
   }
 
-  #giveUp(detail: string): void {
-    const session = this.#session;
-    this.lost(detail);
-    void session?.close();
+  #giveUp(session: Session, detail: string): void {
+    this.lost(session, detail);
+    void session.close();
   }
 }

@@ -2,11 +2,12 @@ import { type PluginContext, SluiceError, sleep } from '#plugin';
 import type { NatsConfig } from './config.ts';
 import { jetStreamUnavailable, messagesLost, streamLost, subjectsUncovered } from './errors.ts';
 import type { Order } from './order.ts';
-import { listensTo } from './preflight.ts';
+import { acknowledgesNothing, listensTo } from './preflight.ts';
 import type { Publisher, Trouble } from './publisher.ts';
 import type { Session } from './session.ts';
 import { StreamAccess } from './stream.ts';
 import { subjectFilter } from './subject.ts';
+import { TroubleLog } from './trouble-log.ts';
 
 /** I10: progress within five seconds after the fault clears. */
 const LONGEST_DELAY_MS = 1_000;
@@ -32,12 +33,12 @@ export class Recovery {
   readonly #stop = new AbortController();
   #attempt = 0;
   #suspicions = 0;
-  /** Kinds of trouble that were said since everything worked. */
-  readonly #said = new Set<string>();
+  readonly #troubles: TroubleLog;
   #running: Promise<void> = Promise.resolve();
 
   constructor(host: RecoveryHost) {
     this.#host = host;
+    this.#troubles = new TroubleLog(host.context);
   }
 
   begin(trouble: Trouble): void {
@@ -49,9 +50,12 @@ export class Recovery {
   /** A message was confirmed again. */
   worked(): void {
     this.#attempt = 0;
-    if (this.#said.size === 0) return;
-    this.#said.clear();
-    this.#host.context.log.info('NATS takes messages again.');
+    this.#troubles.over();
+  }
+
+  /** There is nothing to send. The next trouble is the next attempt of this one until a message was confirmed: it is not begun without a pause. */
+  idle(): void {
+    this.#troubles.reachable();
   }
 
   /** Resolves when nothing of it is left. */
@@ -101,6 +105,8 @@ export class Recovery {
     const { confirmed } = publisher;
     if (end < confirmed) throw this.#suspect(new SluiceError(messagesLost, { stream, connector, end, confirmed }));
     this.#suspicions = 0;
+    const deaf = acknowledgesNothing(stream, info.config);
+    if (deaf !== null) throw deaf;
     const subjects = subjectFilter(config.subject, connector);
     if (trouble.kind === 'no responders' && !listensTo(info.config, subjects)) {
       throw new SluiceError(subjectsUncovered, { stream, subjects, all: [...(info.config.subjects ?? []), subjects].join(',') });
@@ -130,29 +136,31 @@ export class Recovery {
     return full / 2 + (this.#host.context.runtime.random() * full) / 2;
   }
 
-  #say({ kind, detail }: Trouble): void {
-    const { log } = this.#host.context;
+  #say(trouble: Trouble): void {
+    const { kind, detail } = trouble;
     const { stream } = this.#host.config;
-    // Another writer's message, or our own that came late: the publisher goes on behind it at once.
-    if (kind === 'resync') {
-      log.debug(`The stream "${stream}" does not end where expected: ${detail}.`);
-      return;
-    }
-    const first = !this.#said.has(kind);
-    this.#said.add(kind);
     const message = {
       lost: `The connection to NATS was lost: ${detail}.`,
       full: `The stream "${stream}" takes no messages: ${detail}. Waiting for room.`,
       again: `NATS could not take a message for now: ${detail}.`,
       'no responders': `The stream "${stream}" has no leader: ${detail}.`,
+      resync: `The stream "${stream}" does not end where expected: ${detail}.`,
     }[kind];
-    log[first ? 'warn' : 'debug'](message);
+    const remedy = {
+      full: `Let consumers make room, or raise the limit: nats stream edit ${stream} --max-bytes … --max-msgs …`,
+      resync: 'If another writer publishes to this stream, set "exclusive": false in every connector that writes to it, or give each its own stream.',
+    }[kind as string];
+    this.#troubles.say({
+      kind,
+      message,
+      // Another writer's message, or our own that came late: the publisher goes on behind it at once.
+      quiet: kind === 'resync',
+      alone: trouble.kind === 'lost' ? trouble.alone : null,
+      ...(remedy === undefined ? {} : { remedy }),
+    });
   }
 
   #sayError(error: SluiceError): void {
-    const { log } = this.#host.context;
-    const first = !this.#said.has(error.code);
-    this.#said.add(error.code);
-    log[first ? 'warn' : 'debug'](`${error.message} Trying again.`, { code: error.code, remedy: error.remedy });
+    this.#troubles.say({ kind: error.code, message: `${error.message} Trying again.`, code: error.code, remedy: error.remedy });
   }
 }

@@ -1,4 +1,4 @@
-import { createInbox, type MsgHdrs, type NatsConnection, PermissionViolationError, type Subscription } from '@nats-io/transport-node';
+import { createInbox, errors, type MsgHdrs, type NatsConnection, PermissionViolationError, type Subscription } from '@nats-io/transport-node';
 import { rootMessage } from '#plugin';
 import type { HeaderWriter } from './header.ts';
 
@@ -6,8 +6,8 @@ import type { HeaderWriter } from './header.ts';
 export interface SessionEvents {
   /** The server's answer to the message in `slot`; null: nobody listens to its subject. */
   answer(slot: number, data: Uint8Array | null): void;
-  /** The connection is gone. Everything that was not answered is unknown. */
-  lost(detail: string): void;
+  /** Its connection is gone. Everything that was not answered is unknown. */
+  lost(session: Session, detail: string): void;
   /** The server refuses a subject to this user, in an error that belongs to no message. */
   denied(violation: PermissionViolationError): void;
 }
@@ -69,6 +69,11 @@ export class Session {
     this.connection.publish(subject, body, this.#options);
   }
 
+  /** Whether what `publish` threw is the connection's end, and not something that another connection would throw too. */
+  isLost(error: unknown): boolean {
+    return this.connection.isClosed() || error instanceof errors.ClosedConnectionError || error instanceof errors.DrainingConnectionError;
+  }
+
   /** Ends it; `lost` is not called. */
   async close(): Promise<void> {
     this.#ended = true;
@@ -78,7 +83,9 @@ export class Session {
   #lost(detail: string): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#events.lost(detail);
+    this.#events.lost(this, detail);
+    // Where the client gave up only the subscription, the connection is still open.
+    void this.connection.close();
   }
 
   #refused(error: Error): void {

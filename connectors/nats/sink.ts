@@ -154,6 +154,7 @@ export class NatsSink implements Sink {
       recover: (trouble) => recovery.begin(trouble),
       denied: (violation) => permissionError(config, context.connector, violation),
       recovered: () => recovery.worked(),
+      idle: () => recovery.idle(),
     });
     const session = (to: NatsConnection): Session => new Session(to, publisher.headers, publisher);
     const recovery = new Recovery({

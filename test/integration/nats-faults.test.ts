@@ -265,6 +265,75 @@ describe.runIf(natsAvailable)('NATS sink under faults: nothing lost, doubled or 
   });
 });
 
+describe.runIf(natsAvailable)('NATS sink: a trouble that comes again with each message is not gone through silently for ever', () => {
+  const SECRET = 'row value that no log may show';
+  const poisoned: TestMessage = { id: 'shop/8/A.1/0/0', destination: 'shop.public.orders', value: SECRET };
+  let server: NatsServer;
+
+  beforeAll(async () => {
+    server = await startNats({ config: 'max_control_line: 1024' });
+  });
+
+  afterAll(() => server.dispose());
+
+  afterEach(() => new StreamObserver([server.url]).deleteAll());
+
+  it('a link that breaks at each message: backs off, names the message, and goes on once the fault is over (I10, I12)', async () => {
+    const proxy = await startProxy(server.url);
+    const { sink, log, retries } = natsSink({ servers: [proxy.through(server.url)], stream: 'BROKEN' });
+    await sink.open(null, unlimited);
+    await sink.write(messageBatch(series(SERIES, 0, 20)), unlimited);
+    proxy.cutWhenSent('HPUB shop.public.orders');
+    const before = proxy.accepted;
+    const pending = sink.write(messageBatch([poisoned]), unlimited);
+    await sleep(5_000);
+    // At first at once, then 50 ms, 100 ms … 1 s apart; each attempt is two connections (one greets).
+    expect(retries.filter((what) => what === 'nats lost').length).toBeLessThan(14);
+    expect(proxy.accepted - before).toBeLessThan(28);
+    const warnings = log.filter(({ level }) => level === 'warn');
+    expect(warnings.map(({ message }) => message)).toEqual([
+      expect.stringMatching(/^The connection to NATS was lost: /),
+      expect.stringMatching(
+        /^No message was confirmed by NATS since \S+Z, in [56] attempts; .* 5 times right after the same message was sent, one of 1\d\d bytes for shop\.public\.orders\.$/,
+      ),
+    ]);
+    expect(warnings[1]).toMatchObject({ code: 'SLUICE_NATS_NO_PROGRESS', remedy: expect.stringContaining('proxies') });
+    expect(JSON.stringify(log)).not.toContain(SECRET);
+    const healed = performance.now();
+    proxy.heal();
+    await pending;
+    expect(performance.now() - healed).toBeLessThan(5_000);
+    await sink.close();
+    expect(await new StreamObserver([server.url]).ids('BROKEN')).toEqual([...ids(series(SERIES, 0, 20)), poisoned.id]);
+    await proxy.close();
+  });
+
+  it('a message on which the server itself ends the connection (a subject beyond max_control_line)', async () => {
+    const { sink, log } = natsSink({ servers: [server.url], stream: 'LONG', subject: `{connector}.{table}.${'x'.repeat(1100)}` });
+    await sink.open(null, unlimited);
+    const pending = sink.write(messageBatch([{ ...poisoned, destination: `shop.orders.${'x'.repeat(1100)}` }]), unlimited);
+    pending.catch(() => undefined);
+    await expect.poll(() => log.filter(({ code }) => code === 'SLUICE_NATS_NO_PROGRESS').length, { timeout: 10_000 }).toBe(1);
+    expect(log.find(({ code }) => code === 'SLUICE_NATS_NO_PROGRESS')).toMatchObject({
+      message: expect.stringMatching(/[Mm]aximum [Cc]ontrol [Ll]ine.*for shop\.orders\.xxx/),
+      remedy: expect.stringContaining('max_control_line'),
+    });
+    expect(log.filter(({ message }) => message.includes('again.')).map(({ message }) => message)).not.toContain('NATS takes messages again.');
+    await sink.close();
+    await expect(pending).rejects.toThrow();
+  });
+
+  it('a stream that was told to acknowledge nothing is said, not tried for ever', async () => {
+    const observer = new StreamObserver([server.url]);
+    const { sink } = natsSink({ servers: [server.url], stream: 'DEAF', publishTimeout: 500 });
+    await sink.open(null, unlimited);
+    await sink.write(messageBatch(series(SERIES, 0, 20)), unlimited);
+    await observer.update('DEAF', { no_ack: true });
+    await expect(sink.write(messageBatch(series(SERIES, 20, 40)), unlimited)).rejects.toMatchObject({ code: 'SLUICE_NATS_STREAM_UNFIT' });
+    await sink.close();
+  });
+});
+
 describe.runIf(natsAvailable)('NATS sink on a cluster of three', () => {
   let cluster: NatsServer;
 

@@ -21,6 +21,7 @@ export class FaultProxy {
   private latencyMs = 0;
   private bytesPerSecond = Number.POSITIVE_INFINITY;
   private bytesUntilCut = Number.POSITIVE_INFINITY;
+  private poison: string | null = null;
 
   constructor(listener: Server, target: { host: string; port: number }) {
     this.listener = listener;
@@ -52,6 +53,11 @@ export class FaultProxy {
   /** Resets every connection once the server has sent this many more bytes, in the middle of whatever it sends. */
   cutAfter(bytesFromServer: number): void {
     this.bytesUntilCut = bytesFromServer;
+  }
+
+  /** Resets each connection on which the client sends this text, and lets nothing of it through, until {@link heal}. */
+  cutWhenSent(text: string): void {
+    this.poison = text;
   }
 
   /** Resets every connection, now and from now on, until {@link heal}. */
@@ -86,6 +92,7 @@ export class FaultProxy {
     this.latencyMs = 0;
     this.bytesPerSecond = Number.POSITIVE_INFINITY;
     this.bytesUntilCut = Number.POSITIVE_INFINITY;
+    this.poison = null;
     for (const { client, server, delayed } of this.links) {
       client.resume();
       if (delayed === null) server.resume();
@@ -120,7 +127,11 @@ export class FaultProxy {
       socket.on('close', end);
       if (this.silent) socket.pause();
     }
-    client.on('data', (chunk) => this.pass(client, server, chunk));
+    client.on('data', (chunk) => {
+      if (this.poison === null || !chunk.includes(this.poison)) return this.pass(client, server, chunk);
+      client.resetAndDestroy();
+      server.resetAndDestroy();
+    });
     server.on('data', (chunk) => this.passFromServer(link, chunk));
   }
 
