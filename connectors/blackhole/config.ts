@@ -5,7 +5,7 @@ export const blackholeFields = fields({
   verify: {
     kind: 'boolean',
     default: false,
-    about: 'Count the messages and hash their values, and log both when the connector ends: what a benchmark compares with the source.',
+    about: 'Hash the values of the messages, and log it beside their number when the connector ends.',
   },
 });
 

@@ -56,9 +56,8 @@ export class BlackholeSink implements Sink {
   }
 
   close(): Promise<void> {
-    if (this.#hash !== null) {
-      this.#context.log.info(`The blackhole took ${this.#messages} messages.`, { messages: this.#messages, hash: this.#hash.toString() });
-    }
+    const hash = this.#hash === null ? {} : { hash: this.#hash.toString() };
+    this.#context.log.info(`The blackhole took ${this.#messages} messages.`, { messages: this.#messages, ...hash });
     return Promise.resolve();
   }
 }

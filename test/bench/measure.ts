@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import type { Readable } from 'node:stream';
 
 /** Linux counts CPU in ticks of 10 ms (proc(5), sysconf(_SC_CLK_TCK) is 100 on every supported platform). */
 const TICK_MICROS = 10_000;
@@ -28,17 +29,23 @@ export class Measured {
   stdout = '';
   stderr = '';
 
-  constructor(command: string, args: readonly string[], onStderr?: (line: string, self: Measured) => void) {
+  /** Lines go where a callback is given for them; without one stdout is kept. */
+  constructor(
+    command: string,
+    args: readonly string[],
+    on: { stdout?: (line: string) => void; stderr?: (line: string, self: Measured) => void } = {},
+  ) {
     this.child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-    this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-      this.stdout += text;
-    });
-    let rest = '';
-    this.child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      this.stderr += text;
-      const lines = (rest + text).split('\n');
-      rest = lines.pop() ?? '';
-      for (const line of lines) onStderr?.(line, this);
+    const { stdout, stderr } = on;
+    if (stdout !== undefined) eachLine(this.child.stdout, stdout);
+    else {
+      this.child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+        this.stdout += text;
+      });
+    }
+    eachLine(this.child.stderr, (line) => {
+      this.stderr += `${line}\n`;
+      stderr?.(line, this);
     });
     const timer = setInterval(() => this.#sample(), POLL_MS);
     this.done = new Promise((resolve, reject) => {
@@ -78,6 +85,15 @@ export class Measured {
       // It has ended: the last sample stands.
     }
   }
+}
+
+function eachLine(stream: Readable | null, use: (line: string) => void): void {
+  let rest = '';
+  stream?.setEncoding('utf8').on('data', (text: string) => {
+    const lines = (rest + text).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) use(line);
+  });
 }
 
 function statusField(pid: number, field: string): number {

@@ -18,7 +18,8 @@ export async function parityOfTopic(kafka: KafkaServer, topic: string): Promise<
   return sum.parity;
 }
 
-class RowSum {
+/** Adds up rows as `writeBacklog` does. */
+export class RowSum {
   #rows = 0;
   #sum = 0n;
 

@@ -7,11 +7,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type KafkaServer, type NatsServer, type PostgresServer, startKafka, startNats, startPostgres } from '../servers/index.ts';
+import type { DebeziumValue } from '../support/stream-ledger.ts';
 import { deleteStream } from '../support/streams.ts';
 import { copySlot, dropSlot, type Parity, writeBacklog } from './backlog.ts';
 import { type Latency, measureLatency } from './latency.ts';
 import { Measured, type Usage } from './measure.ts';
-import { parityOfStream, parityOfTopic } from './parity.ts';
+import { parityOfStream, parityOfTopic, RowSum } from './parity.ts';
 import { type Row, report } from './report.ts';
 
 const HELP = `Usage: npm run bench [-- --rows N] [--rounds N] [--sinks LIST] [--partitions N] [--json]
@@ -67,6 +68,10 @@ try {
   const database = await postgres.createDatabase('bench');
   say(`Writing ${ROWS.toLocaleString('en')} rows …`);
   const bench: Bench = { postgres, nats, kafka, database, home, ...(await writeBacklog(postgres, database, ROWS, 1000)) };
+  say('What Sluice makes of the rows, against the source …');
+  const sum = new RowSum();
+  await sluiceOnce(bench, 'parity_0', { type: 'stdout' }, (line) => sum.add((JSON.parse(line) as { value: DebeziumValue | null }).value));
+  requireParity(sum.parity, bench.parity);
   const rows: Row[] = [];
   for (let round = 1; round <= ROUNDS; round++) {
     for (const [name, drain] of Object.entries(DRAINS())) {
@@ -143,7 +148,7 @@ async function bareReader({ postgres: server, database }: Bench, round: number):
 
 async function intoNothing(bench: Bench, round: number): Promise<Drained> {
   const slot = `nothing_${round}`;
-  const usage = await sluiceOnce(bench, slot, { type: 'blackhole', verify: true });
+  const usage = await sluiceOnce(bench, slot, { type: 'blackhole' });
   const count = Number(/"messages":(\d+)/.exec(usage.stderr)?.[1] ?? Number.NaN);
   if (count !== ROWS) throw new Error(`void: ${count} of ${ROWS} rows arrived\n${usage.stderr}`);
   return { ...usage, count };
@@ -207,13 +212,16 @@ async function writeConnector({ postgres: server, database, home: directory }: B
 }
 
 /** The built product, as a user runs it. Counted from the moment it streams: start-up is a line of its own. */
-async function sluiceOnce(bench: Bench, slot: string, sink: Record<string, unknown>): Promise<Usage> {
+async function sluiceOnce(bench: Bench, slot: string, sink: Record<string, unknown>, stdout?: (line: string) => void): Promise<Usage> {
   await copySlot(bench.postgres, bench.database, slot);
   const file = await writeConnector(bench, slot, sink);
   process.env['SLUICE_DATA_DIR'] = join(bench.home, slot);
   process.env['SLUICE_HEALTH'] = '127.0.0.1:0';
-  const run = new Measured(process.execPath, [MAIN, 'run', '--once', file], (line, self) => {
-    if (line.includes('"msg":"Streaming')) self.mark();
+  const run = new Measured(process.execPath, [MAIN, 'run', '--once', file], {
+    stderr: (line, self) => {
+      if (line.includes('"msg":"Streaming')) self.mark();
+    },
+    ...(stdout === undefined ? {} : { stdout }),
   });
   const usage = await run.done;
   if (usage.exitCode !== 0) throw new Error(`sluice: ${usage.stderr}`);

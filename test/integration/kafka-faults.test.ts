@@ -119,7 +119,9 @@ describe.runIf(availableKafkas.length > 0).each(KAFKA_DRIVERS)('Kafka over %s: o
     await sleep(300);
     await expectOnceInOrder(server, 'silence', await writing.stop());
     expect(tested?.log.filter(({ level }) => level === 'warn').length).toBeLessThan(6);
-    expect(tested?.log.some(({ message }) => message === 'Kafka takes messages again.')).toBe(true);
+    // A client may try again by itself for so long; once it was said that it does not work, it is said that it does again.
+    const hasWarned = tested?.log.some(({ level }) => level === 'warn');
+    expect(tested?.log.some(({ message }) => message === 'Kafka takes messages again.')).toBe(hasWarned);
   });
 
   it('P: a large call is made into batches that no client chokes on', async () => {
