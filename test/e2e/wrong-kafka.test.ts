@@ -94,9 +94,13 @@ describe.runIf(availableKafkas.length > 0).each(KAFKA_DRIVERS)('Kafka over %s', 
   it('no right to write', async () => {
     await createTopic(kafka, 'shop.public.orders');
     await allow(kafka, { user: 'sluice', resource: 'topic', name: 'shop.public.orders', operations: ['describe', 'read'] });
-    const { exit, code, remedy } = await failure({ source: source(), sink: secured(), environment });
+    // kafkajs does not ask what a user may do: it shows with the first message.
+    const { exit, code, remedy } =
+      driver === 'kafkajs'
+        ? await failureOf(secured(), ['public.orders'], 'INSERT INTO orders VALUES (2)')
+        : await failure({ source: source(), sink: secured(), environment });
     expect(exit).toBe(3);
-    expect(['SLUICE_KAFKA_RIGHTS', 'SLUICE_KAFKA_TOPIC_FORBIDDEN']).toContain(code);
+    expect(code).toBe(driver === 'kafkajs' ? 'SLUICE_KAFKA_CLUSTER_FORBIDDEN' : 'SLUICE_KAFKA_RIGHTS');
     expect(remedy).toContain('kafka-acls.sh');
   });
 
