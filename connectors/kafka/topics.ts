@@ -3,7 +3,7 @@ import { type Finding, type PluginContext, SluiceError, sleep } from '#plugin';
 import type { KafkaConfig } from './config.ts';
 import { type KafkaDriver, KafkaFailure, type NewTopic, type TopicInfo } from './drivers/driver.ts';
 import { topicMissing } from './errors.ts';
-import { toFailure } from './failures.ts';
+import { classify, toFailure } from './failures.ts';
 import type { TopicPlace } from './place.ts';
 import { findingsOfTopic, numberOf } from './preflight.ts';
 import { typedError } from './typed-error.ts';
@@ -94,7 +94,8 @@ export class Topics {
       await this.#driver.createTopic(wanted, signal);
     } catch (error) {
       const failure = toFailure(error);
-      throw typedError(failure, { topic, connector, bytes: 0, limit: -1, creating: true }) ?? failure;
+      if (classify(failure.code) === 'again') throw failure;
+      throw typedError(failure, { topic, connector, bytes: 0, limit: -1, creating: true });
     }
     log.info(`Topic "${topic}" was created.`);
     const until = runtime.monotonicMs() + SETTLE_MS;

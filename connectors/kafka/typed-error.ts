@@ -32,7 +32,7 @@ export function typedError(failure: KafkaFailure, about: About): SluiceError {
   const { code, message: detail } = failure;
   const options = { cause: failure };
   const parameters: ErrorParameters = { topic: about.topic, connector: about.connector, detail };
-  if (about.creating === true && classify(code) !== 'again') return new SluiceError(topicRefused, parameters, options);
+  if (about.creating === true) return new SluiceError(topicRefused, parameters, options);
   switch (code) {
     case 'SASL_AUTHENTICATION_FAILED':
       return new SluiceError(authentication, parameters, options);

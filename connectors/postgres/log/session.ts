@@ -9,6 +9,7 @@ import { LogicalReplicationService } from 'pg-logical-replication';
 import { type Runtime, SluiceError, type Timer } from '#plugin';
 import { quoteIdentifier, quoteLiteral } from '../client.ts';
 import { SESSION_SETTINGS } from '../types.ts';
+import { CopyFrames } from './copy-frames.ts';
 import { processSuspended, protocolViolation, serverSilent, sessionSetting, streamEnded } from './errors.ts';
 import { ASK, type PgoutputDecoder } from './pgoutput.ts';
 import { formatLsn } from './position.ts';
@@ -40,9 +41,9 @@ const ASK_MS = 100;
 /** Stopping waits this long for the driver. */
 const STOP_MS = 1000;
 
-/** What stands before the message in an XLogData ("w": tag, start, end, clock); a keepalive ("k": tag, end, clock, reply flag). Manual 55.4. */
-const XLOG_DATA = 0x77;
-const XLOG_HEADER = 25;
+/** A copy message behind type and length (manual 55.7), and the keepalive in it ("k": tag, end, clock, reply flag; 55.4). */
+const COPY_DATA = 0x64;
+const MESSAGE_HEADER = 5;
 const KEEPALIVE = 0x6b;
 const KEEPALIVE_LENGTH = 18;
 
@@ -51,10 +52,6 @@ const ignore = (): void => undefined;
 /** The private parts of the driver that the transport itself uses. */
 interface DriverConnection extends NodeJS.EventEmitter {
   readonly stream: Socket | TLSSocket;
-}
-
-interface CopyData {
-  readonly chunk: Buffer;
 }
 
 interface Held {
@@ -111,7 +108,7 @@ export class ReplicationSession {
         name: 'pgoutput',
         options: {},
         start: (client: pg.Client) => this.#begin(client),
-        // Never called: `takeCopyData` is faster, and ahead of it.
+        // Never called: what it would get is taken off before (`takeStream`).
         parse: () => undefined,
       };
       this.#service
@@ -163,7 +160,7 @@ export class ReplicationSession {
     this.#client = client;
     this.#connection = (client as unknown as { connection: DriverConnection }).connection;
     const version = await this.#readSettings(client);
-    this.#takeCopyData(this.#connection);
+    this.#takeStream(this.#connection);
     this.#reader = new SocketReader(this.#options.runtime, this.#connection.stream, {
       before: () => this.#heard(),
       drained: () => this.#turn(),
@@ -194,20 +191,27 @@ export class ReplicationSession {
   }
 
   /**
-   * Data goes straight to the decoder, past the transport's listener: that formats the LSN and makes an event and a promise for each row. It still
-   * hears keepalives and keeps the session; nothing that would make it throw out of the socket's callback reaches it.
+   * The log's messages go straight to the decoder. The driver's parser and the transport get everything else (keepalives, errors, the end of the stream)
+   * and keep the session; of each row they would make an object, two views, a text, two events and a promise. Nothing is under way on the connection now.
    */
-  #takeCopyData(connection: DriverConnection): void {
-    const listeners = connection.listeners('copyData') as ((message: CopyData) => void)[];
-    connection.removeAllListeners('copyData');
-    connection.on('copyData', (message: CopyData) => {
-      const { chunk } = message;
-      const tag = chunk[0];
-      if (tag === XLOG_DATA && chunk.length >= XLOG_HEADER) this.#receive(chunk.subarray(XLOG_HEADER), chunk.readUInt32BE(1), chunk.readUInt32BE(5));
-      else if (tag === KEEPALIVE && chunk.length === KEEPALIVE_LENGTH) for (const listener of listeners) listener(message);
-      else
-        this.#fail(new SluiceError(protocolViolation, { what: 'a copy message that is neither data nor a keepalive', lsn: 'an unknown position' }));
+  #takeStream({ stream }: DriverConnection): void {
+    const parsers = stream.listeners('data') as ((bytes: Buffer) => void)[];
+    stream.removeAllListeners('data');
+    const frames = new CopyFrames({
+      data: (message, hi, lo) => this.#receive(message, hi, lo),
+      other: (message) => {
+        if (this.#isPassable(message)) for (const parse of parsers) parse(message);
+        else
+          this.#fail(new SluiceError(protocolViolation, { what: 'a copy message that is neither data nor a keepalive', lsn: 'an unknown position' }));
+      },
+      broken: () => this.#fail(new SluiceError(protocolViolation, { what: 'bytes that are no message', lsn: 'an unknown position' })),
     });
+    stream.on('data', (piece: Buffer) => frames.push(piece));
+  }
+
+  /** Of copy messages only keepalives: the transport would throw out of the socket's callback at anything shorter, or pass over it. */
+  #isPassable(message: Buffer): boolean {
+    return message[0] !== COPY_DATA || (message[MESSAGE_HEADER] === KEEPALIVE && message.length === MESSAGE_HEADER + KEEPALIVE_LENGTH);
   }
 
   /** One message of the stream, a view on memory that is used again: it is decoded here and now. Throws nothing. */

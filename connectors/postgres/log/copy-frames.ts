@@ -1,0 +1,83 @@
+/** Takes the log's messages out of a replication connection's bytes: past the driver's parser, which makes an object, a view and an event of each. */
+
+/** Type byte and length of a message of the protocol (PostgreSQL manual 55.7); the length counts itself, not the type. */
+const HEADER = 5;
+const COPY_DATA = 0x64;
+const XLOG_DATA = 0x77;
+/** Tag, start, end and clock before the log's own message (manual 55.4). */
+const XLOG_HEADER = 25;
+
+export interface FrameEvents {
+  /** A message of the log, and its LSN in two halves. The memory is used again: it is decoded here and now. */
+  data(message: Buffer, hi: number, lo: number): void;
+  /** Any other message, whole: keepalives, errors, the end of the copy. */
+  other(message: Buffer): void;
+  /** What comes is not the protocol. Nothing more is told. */
+  broken(): void;
+}
+
+export class CopyFrames {
+  readonly #events: FrameEvents;
+  /** The beginning of a message that has not come whole: put together once, however large it is. */
+  #parts: Buffer[] = [];
+  #have = 0;
+  /** Bytes that the message takes, as far as is known. */
+  #need = HEADER;
+  #broken = false;
+
+  constructor(events: FrameEvents) {
+    this.#events = events;
+  }
+
+  /** The next bytes of the connection, the first ones at the beginning of a message. */
+  push(piece: Buffer): void {
+    if (this.#broken) return;
+    let at = 0;
+    while (this.#have > 0) {
+      const end = Math.min(piece.length, at + this.#need - this.#have);
+      // The driver's socket may fill this memory again.
+      if (end > at) this.#parts.push(Buffer.from(piece.subarray(at, end)));
+      this.#have += end - at;
+      at = end;
+      if (this.#have < this.#need) return;
+      const message = Buffer.concat(this.#parts, this.#have);
+      this.#parts = [message];
+      this.#need = this.#lengthOf(message, 0);
+      if (this.#broken) return;
+      if (this.#need > this.#have) continue;
+      this.#parts = [];
+      this.#have = 0;
+      this.#read(message, 0);
+    }
+    this.#read(piece, at);
+  }
+
+  #read(bytes: Buffer, from: number): void {
+    let at = from;
+    let need = HEADER;
+    while (at + HEADER <= bytes.length) {
+      need = this.#lengthOf(bytes, at);
+      if (this.#broken) return;
+      const end = at + need;
+      if (end > bytes.length) break;
+      if (bytes[at] === COPY_DATA && bytes[at + HEADER] === XLOG_DATA && need - HEADER >= XLOG_HEADER) {
+        const tag = at + HEADER;
+        this.#events.data(bytes.subarray(tag + XLOG_HEADER, end), bytes.readUInt32BE(tag + 1), bytes.readUInt32BE(tag + 5));
+      } else this.#events.other(bytes.subarray(at, end));
+      at = end;
+      need = HEADER;
+    }
+    if (at === bytes.length) return;
+    this.#parts = [Buffer.from(bytes.subarray(at))];
+    this.#have = bytes.length - at;
+    this.#need = need;
+  }
+
+  #lengthOf(bytes: Buffer, at: number): number {
+    const length = bytes.readInt32BE(at + 1);
+    if (length >= HEADER - 1) return 1 + length;
+    this.#broken = true;
+    this.#events.broken();
+    return HEADER;
+  }
+}
