@@ -13,6 +13,8 @@ export interface ConnectOptions {
   readonly files: Files;
   /** A walsender of the database (`replication=database`), which takes simple queries only. */
   readonly replication?: boolean;
+  /** `lc_monetary` stays what the database says: to ask for it. No values may be read over it. */
+  readonly ownMoney?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -82,7 +84,10 @@ export async function endClient(client: pg.Client): Promise<void> {
 }
 
 /** What `pg.Client` is made with for the replication stream. For one connection: make another for the next. */
-export function replicationClientConfig(config: PostgresConfig, options: Omit<ConnectOptions, 'replication' | 'signal'>): Promise<pg.ClientConfig> {
+export function replicationClientConfig(
+  config: PostgresConfig,
+  options: Pick<ConnectOptions, 'applicationName' | 'files'>,
+): Promise<pg.ClientConfig> {
   return clientConfig(config, { ...options, replication: true });
 }
 
@@ -106,7 +111,7 @@ async function clientConfig(config: PostgresConfig, options: ConnectOptions): Pr
     // SCRAM-SHA-256-PLUS where the server offers it; over plain TCP it never does.
     enableChannelBinding: ssl !== false,
     application_name: options.applicationName,
-    options: startupOptions(options.replication === true),
+    options: startupOptions(options),
     connectionTimeoutMillis: config.connectTimeout,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
@@ -121,7 +126,7 @@ async function clientConfig(config: PostgresConfig, options: ConnectOptions): Pr
  * `row_security=off` makes a policy that would hide rows an error (security.md 4). A dead synchronous standby must not hang heartbeats:
  * `synchronous_commit=local`.
  */
-function startupOptions(replication: boolean): string {
+function startupOptions({ replication = false, ownMoney = false }: Pick<ConnectOptions, 'replication' | 'ownMoney'>): string {
   const settings: Record<string, string> = {
     ...SESSION_SETTINGS,
     row_security: 'off',
@@ -135,6 +140,7 @@ function startupOptions(replication: boolean): string {
   // Catalog queries must find the catalog's own functions and operators whatever the role's search_path says.
   if (!replication) settings['search_path'] = 'pg_catalog';
   return Object.entries(settings)
+    .filter(([name]) => !(ownMoney && name === 'lc_monetary'))
     .map(([name, value]) => `-c ${name}=${value.replace(/[\\ ]/g, '\\$&')}`)
     .join(' ');
 }

@@ -205,6 +205,16 @@ export const noReplicaIdentity = defineError({
     'ALTER TABLE {sql} ADD PRIMARY KEY (…); or ALTER TABLE {sql} REPLICA IDENTITY FULL; or, if it is only ever inserted into, name it in the connector file: "insertOnly": ["{table}"].',
 });
 
+export const moneyDigits = defineError({
+  code: 'SLUICE_PG_MONEY',
+  retry: 'manual',
+  exit: 3,
+  cause:
+    'Column {column} of table {table} has type money, which this database keeps with {digits} digits after the point (lc_monetary = {locale}); the log does not tell that, and its amounts would be read with 2.',
+  remedy:
+    'Leave the table out of "tables", or give the column a type that means the same everywhere, before changes of it are captured: ALTER TABLE {sqlTable} ALTER COLUMN {sqlColumn} TYPE numeric',
+});
+
 export const publicationRight = defineError({
   code: 'SLUICE_PG_PUBLICATION_RIGHT',
   retry: 'manual',

@@ -7,6 +7,7 @@ import { noFreeSlot } from './errors.ts';
 import { serverProblem } from './log/prepare.ts';
 import { planPublications } from './log/publication.ts';
 import { readSlot, type SlotState, slotProblem } from './log/slot.ts';
+import { moneyProblems } from './money.ts';
 import { identifySystem, readServer, type ServerFacts } from './server.ts';
 import { matchTables } from './tables.ts';
 
@@ -16,7 +17,7 @@ import { matchTables } from './tables.ts';
  */
 export async function preflightPostgres(config: PostgresConfig, context: SourceContext, signal: AbortSignal): Promise<readonly Finding[]> {
   const connect = { applicationName: applicationName(context.connector, context.instance), files: context.runtime.files, signal };
-  const client = await connectClient(config, connect);
+  const client = await connectClient(config, { ...connect, ownMoney: true });
   try {
     const server = await readServer(client, config);
     const findings: Finding[] = [];
@@ -28,7 +29,8 @@ export async function preflightPostgres(config: PostgresConfig, context: SourceC
     const slot = await readSlot(client, name);
     findings.push(...slotFindings(name, slot, server, context.connector));
     const matched = await matchTables(client, config, server.database);
-    findings.push(...matched.problems.map(asFinding), ...matched.findings);
+    const money = await moneyProblems(client, server, matched.tables);
+    findings.push(...matched.problems.map(asFinding), ...money.map(asFinding), ...matched.findings);
     const request = {
       publication: publicationName(config, context.connector),
       slot: name,

@@ -24,6 +24,15 @@ export interface ServerFacts {
   readonly maxSlotWalKeepMegabytes: number;
   /** Physical slots that logical slots with failover wait for (17+); empty = not configured. */
   readonly synchronizedStandbySlots: string;
+  readonly money: MoneyFacts;
+}
+
+/** What the database does with type money where a session does not say otherwise. */
+export interface MoneyFacts {
+  /** Digits after the point. */
+  readonly digits: number;
+  /** `lc_monetary`. */
+  readonly locale: string;
 }
 
 const FACTS = `SELECT current_setting('server_version_num')::int AS version, current_setting('server_version') AS version_text, pg_is_in_recovery() AS standby,
@@ -33,7 +42,8 @@ const FACTS = `SELECT current_setting('server_version_num')::int AS version, cur
     current_setting('max_replication_slots')::int AS max_slots, (SELECT count(*)::int FROM pg_replication_slots) AS used_slots,
     (SELECT setting::int FROM pg_settings WHERE name = 'wal_sender_timeout') AS wal_sender_timeout,
     (SELECT setting::int FROM pg_settings WHERE name = 'max_slot_wal_keep_size') AS max_keep,
-    COALESCE(current_setting('synchronized_standby_slots', true), '') AS standby_slots`;
+    COALESCE(current_setting('synchronized_standby_slots', true), '') AS standby_slots,
+    current_setting('lc_monetary') AS monetary, ('x' || encode(cash_send(1::money), 'hex'))::bit(64)::bigint::text AS money_unit`;
 
 interface FactsRow {
   version: number;
@@ -49,8 +59,12 @@ interface FactsRow {
   wal_sender_timeout: number;
   max_keep: number;
   standby_slots: string;
+  monetary: string;
+  /** How 1 is stored: 1 with as many zeros as there are digits after the point. */
+  money_unit: string;
 }
 
+/** The connection must have been made with `ownMoney`. */
 export async function readServer(client: pg.Client, config: PostgresConfig): Promise<ServerFacts> {
   const { rows } = await client.query<FactsRow>(FACTS);
   const row = rows[0] as FactsRow;
@@ -70,6 +84,7 @@ export async function readServer(client: pg.Client, config: PostgresConfig): Pro
     walSenderTimeoutMs: row.wal_sender_timeout,
     maxSlotWalKeepMegabytes: row.max_keep,
     synchronizedStandbySlots: row.standby_slots,
+    money: { digits: row.money_unit.length - 1, locale: row.monetary },
   };
 }
 

@@ -12,7 +12,7 @@ import type { ColumnShape, LogicalType } from '#plugin';
  *
  * `IntervalStyle` stays `postgres`, the style under which Debezium sees intervals inside arrays, composites and ranges, which it passes on as
  * text. `extra_float_digits` above 0 gives the shortest text that reads back exactly (manual, 20.11.2). `lc_monetary` C prints money as
- * `-$1,234.56` whatever the server's locale.
+ * `-$1,234.56` whatever the server's locale; whether that is the amount that was meant, `money.ts` looks.
  */
 export const SESSION_SETTINGS = {
   DateStyle: 'ISO, YMD',
@@ -76,6 +76,9 @@ function scalar(
 }
 
 const ARRAYS = new Set<number>();
+
+/** Type money and arrays of it. */
+export const MONEY_OIDS: ReadonlySet<number> = new Set([790, 791]);
 
 // OIDs of pg_type.dat; fixed for ever by the server's compatibility rules.
 scalar(16, 1000, 'bool', 'boolean', 'boolean');
@@ -171,7 +174,7 @@ export function builtInType(oid: number, typmod: number): ColumnType | null {
   const typeName =
     found.modifier === 'length' && typmod < 0 && found.name.endsWith('bpchar') ? 'bpchar' : spell(found.sql, found.modifier, declared, typmod);
   if (ARRAYS.has(oid)) return { type: 'other', typeName: `${typeName}[]`, precision: null, scale: null, normalise: NORMALISE.none };
-  const scale = oid === 790 ? 2 : declared.scale;
+  const scale = found.normalise === NORMALISE.money ? 2 : declared.scale;
   return { type: found.type, typeName, precision: declared.precision, scale, normalise: found.normalise };
 }
 

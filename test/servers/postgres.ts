@@ -17,6 +17,8 @@ export interface PostgresOptions {
   settings?: Record<string, string | number>;
   /** Real fsync, for tests of what survives; off otherwise. `kill -9` of the server alone loses nothing without it. */
   fsync?: boolean;
+  /** Of the server's process, beside the harness' own (`LOCPATH`, to give it locales that the machine does not have). */
+  env?: Readonly<Record<string, string>>;
   /** TLS with a certificate for localhost and 127.0.0.1, signed by an authority of its own. */
   tls?: boolean;
   /** Every role but `postgres` needs its password, by SCRAM-SHA-256. Off: every role is trusted. */
@@ -46,6 +48,7 @@ export class PostgresServer {
   private readonly base: URL;
   private readonly binary: ServerBinary | null;
   private readonly settings: Record<string, string | number>;
+  private readonly env: Readonly<Record<string, string>>;
   private process: ServerProcess | null = null;
 
   constructor(options: PostgresOptions, base: URL, own?: { binary: ServerBinary; directory: string; certificates: Certificates | null }) {
@@ -57,6 +60,7 @@ export class PostgresServer {
     this.binary = own?.binary ?? null;
     this.directory = own?.directory ?? '';
     this.certificates = own?.certificates ?? null;
+    this.env = options.env ?? {};
     this.settings = own === undefined ? {} : serverSettings(options, own.certificates, this.port);
   }
 
@@ -115,7 +119,7 @@ export class PostgresServer {
     if (this.running) throw new Error(`PostgreSQL ${this.major} runs already`);
     Object.assign(this.settings, settings);
     const args = ['-D', this.dataDir, ...Object.entries(this.settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])];
-    const server = new ServerProcess(join(binary.path, 'postgres'), args, { logFile: join(this.directory, 'postgres.log') });
+    const server = new ServerProcess(join(binary.path, 'postgres'), args, { logFile: join(this.directory, 'postgres.log'), env: this.env });
     this.process = server;
     // A foreign server on our port would answer too: ours is the one with our data directory.
     await waitUntilReady(server, `PostgreSQL ${this.major}`, async () => {
@@ -175,7 +179,7 @@ export class PostgresServer {
 
 /** Starts a PostgreSQL server on a random port with its own temporary files, or takes the one that the environment names. */
 export async function startPostgres(options: PostgresOptions): Promise<PostgresServer> {
-  const configured = options.settings ?? options.hba ?? (options.fsync || options.tls || options.password);
+  const configured = options.settings ?? options.hba ?? options.env ?? (options.fsync || options.tls || options.password);
   const found = await resolvePostgres(options.major, options.own || Boolean(configured));
   if (found.kind === 'external') return takeExternal(options, found.url, found.origin);
   const binary = { ...found, path: join(await reachable(dirname(found.path)), basename(found.path)) };

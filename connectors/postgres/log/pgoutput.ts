@@ -39,6 +39,8 @@ export interface DecoderOptions {
   /** Prefixes of the logical messages that become records. */
   readonly prefixes: ReadonlySet<string>;
   readonly facts: CatalogFacts;
+  /** Why the rows of a captured table cannot be read, if they cannot. */
+  readonly refuses?: (relation: Relation) => SluiceError | null;
   readonly target: DecoderTarget;
   /** End of the last commit before the place where reading starts; null = none was seen. */
   readonly lastCommit: { readonly hi: number; readonly lo: number; readonly micros: number } | null;
@@ -223,6 +225,8 @@ export class PgoutputDecoder {
     let table: TableVersion | null = null;
     const types = typesOf(relation, facts, this.#types);
     if (captures(relation.schema, relation.name)) {
+      const problem = this.#options.refuses?.(relation) ?? null;
+      if (problem !== null) throw problem;
       const { schema, name } = relation;
       table = this.#target.writer.table({
         kind: 'table',

@@ -16,6 +16,7 @@ import {
   versionTooOld,
   walLevel,
 } from '../errors.ts';
+import { moneyProblems } from '../money.ts';
 import { identifySystem, readServer, type ServerFacts, type SystemIdentity } from '../server.ts';
 import { matchTables } from '../tables.ts';
 import { commitLsnOf, formatLsn, type LogPosition, parseLsn, readPosition } from './position.ts';
@@ -52,7 +53,7 @@ export function serverProblem(server: ServerFacts): SluiceError | null {
  */
 export async function prepareLog(config: PostgresConfig, context: SourceContext, options: ReadOptions, signal: AbortSignal): Promise<PreparedLog> {
   const connect = { applicationName: applicationName(context.connector, context.instance), files: context.runtime.files, signal };
-  const client = await connectClient(config, connect);
+  const client = await connectClient(config, { ...connect, ownMoney: true });
   let replication: pg.Client | null = null;
   try {
     const server = await readServer(client, config);
@@ -89,7 +90,8 @@ async function prepare(config: PostgresConfig, context: SourceContext, options: 
   }
   checkOffset(context.connector, slot, state, stored, options);
   const matched = await matchTables(client, config, server.database);
-  if (matched.problems[0] !== undefined) throw matched.problems[0];
+  const problems = [...matched.problems, ...(await moneyProblems(client, server, matched.tables))];
+  if (problems[0] !== undefined) throw problems[0];
   const plan = await planPublications(client, { publication, slot, slotExists: state !== null, connector: context.connector, matched, server });
   const work: SlotWork = {
     client,

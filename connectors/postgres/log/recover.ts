@@ -20,7 +20,7 @@ export async function recoverPosition(
   signal: AbortSignal,
 ): Promise<LogPosition> {
   const connect = { applicationName: applicationName(context.connector, context.instance), files: context.runtime.files, signal };
-  const client = await connectClient(config, connect);
+  const client = await connectClient(config, { ...connect, ownMoney: true });
   let replication: pg.Client | null = null;
   try {
     const server = await readServer(client, config);

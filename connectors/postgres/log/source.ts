@@ -16,6 +16,7 @@ import { applicationName, ControlConnection, replicationClientConfig } from '../
 import { addressOf, type PostgresConfig, slotName } from '../config.ts';
 import { asSluiceError } from '../connection-error.ts';
 import { Heartbeat } from '../heartbeat.ts';
+import { moneyProblem } from '../money.ts';
 import { preflightPostgres } from '../preflight.ts';
 import type { CustomType } from '../types.ts';
 import { PgoutputDecoder } from './pgoutput.ts';
@@ -155,6 +156,7 @@ export class PostgresLogSource implements Source {
       captures: (schema, name) => prepared.captures(schema, name),
       prefixes: new Set(this.#config.messages),
       facts: this.#facts,
+      refuses: (relation) => moneyProblem(relation, prepared.server.money, (oid) => this.#facts.type(oid)),
       target: queue,
       lastCommit:
         commit === null ? null : { hi: Number(commit >> 32n), lo: Number(commit & 0xffffffffn), micros: Number(from.lastCommitMicros ?? 0) },
