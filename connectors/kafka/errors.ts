@@ -8,7 +8,7 @@ export const unreachable = defineError({
   exit: 3,
   cause: 'No Kafka broker can be used ({detail}).',
   remedy:
-    'Check "brokers", that a broker runs there, that the network lets this machine through, and that the addresses in its advertised.listeners can be reached from here; it is tried again.',
+    'Check "brokers", that a broker runs there, that the network lets this machine through, that "tls" and "sasl" are what its listener expects (where they are not, the connection is just closed), and that the addresses in its advertised.listeners can be reached from here; it is tried again.',
 });
 
 export const authentication = defineError({
@@ -88,6 +88,14 @@ export const clusterForbidden = defineError({
   exit: 3,
   cause: 'This Kafka user may not write as an idempotent producer, or may not ask for what was asked ({detail}).',
   remedy: 'kafka-acls.sh --bootstrap-server … --add --allow-principal User:<user> --operation IdempotentWrite --cluster',
+});
+
+export const groupForbidden = defineError({
+  code: 'SLUICE_KAFKA_GROUP_FORBIDDEN',
+  retry: 'manual',
+  exit: 3,
+  cause: 'This Kafka user may not read as a consumer group, which the driver kafkajs needs to read back what it wrote ({detail}).',
+  remedy: 'kafka-acls.sh --bootstrap-server … --add --allow-principal User:<user> --operation Read --group {group} --resource-pattern-type prefixed',
 });
 
 export const topicLost = defineError({
@@ -231,6 +239,7 @@ export const kafkaErrors = [
   topicRefused,
   topicForbidden,
   clusterForbidden,
+  groupForbidden,
   topicLost,
   otherCluster,
   partitionsFewer,

@@ -4,6 +4,7 @@ import {
   authentication,
   clusterForbidden,
   compactedKeyless,
+  groupForbidden,
   messageTooLarge,
   recordRefused,
   tlsFailed,
@@ -40,6 +41,8 @@ export function typedError(failure: KafkaFailure, about: About): SluiceError {
       return new SluiceError(tlsFailed, parameters, options);
     case 'UNSUPPORTED_VERSION':
       return new SluiceError(versionUnsupported, parameters, options);
+    case 'GROUP_AUTHORIZATION_FAILED':
+      return new SluiceError(groupForbidden, { ...parameters, group: `sluice-${about.connector}-` }, options);
     case 'TOPIC_AUTHORIZATION_FAILED':
       return new SluiceError(topicForbidden, { ...parameters, operation: 'Write' }, options);
     case 'CLUSTER_AUTHORIZATION_FAILED':

@@ -2,10 +2,13 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import kafkajs from 'kafkajs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { KafkaConfig } from '../../connectors/kafka/config.ts';
 import { KafkaFailure, type RecordSet, type StandingRecord } from '../../connectors/kafka/drivers/driver.ts';
 import { KafkajsDriver } from '../../connectors/kafka/drivers/kafkajs.ts';
+import { classify } from '../../connectors/kafka/failures.ts';
 import { SluiceError } from '../../src/plugin/error.ts';
 import type { MessageBatch } from '../../src/record/messages.ts';
 import { run } from '../servers/command.ts';
@@ -18,6 +21,7 @@ import { allow, createTopic, readTopic, topicOffsets, writeRecords } from '../su
 import { messageBatch, type TestMessage } from '../support/message-batches.ts';
 import { pluginContext } from '../support/plugin-context.ts';
 
+const { Kafka, logLevel, Partitioners } = kafkajs;
 const REQUEST_MS = 1_500;
 
 function config(options: Partial<KafkaConfig> & { readonly brokers: readonly string[] }): KafkaConfig {
@@ -98,6 +102,25 @@ const codeOf = (call: Promise<unknown>): Promise<string> =>
     (error: unknown) => (error instanceof KafkaFailure || error instanceof SluiceError ? error.code : String(error)),
   );
 
+/** Of several attempts one after the other, each once. */
+async function codesOf(attempts: number, call: () => Promise<unknown>): Promise<readonly string[]> {
+  const codes = new Set<string>();
+  for (let attempt = 0; attempt < attempts; attempt++) codes.add(await codeOf(call()));
+  return [...codes];
+}
+
+/** As the lanes do: the same set again until it stands. A broker that was away leads nothing for a moment. */
+async function persist(driver: KafkajsDriver, set: RecordSet): Promise<number> {
+  for (const until = performance.now() + 20_000; ; ) {
+    try {
+      return await driver.produce(set);
+    } catch (error) {
+      if (!(error instanceof KafkaFailure) || classify(error.code) !== 'again' || performance.now() > until) throw error;
+      await sleep(100);
+    }
+  }
+}
+
 async function standing(driver: KafkajsDriver, topic: string, partition: number, from: number, end: number): Promise<StandingRecord[]> {
   const records: StandingRecord[] = [];
   await driver.read({ topic, partition }, from, end, (record) => records.push(record), unlimited);
@@ -172,12 +195,59 @@ describe.runIf(availableKafkas.length > 0)('kafkajs driver', () => {
     await driver.close();
   });
 
-  it('reads past what compaction and transactions have left, and a stranger', async () => {
+  it('reads past strangers, markers of transactions and what is not there', async () => {
     const driver = driverOf({ brokers: server.brokers });
-    await createTopic(server, 'holes', { settings: { 'cleanup.policy': 'delete' } });
+    await createTopic(server, 'holes');
     await writeRecords(server, 'holes', 0, [{ key: 'k', value: 'a stranger' }]);
-    await driver.produce(setOf('holes', 0, messageBatch(messages('holes', 0, 5))));
-    expect((await standing(driver, 'holes', 0, 0, 6)).map(({ id }) => id)).toEqual([null, ...Array.from({ length: 5 }, (_, n) => `shop/7/${n}/0/0`)]);
+    await driver.produce(setOf('holes', 0, messageBatch(messages('holes', 0, 2))));
+    const client = new Kafka({ brokers: [...server.brokers], logLevel: logLevel.NOTHING });
+    const stranger = client.producer({
+      transactionalId: 'x',
+      idempotent: true,
+      maxInFlightRequests: 1,
+      createPartitioner: Partitioners.DefaultPartitioner,
+    });
+    await stranger.connect();
+    for (const end of ['commit', 'abort'] as const) {
+      const transaction = await stranger.transaction();
+      await transaction.send({ topic: 'holes', messages: [{ key: 'k', value: 'in a transaction' }] });
+      await transaction[end]();
+    }
+    await stranger.disconnect();
+    await driver.produce(setOf('holes', 0, messageBatch(messages('holes', 2, 3))));
+    expect(await driver.offsets([{ topic: 'holes', partition: 0 }], 'end', unlimited)).toEqual([8]);
+    const all = (await standing(driver, 'holes', 0, 0, 99)).map(({ offset, id }) => [offset, id]);
+    expect(all.filter(([, id]) => id !== null)).toEqual([
+      [1, 'shop/7/0/0/0'],
+      [2, 'shop/7/1/0/0'],
+      [7, 'shop/7/2/0/0'],
+    ]);
+    // Nothing but a marker.
+    expect(await standing(driver, 'holes', 0, 4, 5)).toEqual([]);
+    await driver.close();
+  });
+
+  it('asks about many topics, and is not held up by one that is gone', async () => {
+    const driver = driverOf({ brokers: server.brokers });
+    const names = Array.from({ length: 60 }, (_, index) => `many-${index}`);
+    for (const name of names) await driver.createTopic({ name, partitions: 2, replication: 1, settings: {} }, unlimited);
+    await expect.poll(async () => (await driver.topics([...names, 'many-none'], unlimited)).size).toBe(60);
+    const partitions = names.flatMap((topic) => [0, 1].map((partition) => ({ topic, partition })));
+    for (const topic of names.slice(0, 10)) await driver.produce(setOf(topic, 1, messageBatch(messages(topic, 0, 3))));
+    expect((await driver.offsets(partitions, 'end', unlimited)).reduce((sum, end) => sum + end)).toBe(30);
+    const admin = new Kafka({ brokers: [...server.brokers], logLevel: logLevel.NOTHING }).admin();
+    await admin.connect();
+    await admin.deleteTopics({ topics: ['many-0'] });
+    await admin.disconnect();
+    await expect.poll(() => driver.topicNames(unlimited)).not.toContain('many-0');
+    // The client asks for all topics that it knows when it learns of a new one, and fails with the one that is gone.
+    const set = setOf('many-20', 0, messageBatch(messages('many-20', 0, 3)));
+    expect(await codesOf(5, () => driver.produce(set))).toEqual(['UNKNOWN_TOPIC_OR_PARTITION', 'PRODUCER_REPLACED']);
+    await driver.renewProducer(unlimited);
+    expect(await driver.produce(setOf('many-20', 0, messageBatch(messages('many-20', 0, 3))))).toBe(0);
+    const reads = await Promise.all(names.slice(1, 10).map((topic) => standing(driver, topic, 1, 1, 3)));
+    expect(reads.flat()).toHaveLength(18);
+    expect(await codeOf(standing(driver, 'many-0', 1, 0, 3))).toBe('UNKNOWN_TOPIC_OR_PARTITION');
     await driver.close();
   });
 
@@ -218,7 +288,7 @@ describe.runIf(availableKafkas.length > 0)('kafkajs driver', () => {
     expect(await codeOf(driver.produce(setOf('keyed', 0, keyless)))).toBe('INVALID_RECORD');
     const unknown = setOf('nobody', 0, messageBatch(messages('nobody', 0, 1)));
     // However often: it may be a broker that has just started.
-    for (let attempt = 0; attempt < 4; attempt++) expect(await codeOf(driver.produce(unknown))).toBe('UNKNOWN_TOPIC_OR_PARTITION');
+    expect(await codesOf(6, () => driver.produce(unknown))).toEqual(['UNKNOWN_TOPIC_OR_PARTITION']);
     expect(await codeOf(driver.produce(setOf('small', 7, messageBatch(messages('small', 1, 2)))))).toBe('NO_RESPONSE');
     expect(await driver.produce(setOf('small', 0, messageBatch(messages('small', 2, 3))))).toBe(1);
     expect(await driver.topicNames(unlimited)).not.toContain('nobody');
@@ -235,8 +305,8 @@ describe.runIf(availableKafkas.length > 0)('kafkajs driver', () => {
     expect(await codeOf(driver.produce(set))).toBe('TIMEOUT');
     expect(await codeOf(driver.produce(set))).toMatch(/TIMEOUT|CONNECTION/);
     server.signal('SIGCONT');
-    expect(await driver.produce(set)).toBe(3);
-    expect(await driver.produce(setOf('frozen', 0, messageBatch(messages('frozen', 6, 7))))).toBe(6);
+    expect(await persist(driver, set)).toBe(3);
+    expect(await persist(driver, setOf('frozen', 0, messageBatch(messages('frozen', 6, 7))))).toBe(6);
     expect(await topicOffsets(server, 'frozen')).toEqual([{ first: 0n, end: 7n }]);
     await driver.close();
   });
@@ -244,8 +314,6 @@ describe.runIf(availableKafkas.length > 0)('kafkajs driver', () => {
   it('does not send what another producer may have stored', async () => {
     const driver = driverOf({ brokers: server.brokers });
     await createTopic(server, 'renewed', { partitions: 2 });
-    await createTopic(server, 'gone');
-    await driver.produce(setOf('gone', 0, messageBatch(messages('gone', 0, 1))));
     await driver.produce(setOf('renewed', 0, messageBatch(messages('renewed', 0, 1))));
     server.signal('SIGSTOP');
     const set = setOf('renewed', 0, messageBatch(messages('renewed', 1, 2)));
@@ -253,15 +321,13 @@ describe.runIf(availableKafkas.length > 0)('kafkajs driver', () => {
     server.signal('SIGCONT');
     // A partition that there is not: the client resolves without having sent.
     const nowhere = setOf('renewed', 9, messageBatch(messages('renewed', 0, 1)));
-    expect(await codeOf(driver.produce(nowhere))).toBe('NO_RESPONSE');
-    expect(await codeOf(driver.produce(nowhere))).toBe('NO_RESPONSE');
-    expect(await codeOf(driver.produce(nowhere))).toBe('PRODUCER_REPLACED');
+    expect(await codesOf(5, () => driver.produce(nowhere))).toEqual(['NO_RESPONSE', 'PRODUCER_REPLACED']);
     expect(await codeOf(driver.produce(set))).toBe('PRODUCER_REPLACED');
     const began = performance.now();
     await driver.renewProducer(unlimited);
     expect(performance.now() - began).toBeGreaterThan(REQUEST_MS - 200);
     expect((await standing(driver, 'renewed', 0, 0, 9)).map(({ id }) => id)).toEqual(['shop/7/0/0/0', 'shop/7/1/0/0']);
-    expect(await driver.produce(setOf('renewed', 0, messageBatch(messages('renewed', 2, 3))))).toBe(2);
+    expect(await persist(driver, setOf('renewed', 0, messageBatch(messages('renewed', 2, 3))))).toBe(2);
     const [first, , third] = await readTopic(server, 'renewed');
     expect(third?.producerId).not.toBe(first?.producerId);
     await driver.close();
@@ -272,8 +338,7 @@ describe.runIf(availableKafkas.length > 0)('kafkajs driver', () => {
     await createTopic(server, 'killed');
     await driver.produce(setOf('killed', 0, messageBatch(messages('killed', 0, 1))));
     await server.restart('kill');
-    const set = setOf('killed', 0, messageBatch(messages('killed', 1, 2)));
-    await expect.poll(() => codeOf(driver.produce(set)), { timeout: 20_000 }).toBe('resolved');
+    expect(await persist(driver, setOf('killed', 0, messageBatch(messages('killed', 1, 2))))).toBe(1);
     const stored = await readTopic(server, 'killed');
     expect(stored).toHaveLength(2);
     expect(stored[1]?.producerId).toBe(stored[0]?.producerId);
@@ -363,7 +428,7 @@ describe.runIf(availableKafkas.length > 0)('kafkajs driver, secured', () => {
     }
     const expired = await printing(server.token('sluice', -60));
     expect(await failing({ brokers: server.saslBrokers, tls, sasl: { mechanism: 'oauthbearer', tokenCommand: expired } })).toMatchObject({
-      code: expect.stringMatching(/SASL_AUTHENTICATION_FAILED|CONNECTION/),
+      code: 'SASL_AUTHENTICATION_FAILED',
     });
     const token = { mechanism: 'oauthbearer', tokenCommand: ['/bin/false'] } as const;
     expect(await failing({ brokers: server.saslBrokers, tls, sasl: token })).toMatchObject({ code: 'SLUICE_KAFKA_TOKEN' });

@@ -2,8 +2,7 @@
  * What the lane layer asks of a Kafka client, and what it promises the client: one `produce` in flight per topic and partition, an explicit partition,
  * and the same records again after a failure whose outcome is not known. Neither client is used in any other way.
  */
-import { type MessageBatch, type PluginContext, SPAN, SPAN_SIZE } from '#plugin';
-import type { KafkaConfig } from '../config.ts';
+import { type MessageBatch, SPAN, SPAN_SIZE } from '#plugin';
 
 /** Why a call failed, in the words of Kafka's protocol (`NOT_LEADER_OR_FOLLOWER`), or `CONNECTION`, `TIMEOUT`, `NO_RESPONSE` for what was not answered. */
 export class KafkaFailure extends Error {
@@ -148,5 +147,3 @@ export interface KafkaDriver {
   /** Ends all calls that are under way (they reject) and closes everything. Throws nothing. */
   close(): Promise<void>;
 }
-
-export type MakeDriver = (config: KafkaConfig, context: PluginContext) => KafkaDriver;

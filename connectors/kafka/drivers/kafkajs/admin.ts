@@ -22,8 +22,8 @@ const CLOSE_MS = 1_000;
 const INTERNAL: ReadonlySet<string> = new Set(['__consumer_offsets', '__transaction_state', '__share_group_state']);
 const NONE: ReadonlySet<string> = new Set();
 const FORBIDDEN: ReadonlySet<string> = new Set(['TOPIC_AUTHORIZATION_FAILED', 'CLUSTER_AUTHORIZATION_FAILED']);
-/** About a single topic of those that were asked for. They leave the client as it was. */
-const ABOUT_ONE: ReadonlySet<string> = new Set([
+/** About a single topic of those that were asked for. */
+export const ABOUT_ONE: ReadonlySet<string> = new Set([
   'UNKNOWN_TOPIC_OR_PARTITION',
   'LEADER_NOT_AVAILABLE',
   'TOPIC_AUTHORIZATION_FAILED',

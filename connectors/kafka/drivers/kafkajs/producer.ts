@@ -19,8 +19,11 @@ export const MAX_RECORDS = 1_000;
 const ALL_IN_SYNC = -1;
 /** Share of the request time-out that the broker may wait for its replicas: its answer must come before we give up. */
 const BROKER_SHARE = 0.8;
-/** How often a set may fail, without a broker having said anything about it, before the producer is taken for one that sends nothing any more. */
-const MAX_UNSENT = 3;
+/**
+ * How often a set may fail, without a broker having said anything about it, before the producer is taken for one that sends nothing any more. Brokers
+ * that do not know of a new topic yet are not meant: the lanes pause between attempts.
+ */
+const MAX_UNSENT = 5;
 /** A call waits for others of its broker behind a lock, at most for so long; what takes much longer never ends. */
 const LOCK_MS = 65_535;
 /** Where kafkajs begins again at 0 in the middle of a batch, and the broker does not. */

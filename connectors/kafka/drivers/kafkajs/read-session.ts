@@ -122,7 +122,10 @@ export class ReadSession {
   async #open(): Promise<void> {
     const { context, clients, topics } = this.#options;
     this.#client = await clients.make();
-    if (this.#stop.signal.aborted) return;
+    if (this.#stop.signal.aborted) {
+      this.#client.sockets.close();
+      return;
+    }
     const consumer = this.#client.kafka.consumer({
       groupId: this.#group,
       allowAutoTopicCreation: false,
@@ -213,11 +216,12 @@ export class ReadSession {
       reading.fetches = 0;
     } catch (error) {
       if (this.#readings.get(keyOf(reading)) !== reading) return;
-      this.#finish(reading, toFailure(error));
+      this.#finish(reading, this.#reasonOf(error));
     }
   }
 
-  #finish(reading: Reading, failure?: KafkaFailure): void {
+  /** `reason`: why it could not be read to its end. */
+  #finish(reading: Reading, reason?: unknown): void {
     const { topic } = reading;
     this.#readings.delete(keyOf(reading));
     if (this.#joined && !this.hasFailed) {
@@ -226,8 +230,8 @@ export class ReadSession {
       const partitions = [...this.#readings.values()].filter((other) => other.topic === topic).map(({ partition }) => partition);
       if (partitions.length > 0) this.#consumer?.resume([{ topic, partitions }]);
     }
-    if (failure === undefined) reading.resolve();
-    else reading.reject(failure);
+    if (reason === undefined) reading.resolve();
+    else reading.reject(reason);
     this.#options.changed();
   }
 

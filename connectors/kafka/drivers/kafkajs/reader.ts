@@ -6,7 +6,7 @@ import { type PluginContext, sleep, type Timer } from '#plugin';
 import type { KafkaConfig } from '../../config.ts';
 import { classify } from '../../failures.ts';
 import { KafkaFailure, type StandingRecord, type TopicPartition } from '../driver.ts';
-import { type Admins, topicsOf } from './admin.ts';
+import { ABOUT_ONE, type Admins, topicsOf } from './admin.ts';
 import type { Clients } from './client.ts';
 import { type Reading, ReadSession } from './read-session.ts';
 
@@ -137,10 +137,11 @@ export class Reader {
 
   #failed(readings: readonly Reading[], reason: unknown): void {
     const { runtime } = this.#context;
-    const mayPass = reason instanceof KafkaFailure && classify(reason.code) === 'again';
+    const code = reason instanceof KafkaFailure ? reason.code : '';
     // A topic that is gone by now fails the session for all: the next one is without those that nobody waits for.
-    const isOfOthers = !mayPass && this.#topics.size > 0;
-    this.#topics.clear();
+    const isOfOthers = ABOUT_ONE.has(code) && this.#topics.size > 0;
+    if (isOfOthers) this.#topics.clear();
+    const mayPass = classify(code) === 'again';
     const now = runtime.monotonicMs();
     for (const reading of readings) {
       if (!this.#closed && (isOfOthers || (mayPass && now < reading.until))) this.#waiting.add(reading);

@@ -1,8 +1,9 @@
 /** Connections to the brokers, and who leads which partition. */
 import { apiVersionsV3, Connection, type ConnectionOptions, metadataV12 } from '@platformatic/kafka';
-import { type Runtime, sleep } from '#plugin';
+import type { Runtime } from '#plugin';
 import { type BrokerAddress, type KafkaConfig, parseBroker } from '../../config.ts';
 import { toFailure } from '../../failures.ts';
+import { withDeadline } from '../deadline.ts';
 import { KafkaFailure, type TopicPartition } from '../driver.ts';
 
 type Metadata = Awaited<ReturnType<typeof metadataV12.api.async>>;
@@ -254,19 +255,4 @@ function moreTelling(first: unknown, second: KafkaFailure): unknown {
   if (!(first instanceof KafkaFailure)) return second;
   const isVague = ({ code }: KafkaFailure): boolean => code === 'CONNECTION' || code === 'TIMEOUT';
   return isVague(first) && !isVague(second) ? second : first;
-}
-
-/** The call's own outcome, or `TIMEOUT` after `ms`. */
-export async function withDeadline<T>(runtime: Runtime, ms: number, call: Promise<T>): Promise<T> {
-  const stop = new AbortController();
-  const late = sleep(runtime, ms, stop.signal).then(() => {
-    throw new KafkaFailure('TIMEOUT', `no answer within ${ms} ms`);
-  });
-  late.catch(() => undefined);
-  try {
-    return await Promise.race([call, late]);
-  } finally {
-    stop.abort(new Error('answered'));
-    call.catch(() => undefined);
-  }
 }

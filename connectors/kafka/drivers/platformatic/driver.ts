@@ -148,7 +148,9 @@ export class PlatformaticDriver implements KafkaDriver {
   }
 
   async read(where: TopicPartition, from: number, end: number, visit: (record: StandingRecord) => void, signal: AbortSignal): Promise<void> {
-    let next = from;
+    // What retention has removed is a gap like any other.
+    const [first = from] = await this.offsets([where], 'first', signal);
+    let next = Math.max(from, first);
     let empty = 0;
     while (next < end && empty < EMPTY_FETCHES) {
       const batches = await this.#fetch(where, next, signal);

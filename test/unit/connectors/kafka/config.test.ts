@@ -56,8 +56,15 @@ describe('runTokenCommand', () => {
     [node('console.error("no login"); process.exit(3)'), 'it ended with 3 (no login)'],
     [node(''), 'it printed none'],
     [node('console.log("{broken")'), 'it printed none'],
+    [node('console.log("two lines\\nof it")'), 'what it printed is no token'],
+    [['/dev/null'], '"/dev/null" may not be run'],
+    [node('process.stdout.write("x".repeat(3e6))'), 'it printed too much'],
   ])('%j gives no token', async (command, says) => {
     await expect(runTokenCommand(command)).rejects.toThrow(says);
+  });
+
+  it('is told at once that nobody answers what it asks', async () => {
+    expect(await runTokenCommand(node('process.stdin.on("end", () => console.log("asked.in.vain")).resume()'))).toBe('asked.in.vain');
   });
 
   it('never shows what was printed (I12)', async () => {

@@ -86,7 +86,7 @@ describe('Kafka lanes', () => {
           expect(cluster.mostAtOnce).toBe(1);
         },
       ),
-      { numRuns: 150 },
+      { numRuns: 100 },
     );
   }, 60_000);
 
