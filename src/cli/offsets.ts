@@ -5,6 +5,7 @@ import { nodeRuntime } from '../daemon/node-runtime.ts';
 import { findConnector, recoverOffset, resetOffset, type StoredOffset, setOffset, showOffsets } from '../daemon/offsets.ts';
 import { SluiceError } from '../plugin/error.ts';
 import type { Registry } from '../plugin/registry.ts';
+import type { Place, Position } from '../record/position.ts';
 import { isDamage } from '../state/errors.ts';
 import { openLevel } from '../state/level.ts';
 import type { StateStore } from '../state/state-store.ts';
@@ -31,7 +32,7 @@ export async function offsetsCommand(paths: readonly string[], action: OffsetsAc
   const answer = await askDaemon(dataDir, action).catch(async (error: unknown): Promise<Answer> => {
     if (!(error instanceof SluiceError) || error.kind !== CONTROL_NO_DAEMON) throw error;
     if (action.verb === 'show' && (await hasNoState(dataDir)))
-      return configuration.connectors.map(({ name }) => ({ connector: name, offset: null, tables: 0 }));
+      return configuration.connectors.map(({ name }) => ({ connector: name, offset: null, place: null, tables: 0 }));
     return withStore(configuration, action, (store) => act(store, configuration, action, log));
   });
   const rows = Array.isArray(answer) ? (answer as readonly StoredOffset[]) : [answer as StoredOffset];
@@ -92,10 +93,10 @@ async function withStore<T>({ daemon, connectors }: Configuration, action: Offse
 }
 
 function offsetsText(rows: readonly StoredOffset[]): string {
-  const cells = rows.map(({ connector, offset, tables }) => [
+  const cells = rows.map(({ connector, offset, place, tables }) => [
     connector,
-    offset === null ? 'none' : describe(offset.position),
-    offset?.place == null ? '' : describe(offset.place),
+    offset === null ? 'none' : pairs(offset.position).join(' '),
+    place === null ? '' : shortened(pairs(place)).join(' '),
     String(tables),
   ]);
   return table([['CONNECTOR', 'POSITION', 'PLACE IN THE SINK', 'TABLE VERSIONS'], ...cells]);
@@ -104,8 +105,11 @@ function offsetsText(rows: readonly StoredOffset[]): string {
 /** Entries that are shown of a place that may have thousands; `--json` has all. */
 const SHOWN_ENTRIES = 4;
 
-function describe(value: Readonly<Record<string, string | null>>): string {
-  const parts = Object.entries(value).flatMap(([name, part]) => (part === null ? [] : [`${name}=${part}`]));
-  const more = parts.length > SHOWN_ENTRIES + 1 ? [`… and ${parts.length - SHOWN_ENTRIES} more`] : [];
-  return [...(more.length > 0 ? parts.slice(0, SHOWN_ENTRIES) : parts), ...more].join(' ');
+/** Never "and 1 more": that one takes no more room. */
+function shortened(parts: readonly string[]): readonly string[] {
+  return parts.length <= SHOWN_ENTRIES + 1 ? parts : [...parts.slice(0, SHOWN_ENTRIES), `… and ${parts.length - SHOWN_ENTRIES} more`];
+}
+
+function pairs(value: Position | Place): readonly string[] {
+  return Object.entries(value).flatMap(([name, part]) => (part === null ? [] : [`${name}=${part}`]));
 }

@@ -48,7 +48,7 @@ export class Connector {
   #attempts = 0;
   #lastError = '';
   #health: SourceHealth | null = null;
-  /** A sink was made before by this process. */
+  /** This process has opened the sink: what the process before it had sent was reckoned with. */
   #opened = false;
 
   constructor(definition: ConnectorDefinition, ports: ConnectorPorts) {
@@ -135,8 +135,8 @@ export class Connector {
     const observing = new AbortController();
     try {
       this.#judge([...(await source.preflight(starting)), ...(await sink.preflight(starting))]);
-      const place = stored.offset?.place ?? null;
-      const written = await sink.open(place, starting);
+      const written = await sink.open(stored.place, starting);
+      this.#opened = true;
       const format = definition.format.plugin.create(definition.format.config, {
         connector: this.name,
         capture: 'log',
@@ -187,8 +187,8 @@ export class Connector {
 
   #sinkContext(): SinkContext {
     const { store } = this.#ports;
+    // An attempt that failed before has waited for nothing: the next one still follows a process that was killed (I4).
     const previousShutdown = this.#opened ? 'clean' : store.previousShutdown;
-    this.#opened = true;
     return { ...this.#context(), previousShutdown, savePlace: (entries) => store.savePlace(this.name, entries) };
   }
 

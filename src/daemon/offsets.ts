@@ -2,9 +2,9 @@ import type { ConnectorDefinition } from '../config/load.ts';
 import type { Logger, PluginContext } from '../plugin/context.ts';
 import { defineError, SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
+import type { Place } from '../record/position.ts';
 import { TableRegistry } from '../record/table.ts';
-import type { Offset } from '../state/offset.ts';
-import type { StateStore } from '../state/state-store.ts';
+import type { Loaded, StateStore } from '../state/state-store.ts';
 
 export const CONNECTOR_UNKNOWN = defineError({
   code: 'SLUICE_CONNECTOR_UNKNOWN',
@@ -24,7 +24,9 @@ export const CONNECTOR_RUNNING = defineError({
 
 export interface StoredOffset {
   readonly connector: string;
-  readonly offset: Offset | null;
+  /** Null: never saved. */
+  readonly offset: Loaded['offset'];
+  readonly place: Place | null;
   /** Versions of tables in the schema history. */
   readonly tables: number;
 }
@@ -41,8 +43,8 @@ export async function showOffsets(store: StateStore, connectors: readonly string
   const names = [...new Set([...connectors, ...(await store.connectors())])].sort();
   return Promise.all(
     names.map(async (connector) => {
-      const { offset, tables } = await store.inspect(connector);
-      return { connector, offset, tables: tables.length };
+      const { offset, place, tables } = await store.inspect(connector);
+      return { connector, offset, place, tables: tables.length };
     }),
   );
 }
@@ -50,7 +52,7 @@ export async function showOffsets(store: StateStore, connectors: readonly string
 export async function setOffset(store: StateStore, { name, source }: ConnectorDefinition, text: string): Promise<StoredOffset> {
   const stored = await store.inspect(name);
   const position = source.plugin.parsePosition(text, stored.offset?.position ?? null);
-  await store.replaceOffset(name, { position, place: stored.offset?.place ?? null }, 'offsets set');
+  await store.replaceOffset(name, { position, place: stored.place }, 'offsets set');
   return current(store, name);
 }
 
@@ -97,6 +99,6 @@ export async function recoverOffset(
 }
 
 async function current(store: StateStore, connector: string): Promise<StoredOffset> {
-  const { offset, tables } = await store.load(connector);
-  return { connector, offset, tables: tables.length };
+  const { offset, place, tables } = await store.load(connector);
+  return { connector, offset, place, tables: tables.length };
 }

@@ -35,7 +35,7 @@ export type PreviousShutdown = 'first' | 'clean' | 'unclean';
 export interface SinkContext extends PluginContext {
   /**
    * Saves entries of the place by themselves, before a checkpoint moves them: where something begins that is about to be written to for the first time.
-   * Durable when it resolves (I5).
+   * Durable when it resolves (I5). Not from `open(null)`: with a place the next start does not ask whether the sink holds output (I8).
    */
   readonly savePlace: (entries: Place) => Promise<void>;
   /** `unclean`: bytes that the killed process had given to its sockets may still arrive. Once a sink was opened by this process it is `clean`. */

@@ -10,7 +10,10 @@ export const SPAN = {
   idEnd: 7,
   destination: 8,
   record: 9,
-  /** Where a message without a key goes: a number ≥ 0 made of its table's name, or −1: to every partition. */
+  /**
+   * Where a message without a key goes: a number ≥ 0 made from its table's label, the same for all its messages; −1: to every partition (TRUNCATE of
+   * a table with a key).
+   */
   spread: 10,
 } as const;
 export const SPAN_SIZE = 11;

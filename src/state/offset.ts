@@ -1,9 +1,9 @@
 import type { Place, Position } from '../record/position.ts';
 
-/** A position as stored, with the sink's place of the same moment. */
+/** A position to store, with the sink's place of the same moment. */
 export interface Offset {
   readonly position: Position;
-  /** Its entries have keys of their own, so that a checkpoint writes only those that moved. */
+  /** Its entries have keys of their own, so that a checkpoint writes only those that moved; null: none. */
   readonly place: Place | null;
 }
 

@@ -20,7 +20,9 @@ export interface Save {
 
 export interface Loaded {
   /** Null: never saved (the first start). */
-  readonly offset: Offset | null;
+  readonly offset: { readonly position: Position } | null;
+  /** All entries of the sink's place; null: there is none. It may be there before the first offset (`savePlace`). */
+  readonly place: Place | null;
   /** Every version ever saved; those of one table in order. */
   readonly tables: readonly TableVersion[];
 }
@@ -72,9 +74,9 @@ export class StateStore {
    * disk (SLUICE_STATE_FULL) it opens the state anew, with every check: a connector that is started again goes on as soon as there is space (I10).
    */
   async load(connector: string): Promise<Loaded> {
-    const { offset, tables, lost } = await this.inspect(connector);
+    const { offset, place, tables, lost } = await this.inspect(connector);
     if (lost) throw new SluiceError(STATE_RECOVERING, { connector });
-    return { offset, tables };
+    return { offset, place, tables };
   }
 
   /** As `load`, for commands: says that an offset is lost instead of throwing. */
@@ -85,12 +87,11 @@ export class StateStore {
     const stored = (await this.#read(prefix + OFFSET_KEY)) as StoredOffset | null;
     const tables: TableVersion[] = [];
     await this.#each(prefix + TABLE_PREFIX, (_key, value) => tables.push(Object.freeze(value as TableVersion)));
-    const place: Record<string, string | null> = {};
-    await this.#each(prefix + PLACE_PREFIX, (key, value) => {
-      place[placeEntry(key)] = value as string;
-    });
-    const offset = stored === null ? null : { position: stored.position, place: Object.keys(place).length === 0 ? null : place };
-    return { offset, tables, lost, savedMicros: stored?.savedMicros ?? null, reason: stored?.reason ?? null };
+    const entries: [string, string][] = [];
+    await this.#each(prefix + PLACE_PREFIX, (key, value) => entries.push([placeEntry(key), value as string]));
+    const offset = stored === null ? null : { position: stored.position };
+    const place = entries.length === 0 ? null : Object.fromEntries(entries);
+    return { offset, place, tables, lost, savedMicros: stored?.savedMicros ?? null, reason: stored?.reason ?? null };
   }
 
   /**
@@ -106,14 +107,17 @@ export class StateStore {
     await this.#commit({ operations, position: { connector, value: save.offset.position } });
   }
 
-  /** Saves entries of a sink's place by themselves: where something begins that is about to be written to. Durable when it resolves (I5). */
+  /**
+   * Saves entries of a sink's place by themselves, with the offset as it is, or before there is one: where something begins that is about to be
+   * written to. Durable when it resolves (I5); errors as of `save`.
+   */
   async savePlace(connector: string, entries: Place): Promise<void> {
     await this.#commit({ operations: placeOperations(connectorPrefix(connector), entries) });
   }
 
   /**
    * An operator's command: the offset becomes this one, whatever it was. Null forgets it together with the schema history, so that the next start
-   * is a first start; the intent stays, for what it names still stands on the server.
+   * is a first start; the intent stays, for what it names still stands on the server. The place becomes this one, all of it.
    */
   async replaceOffset(connector: string, offset: Offset | null, reason: string): Promise<void> {
     const prefix = connectorPrefix(connector);

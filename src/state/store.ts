@@ -82,6 +82,8 @@ async function replaceDamaged(options: StoreOptions, connectors: readonly string
   // A recovery that was itself interrupted left only a beginning: what is known stands in what it had moved aside.
   const interrupted = marker?.initialised !== true && moved.length > 0;
   const { newest } = await readSideFiles(files, interrupted ? `${directory}/state.damaged-${moved.at(-1)}` : stateDirectory(directory));
+  // I8: the positions of another format are not known here, and a connector that is not known would begin anew.
+  if (newest !== null) checkFormat(directory, newest.format);
   await files.rename(stateDirectory(directory), target);
   await files.makeDirectory(stateDirectory(directory));
   const known: Positions = newest?.positions ?? new Map();

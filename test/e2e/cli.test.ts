@@ -10,7 +10,8 @@ import { readStream } from '../support/stream-ledger.ts';
 
 interface Offset {
   readonly connector: string;
-  readonly offset: { readonly position: { readonly lsn: string }; readonly place: { readonly sequence: string } | null } | null;
+  readonly offset: { readonly position: { readonly lsn: string } } | null;
+  readonly place: { readonly sequence: string } | null;
   readonly tables: number;
 }
 
@@ -133,16 +134,16 @@ describe('with servers', () => {
 
   it('offsets show asks the daemon, or the data directory; looking makes none', async () => {
     const running = await create('shown', toNats('SHOWN'));
-    expect(await shown(running.directory)).toEqual({ connector: 'shown', offset: null, tables: 0 });
+    expect(await shown(running.directory)).toEqual({ connector: 'shown', offset: null, place: null, tables: 0 });
     await expect(stat(running.dataDir)).rejects.toThrow('ENOENT');
     running.start();
     await running.waitForLog(({ msg }) => msg.startsWith('Streaming'));
     await insert(1, 3);
-    await expect.poll(async () => (await shown(running.directory)).offset?.place?.sequence, { timeout: 10_000 }).toBe('3');
+    await expect.poll(async () => (await shown(running.directory)).place?.sequence, { timeout: 10_000 }).toBe('3');
     const before = await shown(running.directory);
     expect(await running.stop()).toBe(0);
     const after = await shown(running.directory);
-    expect([after.tables, after.offset?.place]).toEqual([1, before.offset?.place]);
+    expect([after.tables, after.place]).toEqual([1, before.place]);
     const { stdout } = await sluice(['offsets', 'show', running.directory]);
     expect(stdout).toContain(`shown      lsn=${after.offset?.position.lsn} `);
   });
@@ -172,7 +173,7 @@ describe('with servers', () => {
     expect(await running.start(['--once']).exit()).toBe(0);
     expect(await delivered('MOVED')).toEqual([2]);
     const reset = await sluice(['offsets', 'reset', '--json', running.directory]);
-    expect([reset.exit, JSON.parse(reset.stdout)]).toEqual([0, { connector: 'moved', offset: null, tables: 0 }]);
+    expect([reset.exit, JSON.parse(reset.stdout)]).toEqual([0, { connector: 'moved', offset: null, place: null, tables: 0 }]);
   });
 
   it.each(['sink', 'slot'] as const)(

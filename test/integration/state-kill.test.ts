@@ -42,10 +42,10 @@ it('I5: ten times kill -9 in the middle of saves: whatever was acknowledged is t
       const store = await openStore({ directory, runtime: nodeRuntime(), openEngine: openLevel });
       expect(store.previousShutdown).toBe('unclean');
       for (const [connector, n] of acknowledged) {
-        const { offset, tables } = await store.load(connector);
+        const { offset, place, tables } = await store.load(connector);
         const stored = Number(offset?.position['n']);
         expect([n, n + 1]).toContain(stored);
-        expect(offset?.place).toEqual({ n: String(stored) });
+        expect(place).toEqual({ n: String(stored) });
         expect(tables).toHaveLength(Math.floor(stored / 10));
       }
       await store.close();

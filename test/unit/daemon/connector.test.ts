@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { ConnectorDefinition } from '../../../src/config/load.ts';
 import { Connector } from '../../../src/daemon/connector.ts';
+import type { SinkContext } from '../../../src/plugin/context.ts';
 import { defineError, SluiceError } from '../../../src/plugin/error.ts';
 import type { Finding } from '../../../src/plugin/finding.ts';
+import type { Sink } from '../../../src/plugin/sink.ts';
 import type { RecordBatch } from '../../../src/record/batch.ts';
 import type { StateStore } from '../../../src/state/state-store.ts';
 import { Metrics } from '../../../src/telemetry/metrics.ts';
@@ -22,7 +24,8 @@ function connectorWith(
   lives: (() => AsyncIterable<RecordBatch>)[],
   findings: readonly Finding[] = [],
   name = 'shop',
-): { connector: Connector; runtime: FakeRuntime; log: Logged[]; closed: () => number } {
+  changes: { readonly sink?: Partial<Sink>; readonly store?: Partial<StateStore> } = {},
+): { connector: Connector; runtime: FakeRuntime; log: Logged[]; closed: () => number; contexts: SinkContext[] } {
   const runtime = new FakeRuntime();
   const log: Logged[] = [];
   const note = (level: string) => (message: string, fields?: { code?: string }) => void log.push({ level, message, code: fields?.code });
@@ -46,7 +49,9 @@ function connectorWith(
     write: () => Promise.resolve({}),
     recover: () => Promise.reject(new Error('not used')),
     close: () => Promise.resolve(),
+    ...changes.sink,
   };
+  const contexts: SinkContext[] = [];
   const definition = {
     name,
     file: `${name}.json`,
@@ -62,7 +67,19 @@ function connectorWith(
         create: () => source,
       },
     },
-    sink: { config: {}, plugin: { role: 'sink', type: 'fake', fields: {}, errors: [], create: () => sink } },
+    sink: {
+      config: {},
+      plugin: {
+        role: 'sink',
+        type: 'fake',
+        fields: {},
+        errors: [],
+        create: (_: unknown, context: SinkContext) => {
+          contexts.push(context);
+          return sink;
+        },
+      },
+    },
     format: {
       config: {},
       plugin: { role: 'format', type: 'fake', fields: {}, create: () => ({ begin: () => undefined, prepare: () => ({ encode: () => undefined }) }) },
@@ -72,7 +89,13 @@ function connectorWith(
     retry: { initialDelay: 1000, maxDelay: 2000, exponentialBase: 2, jitter: false },
     maxInFlightBytes: 1000,
   } as unknown as ConnectorDefinition;
-  const store = { instance: 'i', load: () => Promise.resolve({ offset: null, tables: [] }), save: () => Promise.resolve() } as unknown as StateStore;
+  const store = {
+    instance: 'i',
+    previousShutdown: 'unclean',
+    load: () => Promise.resolve({ offset: null, place: null, tables: [] }),
+    save: () => Promise.resolve(),
+    ...changes.store,
+  } as unknown as StateStore;
   const ports = {
     store,
     runtime,
@@ -80,7 +103,7 @@ function connectorWith(
     once: false,
     log: { debug: note('debug'), info: note('info'), warn: note('warn'), error: note('error') },
   };
-  return { connector: new Connector(definition, ports), runtime, log, closed: () => closed };
+  return { connector: new Connector(definition, ports), runtime, log, closed: () => closed, contexts };
 }
 
 async function* failing(error: unknown): AsyncGenerator<RecordBatch> {
@@ -159,6 +182,47 @@ describe('Connector', () => {
     stop.abort();
     await Promise.all(runs);
     expect(good.connector.state).toBe('stopped');
+  });
+
+  it('tells the sink how the process before this one ended until it has been opened once (I4)', async () => {
+    const down = (): Promise<never> => Promise.reject(new SluiceError(DOWN));
+    let looks = 0;
+    let opens = 0;
+    const sink: Partial<Sink> = {
+      preflight: () => (++looks === 1 ? down() : Promise.resolve([])),
+      open: () => (++opens === 1 ? down() : Promise.resolve({ transactions: [], holdsOutput: false })),
+    };
+    const lives = [() => failing(new SluiceError(DOWN)), ending];
+    const { connector, runtime, contexts } = connectorWith(lives, [], 'shop', { sink });
+    const run = connector.run(never, never);
+    await runtime.advance(10_000);
+    await run;
+    // Not reached; not opened; opened, and the source fails; opened again.
+    expect(contexts.map(({ previousShutdown }) => previousShutdown)).toEqual(['unclean', 'unclean', 'unclean', 'clean']);
+  });
+
+  it('gives the sink the place that was saved before the first offset, and saves entries of it for this connector', async () => {
+    const place = { 't/0': '5' };
+    const opened: unknown[] = [];
+    const saved: unknown[] = [];
+    const { connector, runtime, contexts } = connectorWith([ending], [], 'shop', {
+      sink: {
+        open: (from) => {
+          opened.push(from);
+          return Promise.resolve({ transactions: [], holdsOutput: false });
+        },
+      },
+      store: {
+        load: () => Promise.resolve({ offset: null, place, tables: [] }),
+        savePlace: (...what) => Promise.resolve(void saved.push(what)),
+      },
+    });
+    const run = connector.run(never, never);
+    await runtime.advance(100);
+    await run;
+    expect(opened).toEqual([place]);
+    await contexts[0]?.savePlace({ 't/1': '6' });
+    expect(saved).toEqual([['shop', { 't/1': '6' }]]);
   });
 
   it('ends at once when it is asked to while it waits for the next attempt', async () => {

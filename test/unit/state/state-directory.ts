@@ -36,6 +36,12 @@ export function offset(n: number, place: number | null = n): Offset {
   return { position: { lsn: `0/${n.toString(16)}` }, place: place === null ? null : { sequence: String(place) } };
 }
 
+/** What is loaded, in the form in which it was saved. */
+export async function offsetOf(store: StateStore, connector: string): Promise<Offset | null> {
+  const { offset: found, place } = await store.load(connector);
+  return found === null ? null : { ...found, place };
+}
+
 export function tableVersions(...names: string[]): readonly TableVersion[] {
   const registry = new TableRegistry();
   for (const name of names) registry.version({ kind: 'table', catalog: 'shop', schema: 'public', name, columns: [], key: [] });

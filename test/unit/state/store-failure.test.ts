@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { KeyValueStore, Operation } from '../../../src/state/key-value.ts';
 import { openLevel } from '../../../src/state/level.ts';
 import { openStore, type StoreOptions } from '../../../src/state/store.ts';
-import { dataDirectory, errorOf, offset, withStore } from './state-directory.ts';
+import { dataDirectory, errorOf, offset, offsetOf, withStore } from './state-directory.ts';
 
 /** Text as LevelDB and Node give it. */
 const ENGINE_ERRORS = {
@@ -75,10 +75,10 @@ describe.each<Where>(['before LevelDB', 'after LevelDB', 'side file'])('a write 
     expect(disk.writes()).toBe(writes);
     await withStore(disk.options, async (again) => {
       expect(again.previousShutdown).toBe('unclean');
-      const { offset: found } = await again.load('shop');
+      const found = await offsetOf(again, 'shop');
       // What was acknowledged, or what was on its way: never older, never half.
       expect([offset(1), offset(2)]).toContainEqual(found);
-      expect((await again.load('stock')).offset).toEqual(found?.position.lsn === '0/2' ? offset(2) : null);
+      expect(await offsetOf(again, 'stock')).toEqual(found?.position.lsn === '0/2' ? offset(2) : null);
     });
   });
 
@@ -95,14 +95,14 @@ describe.each<Where>(['before LevelDB', 'after LevelDB', 'side file'])('a write 
     expect(again.map(({ code }) => code)).toEqual(['SLUICE_STATE_FULL', 'SLUICE_STATE_FULL']);
     expect((await errorOf(store.save('shop', { offset: offset(2) }))).code).toBe('SLUICE_STATE_FULL');
     disk.fail(null, 'full');
-    const [shop, stock] = await Promise.all([store.load('shop'), store.load('stock')]);
-    expect([offset(1), offset(2)]).toContainEqual(shop.offset);
-    expect(stock.offset).toEqual(offset(1));
+    const [shop, stock] = await Promise.all([offsetOf(store, 'shop'), offsetOf(store, 'stock')]);
+    expect([offset(1), offset(2)]).toContainEqual(shop);
+    expect(stock).toEqual(offset(1));
     await store.save('shop', { offset: offset(3) });
     await store.close();
     await withStore(disk.options, async (next) => {
       expect(next.previousShutdown).toBe('clean');
-      expect((await next.load('shop')).offset).toEqual(offset(3));
+      expect(await offsetOf(next, 'shop')).toEqual(offset(3));
     });
   });
 
@@ -114,7 +114,7 @@ describe.each<Where>(['before LevelDB', 'after LevelDB', 'side file'])('a write 
     disk.fail(where, 'full');
     expect((await errorOf(openStore(disk.options))).code).toBe('SLUICE_STATE_FULL');
     disk.fail(null, 'full');
-    await withStore(disk.options, async (store) => expect((await store.load('shop')).offset).toEqual(offset(1)));
+    await withStore(disk.options, async (store) => expect(await offsetOf(store, 'shop')).toEqual(offset(1)));
   });
 });
 
@@ -127,6 +127,6 @@ it('a failed note of the orderly end is said, and the directory is free all the 
   disk.fail(null, 'broken');
   await withStore(disk.options, async (again) => {
     expect(again.previousShutdown).toBe('unclean');
-    expect((await again.load('shop')).offset).toEqual(offset(1));
+    expect(await offsetOf(again, 'shop')).toEqual(offset(1));
   });
 });

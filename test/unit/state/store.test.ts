@@ -2,28 +2,47 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { KeyValueStore } from '../../../src/state/key-value.ts';
+import type { Place } from '../../../src/record/position.ts';
+import type { KeyValueStore, OpenEngine, Operation } from '../../../src/state/key-value.ts';
 import { openLevel } from '../../../src/state/level.ts';
-import { type Offset, openStore, type StateStore } from '../../../src/state/store.ts';
-import { dataDirectory, errorOf, offset, tableVersions, withStore } from './state-directory.ts';
+import { openStore, type StateStore } from '../../../src/state/store.ts';
+import { dataDirectory, errorOf, offset, offsetOf, tableVersions, withStore } from './state-directory.ts';
+
+/** The real engine, with what is written to it. */
+function recordingEngine(): { readonly openEngine: OpenEngine; readonly batches: (readonly Operation[])[] } {
+  const batches: (readonly Operation[])[] = [];
+  const openEngine = async (location: string, create: boolean): Promise<KeyValueStore> => {
+    const engine = await openLevel(location, create);
+    return {
+      get: (key) => engine.get(key),
+      iterate: (prefix) => engine.iterate(prefix),
+      close: () => engine.close(),
+      batch: (operations) => {
+        batches.push(operations);
+        return engine.batch(operations);
+      },
+    };
+  };
+  return { openEngine, batches };
+}
 
 describe('the state store', () => {
   it('has nothing at first, and after that what was saved, also when it is opened again', async () => {
     const options = await dataDirectory();
     const [orders, items] = tableVersions('orders', 'items/ü"\u2028');
     await withStore(options, async (store) => {
-      expect(await store.load('shop')).toEqual({ offset: null, tables: [] });
+      expect(await store.load('shop')).toEqual({ offset: null, place: null, tables: [] });
       expect(await store.connectors()).toEqual([]);
       await store.save('shop', { offset: offset(1), put: [orders!] });
       await store.save('shop', { offset: offset(2, null), put: [items!] });
       await store.save('a/b', { offset: offset(9) });
     });
     await withStore(options, async (store) => {
-      const { offset: found, tables } = await store.load('shop');
+      const { offset: found, place, tables } = await store.load('shop');
       // A checkpoint that moved nothing in the sink leaves its place as it was.
-      expect(found).toEqual({ ...offset(2), place: offset(1).place });
+      expect([found, place]).toEqual([{ position: offset(2).position }, offset(1).place]);
       expect([...tables].sort((a, b) => (a.name < b.name ? 1 : -1))).toEqual([orders, items]);
-      expect((await store.load('a/b')).offset).toEqual(offset(9));
+      expect(await offsetOf(store, 'a/b')).toEqual(offset(9));
       expect((await store.load('a')).offset).toBeNull();
       expect(await store.connectors()).toEqual(['a/b', 'shop']);
     });
@@ -75,12 +94,13 @@ describe('the state store', () => {
       await store.save('shop', { offset: offset(5), put: tableVersions('orders') });
       expect(await store.inspect('shop')).toMatchObject({ reason: null, savedMicros: expect.any(Number) });
       await store.replaceOffset('shop', offset(3), 'offsets set');
-      expect(await store.inspect('shop')).toMatchObject({ offset: offset(3), reason: 'offsets set', lost: false });
+      expect(await store.inspect('shop')).toMatchObject({ reason: 'offsets set', lost: false });
+      expect(await offsetOf(store, 'shop')).toEqual(offset(3));
       expect((await store.load('shop')).tables).toHaveLength(1);
       await store.replaceOffset('shop', null, 'offsets reset');
     });
     await withStore(options, async (store) => {
-      expect(await store.load('shop')).toEqual({ offset: null, tables: [] });
+      expect(await store.load('shop')).toEqual({ offset: null, place: null, tables: [] });
       expect(await store.getIntent('shop')).toEqual({ slot: 's' });
     });
   });
@@ -101,54 +121,61 @@ describe('the state store', () => {
     const position = { lsn: '0/1' };
     await withStore(options, async (store) => {
       await store.savePlace('shop', { 'a.b/0': '1 x', 'a.b/1': '2', gone: '3' });
-      expect((await store.load('shop')).offset).toBeNull();
+      // Before the first checkpoint: the place is there, and it is still the first start.
+      expect(await store.load('shop')).toEqual({ offset: null, place: { 'a.b/0': '1 x', 'a.b/1': '2', gone: '3' }, tables: [] });
       await store.save('shop', { offset: { position, place: { 'a.b/1': '5', gone: null } } });
       await store.save('shop', { offset: { position, place: null } });
       await store.save('stock', { offset: { position, place: { 'a.b/0': '9' } } });
     });
     await withStore(options, async (store) => {
-      expect((await store.load('shop')).offset?.place).toEqual({ 'a.b/0': '1 x', 'a.b/1': '5' });
+      expect((await store.load('shop')).place).toEqual({ 'a.b/0': '1 x', 'a.b/1': '5' });
       // An operator's command: the whole place, not more of it.
       await store.replaceOffset('shop', { position, place: { other: '1' } }, 'offsets recover');
-      expect((await store.load('shop')).offset?.place).toEqual({ other: '1' });
+      expect((await store.load('shop')).place).toEqual({ other: '1' });
       await store.replaceOffset('shop', null, 'offsets reset');
+      expect(await store.load('shop')).toEqual({ offset: null, place: null, tables: [] });
       await store.save('shop', { offset: { position, place: null } });
-      expect((await store.load('shop')).offset?.place).toBeNull();
-      expect((await store.load('stock')).offset?.place).toEqual({ 'a.b/0': '9' });
+      expect((await store.load('shop')).place).toBeNull();
+      expect((await store.load('stock')).place).toEqual({ 'a.b/0': '9' });
+    });
+  });
+
+  it('writes the entries that moved, in the batch of the offset (I5), and none of the others', async () => {
+    const options = await dataDirectory();
+    const { openEngine, batches } = recordingEngine();
+    const keys = () => batches.splice(0).map((operations) => operations.map(({ type, key }) => `${type} ${key}`).sort());
+    await withStore({ ...options, openEngine }, async (store) => {
+      const entries = Object.fromEntries(Array.from({ length: 12_000 }, (_, n) => [`t/${n}`, '0']));
+      await store.save('shop', { offset: { position: { lsn: '0/1' }, place: entries } });
+      keys();
+      await store.save('shop', { offset: { position: { lsn: '0/2' }, place: { 't/7': '1', 't/8': null } } });
+      expect(keys()).toEqual([['del connector/shop/place/t%2F8', 'put connector/shop/offset', 'put connector/shop/place/t%2F7', 'put root']]);
+      await store.savePlace('shop', { 't/9': '2' });
+      expect(keys()).toEqual([['put connector/shop/place/t%2F9', 'put root']]);
+      const side = await Promise.all(['a', 'b'].map((name) => readFile(join(options.directory, `state/offset.${name}`), 'utf8')));
+      expect(side.join('')).not.toContain('t/');
     });
   });
 
   it('groups the saves that wait into one synced batch, and keeps the order of each connector', async () => {
     const options = await dataDirectory();
-    let batches = 0;
-    const openEngine = async (location: string, create: boolean): Promise<KeyValueStore> => {
-      const engine = await openLevel(location, create);
-      return {
-        get: (key) => engine.get(key),
-        iterate: (prefix) => engine.iterate(prefix),
-        close: () => engine.close(),
-        batch: (operations) => {
-          batches++;
-          return engine.batch(operations);
-        },
-      };
-    };
+    const { openEngine, batches } = recordingEngine();
     await withStore({ ...options, openEngine }, async (store) => {
-      batches = 0;
+      batches.length = 0;
       await Promise.all(Array.from({ length: 300 }, (_, n) => store.save(`c${n % 3}`, { offset: offset(n) })));
-      expect(batches).toBe(1);
+      expect(batches).toHaveLength(1);
       const [running, ...waiting] = [
         store.save('c0', { offset: offset(1000) }),
         Promise.resolve().then(() => Promise.resolve().then(() => store.save('c0', { offset: offset(1001) }))),
         Promise.resolve().then(() => Promise.resolve().then(() => store.save('c1', { offset: offset(1002) }))),
       ];
       await Promise.all([running, ...waiting]);
-      expect(batches).toBeLessThanOrEqual(3);
+      expect(batches.length).toBeLessThanOrEqual(3);
     });
     await withStore(options, async (store) => {
-      expect((await store.load('c0')).offset).toEqual(offset(1001));
-      expect((await store.load('c1')).offset).toEqual(offset(1002));
-      expect((await store.load('c2')).offset).toEqual(offset(299));
+      expect(await offsetOf(store, 'c0')).toEqual(offset(1001));
+      expect(await offsetOf(store, 'c1')).toEqual(offset(1002));
+      expect(await offsetOf(store, 'c2')).toEqual(offset(299));
     });
   });
 
@@ -159,39 +186,45 @@ describe('the state store', () => {
     const closing = store.close();
     expect((await errorOf(store.save('shop', { offset: offset(2) }))).code).toBe('SLUICE_STATE_CLOSED');
     await Promise.all([before, closing, store.close()]);
-    await withStore(options, async (again) => expect((await again.load('shop')).offset).toEqual(offset(1)));
+    await withStore(options, async (again) => expect(await offsetOf(again, 'shop')).toEqual(offset(1)));
   });
 
   it('holds what a map would hold, through any sequence of commands and reopenings', { timeout: 60_000 }, async () => {
     const command = fc.record({
-      what: fc.constantFrom('save', 'save', 'save', 'reset', 'replace', 'intent', 'reopen'),
+      what: fc.constantFrom('save', 'save', 'save', 'place', 'reset', 'replace', 'intent', 'reopen'),
       connector: fc.constantFrom('a', 'b', 'ü/%', '__proto__'),
       n: fc.nat(1000),
       tables: fc.subarray(['x', 'y', 'z']),
+      moved: fc.dictionary(fc.constantFrom('a/0', 'a/1', 'ü%'), fc.option(fc.nat(9).map(String))),
     });
+    const without = (place: Place): Place => Object.fromEntries(Object.entries(place).filter(([, value]) => value !== null));
     const options = await dataDirectory();
     await fc.assert(
       fc.asyncProperty(fc.array(command, { maxLength: 15 }), async (commands) => {
-        const model = new Map<string, { offset: Offset | null; tables: Set<string>; intent: unknown }>();
+        const model = new Map<string, { offset: object | null; place: Place; tables: Set<string>; intent: unknown }>();
         let store: StateStore = await openStore(options);
         for (const name of await store.connectors()) {
           await store.replaceOffset(name, null, 'test');
           await store.setIntent(name, null);
         }
-        for (const { what, connector, n, tables } of commands) {
-          const expected = model.get(connector) ?? { offset: null, tables: new Set<string>(), intent: null };
+        for (const { what, connector, n, tables, moved } of commands) {
+          const expected = model.get(connector) ?? { offset: null, place: {}, tables: new Set<string>(), intent: null };
           model.set(connector, expected);
+          const position = { n: String(n) };
           if (what === 'save') {
-            await store.save(connector, { offset: offset(n), put: tableVersions(...tables) });
-            expected.offset = offset(n);
+            await store.save(connector, { offset: { position, place: moved }, put: tableVersions(...tables) });
+            Object.assign(expected, { offset: { position }, place: without({ ...expected.place, ...moved }) });
             for (const table of tables) expected.tables.add(table);
+          } else if (what === 'place') {
+            await store.savePlace(connector, moved);
+            expected.place = without({ ...expected.place, ...moved });
           } else if (what === 'reset') {
             await store.replaceOffset(connector, null, 'test');
-            expected.offset = null;
+            Object.assign(expected, { offset: null, place: {} });
             expected.tables.clear();
           } else if (what === 'replace') {
-            await store.replaceOffset(connector, offset(n), 'test');
-            expected.offset = offset(n);
+            await store.replaceOffset(connector, { position, place: moved }, 'test');
+            Object.assign(expected, { offset: { position }, place: without(moved) });
           } else if (what === 'intent') {
             await store.setIntent(connector, n % 2 ? { n } : null);
             expected.intent = n % 2 ? { n } : null;
@@ -203,8 +236,9 @@ describe('the state store', () => {
         await store.close();
         store = await openStore(options);
         for (const [connector, expected] of model) {
-          const { offset: found, tables } = await store.load(connector);
+          const { offset: found, place, tables } = await store.load(connector);
           expect(found).toEqual(expected.offset);
+          expect(place ?? {}).toEqual(expected.place);
           expect(tables.map(({ name }) => name).sort()).toEqual([...expected.tables].sort());
           expect(await store.getIntent(connector)).toEqual(expected.intent);
         }
