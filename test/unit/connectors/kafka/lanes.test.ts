@@ -13,22 +13,24 @@ const DESTINATIONS = ['orders', 'lines'];
 const BATCH = 30;
 const messages = (number: number): TestMessage[] => series({ connector: 'shop', destinations: DESTINATIONS }, number * BATCH, (number + 1) * BATCH);
 
+/** Small batches and a small window, so that a few messages meet every limit. */
+const CONFIG: KafkaConfig = {
+  brokers: ['fake:1'],
+  driver: 'platformatic',
+  topic: '{table}',
+  createTopics: true,
+  topicSettings: [],
+  addedPartitions: 'ignore',
+  compression: 'none',
+  request: { bytes: 2000, records: 12, timeout: 100 },
+  window: { bytes: 6000 },
+};
+
 function sinkOn(cluster: FakeCluster, saved: Record<string, string | null>): Sink {
   const context = pluginContext();
-  const config: KafkaConfig = {
-    brokers: ['fake:1'],
-    driver: 'platformatic',
-    topic: '{table}',
-    createTopics: true,
-    topicSettings: [],
-    addedPartitions: 'ignore',
-    compression: 'none',
-    request: { bytes: 2000, records: 12, timeout: 100 },
-    window: { bytes: 6000 },
-  };
   const runtime = { ...context.runtime, setTimer: (callback: () => void) => context.runtime.setTimer(callback, 0) };
   const savePlace = (entries: Place): Promise<void> => Promise.resolve(void Object.assign(saved, entries));
-  return new KafkaSink(config, { ...context, runtime, savePlace }, () => Promise.resolve(new FakeDriver(cluster)));
+  return new KafkaSink(CONFIG, { ...context, runtime, savePlace }, () => Promise.resolve(new FakeDriver(cluster)));
 }
 
 /** Each id once, and in order within its partition and destination. */
@@ -105,21 +107,7 @@ describe('Kafka lanes', () => {
     const read = driver.read.bind(driver);
     driver.read = (where, from, end, visit) => read(where, from, end, (record) => void (record.id !== 'foreign' && visit(record)));
     const context = pluginContext();
-    const again = new KafkaSink(
-      {
-        brokers: ['fake:1'],
-        driver: 'platformatic',
-        topic: '{table}',
-        createTopics: true,
-        topicSettings: [],
-        addedPartitions: 'ignore',
-        compression: 'none',
-        request: { bytes: 2000, records: 12, timeout: 100 },
-        window: { bytes: 6000 },
-      },
-      context,
-      () => Promise.resolve(driver),
-    );
+    const again = new KafkaSink(CONFIG, context, () => Promise.resolve(driver));
     await again.open({ ...saved }, never);
     expect(context.lines.some(({ level, message }) => level === 'warn' && message.includes('1 records behind the saved place are gone'))).toBe(true);
     await again.write(messageBatch(messages(0)), never);
