@@ -35,30 +35,57 @@ describe('CheckpointTracker', () => {
     expect(tracker.take()).toEqual({ position: position(9), place: null });
   });
 
-  it('the entries of all checkpoints together are the place that a whole copy at each would give (I4)', () => {
+  it('says nothing moved where everything is held back, and a later value wins over one that was held back', () => {
+    const tracker = new CheckpointTracker();
+    tracker.finish(tracker.begin(position(1), false), { a: '1', b: '1' });
+    expect(tracker.take()).toEqual({ position: position(1), place: null });
+    tracker.finish(tracker.begin(null, false), { a: '2' });
+    tracker.finish(tracker.begin(position(3), false), { a: '3', c: '3' });
+    expect(tracker.take()).toEqual({ position: position(3), place: { a: '2', b: '1' } });
+    tracker.finish(tracker.begin(position(4), true), null);
+    expect(tracker.take()).toEqual({ position: position(4), place: { a: '3', c: '3' } });
+  });
+
+  it('for any order of finishing and taking, the entries of all checkpoints together are what a whole copy at each would give (I4, I5)', () => {
     const batch = fc.record({
-      position: fc.boolean(),
+      checkpoint: fc.boolean(),
       atEnd: fc.boolean(),
-      taken: fc.boolean(),
-      moved: fc.option(fc.dictionary(fc.constantFrom('a', 'b', 'c'), fc.nat({ max: 99 }).map(String))),
+      moved: fc.option(fc.dictionary(fc.constantFrom('a', 'b', 'c'), fc.option(fc.nat({ max: 99 }).map(String)))),
     });
+    const picks = fc.infiniteStream(fc.record({ which: fc.nat(), take: fc.boolean() }));
     fc.assert(
-      fc.property(fc.array(batch, { maxLength: 60 }), (batches) => {
+      fc.property(fc.array(batch, { maxLength: 40 }), picks, (batches, random) => {
         const tracker = new CheckpointTracker();
+        const open = batches.map(({ checkpoint, atEnd, moved }, index) => ({
+          index,
+          moved,
+          entry: tracker.begin(checkpoint ? position(index) : null, atEnd),
+        }));
+        const done = new Set<number>();
         let stored: Place = {};
-        // The naive way: the whole place before and after each batch.
-        let after: Place = {};
-        let expected: Place = {};
-        batches.forEach(({ position: has, atEnd, taken, moved }, index) => {
-          const before = after;
-          after = { ...after, ...moved };
-          if (has) expected = atEnd ? after : before;
-          tracker.finish(tracker.begin(has ? position(index) : null, atEnd), moved);
-          if (!taken && index < batches.length - 1) return;
-          stored = { ...stored, ...tracker.take()?.place };
-          expect(stored).toEqual(expected);
-        });
+        let newest: object | null = null;
+        while (open.length > 0) {
+          const { which, take } = random.next().value as { which: number; take: boolean };
+          const [{ index, moved, entry }] = open.splice(which % open.length, 1) as [(typeof open)[number]];
+          tracker.finish(entry, moved);
+          done.add(index);
+          if (!take && open.length > 0) continue;
+          const taken = tracker.take();
+          stored = { ...stored, ...taken?.place };
+          newest = taken?.position ?? newest;
+          // The naive way: the whole place, copied at every checkpoint.
+          let after: Place = {};
+          let expected: { at: object | null; place: Place } = { at: null, place: {} };
+          for (let each = 0; done.has(each); each++) {
+            const { checkpoint, atEnd, moved: changes } = batches[each] as (typeof batches)[number];
+            const before = after;
+            after = { ...after, ...changes };
+            if (checkpoint) expected = { at: position(each), place: atEnd ? after : before };
+          }
+          expect({ at: newest, place: stored }).toEqual(expected);
+        }
       }),
+      { numRuns: 500 },
     );
   });
 
