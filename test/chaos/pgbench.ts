@@ -5,13 +5,14 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { parseArgs, promisify } from 'node:util';
 import { startPostgres } from '../servers/index.ts';
+import type { KafkaVersion } from '../servers/versions.ts';
 import { differencesOfTpcb } from '../support/compare-tpcb.ts';
 import { Daemon } from '../support/daemon.ts';
 import { TPCB_TABLES } from '../support/tpcb.ts';
 import { kafkaTarget, natsTarget } from './target.ts';
 
 const HELP = `Usage: npm run test:pgbench [-- --seconds N] [--scale N] [--clients N] [--kills N]
-                              [--shared] [--sink kafka] [--driver D] [--partitions N] [--brokers N] [--faults LIST]
+                              [--shared] [--sink kafka] [--driver D] [--kafka V] [--partitions N] [--brokers N] [--faults LIST]
 
   --seconds N   length of the load (default 60)
   --scale N     pgbench's scale: 100,000 accounts each (default 10)
@@ -20,6 +21,7 @@ const HELP = `Usage: npm run test:pgbench [-- --seconds N] [--scale N] [--client
   --shared      the stream is shared with other writers ("exclusive": false)
   --sink S      nats or kafka (default nats)
   --driver D    for Kafka: platformatic or kafkajs (default platformatic)
+  --kafka V     its version, 4 or 3.9 (default 4)
   --partitions N, --brokers N   for Kafka (default 6 and 1)
   --faults LIST what happens to the sink under load, one after the other: freeze (60 s); with three brokers also rolling and kill, one broker after the other
 `;
@@ -32,6 +34,7 @@ const { values } = parseArgs({
     shared: { type: 'boolean', default: false },
     sink: { type: 'string', default: 'nats' },
     driver: { type: 'string', default: 'platformatic' },
+    kafka: { type: 'string', default: '4' },
     partitions: { type: 'string', default: '6' },
     brokers: { type: 'string', default: '1' },
     faults: { type: 'string', default: '' },
@@ -51,7 +54,12 @@ const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 const [postgres, target] = await Promise.all([
   startPostgres({ major: 17, own: true, fsync: true, settings: { max_wal_size: '4GB' } }),
   values.sink === 'kafka'
-    ? kafkaTarget({ driver: values.driver, partitions: Number(values.partitions), brokers: Number(values.brokers) })
+    ? kafkaTarget({
+        driver: values.driver,
+        version: values.kafka as KafkaVersion,
+        partitions: Number(values.partitions),
+        brokers: Number(values.brokers),
+      })
     : natsTarget(!values.shared),
 ]);
 const database = await postgres.createDatabase('bank');

@@ -1,5 +1,6 @@
 /** The sinks of the chaos runs: how a daemon writes to them, what can happen to them, and what they hold in the end. */
 import { type KafkaServer, startKafka, startNats } from '../servers/index.ts';
+import type { KafkaVersion } from '../servers/versions.ts';
 import { ledgerOfTopics } from '../support/kafka-ledger.ts';
 import { readStream, StreamLedger } from '../support/stream-ledger.ts';
 import { TPCB_TABLES } from '../support/tpcb.ts';
@@ -40,9 +41,14 @@ export async function natsTarget(exclusive: boolean): Promise<Target> {
   };
 }
 
-export async function kafkaTarget(options: { readonly driver: string; readonly partitions: number; readonly brokers: number }): Promise<Target> {
-  const { driver, partitions, brokers } = options;
-  const kafka: KafkaServer = await startKafka({ own: true, ...(brokers > 1 ? { cluster: brokers } : {}) });
+export async function kafkaTarget(options: {
+  readonly driver: string;
+  readonly version: KafkaVersion;
+  readonly partitions: number;
+  readonly brokers: number;
+}): Promise<Target> {
+  const { driver, version, partitions, brokers } = options;
+  const kafka: KafkaServer = await startKafka({ own: true, version, ...(brokers > 1 ? { cluster: brokers } : {}) });
   const settings = brokers > 1 ? { replication: 3, topicSettings: ['min.insync.replicas=2'] } : {};
   const restartAll = async (mode: 'stop' | 'kill'): Promise<void> => {
     for (const node of kafka.nodes) {
