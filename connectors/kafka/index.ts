@@ -16,6 +16,6 @@ export const kafka: SinkPlugin<typeof kafkaFields> = {
 
 /** The library that is not used is not read from disk. */
 async function loadDriver(config: KafkaConfig, context: PluginContext): Promise<KafkaDriver> {
-  if (config.driver === 'kafkajs') return new (await import('./drivers/kafkajs.ts')).KafkajsDriver(config, context);
+  if (config.driver === 'kafkajs') return new (await import('./drivers/kafkajs/driver.ts')).KafkajsDriver(config, context);
   return new (await import('./drivers/platformatic/driver.ts')).PlatformaticDriver(config, context);
 }

@@ -7,7 +7,7 @@ import kafkajs from 'kafkajs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { KafkaConfig } from '../../connectors/kafka/config.ts';
 import { KafkaFailure, type RecordSet, type StandingRecord } from '../../connectors/kafka/drivers/driver.ts';
-import { KafkajsDriver } from '../../connectors/kafka/drivers/kafkajs.ts';
+import { KafkajsDriver } from '../../connectors/kafka/drivers/kafkajs/driver.ts';
 import { classify } from '../../connectors/kafka/failures.ts';
 import { SluiceError } from '../../src/plugin/error.ts';
 import type { MessageBatch } from '../../src/record/messages.ts';

@@ -1,6 +1,6 @@
 /** kafkajs as the driver: its admin client, its idempotent producer and a consumer, each only as far as it can be trusted. */
 import type { PluginContext } from '#plugin';
-import type { KafkaConfig } from '../config.ts';
+import type { KafkaConfig } from '../../config.ts';
 import {
   type ClusterInfo,
   type KafkaDriver,
@@ -10,11 +10,11 @@ import {
   type StandingRecord,
   type TopicInfo,
   type TopicPartition,
-} from './driver.ts';
-import { Admins, topicsOf } from './kafkajs/admin.ts';
-import { Clients } from './kafkajs/client.ts';
-import { MAX_RECORDS, Producers } from './kafkajs/producer.ts';
-import { Reader } from './kafkajs/reader.ts';
+} from '../driver.ts';
+import { Admins, topicsOf } from './admin.ts';
+import { Clients } from './client.ts';
+import { MAX_RECORDS, Producers } from './producer.ts';
+import { Reader } from './reader.ts';
 
 export class KafkajsDriver implements KafkaDriver {
   readonly choosesIdentity = false;
