@@ -45,6 +45,17 @@ function limits(config: KafkaConfig, { name: topic }: TopicInfo, settings: Reado
   return [finding('info', maxMessageSmall, { topic, limit, bytes: config.request.bytes })];
 }
 
+/** What holds for many topics is said once: with the first of them, and how many more there are. Errors are said one by one. */
+export function gathered(findings: readonly Finding[]): readonly Finding[] {
+  const byCode = new Map<string, Finding[]>();
+  for (const each of findings) byCode.set(each.code, [...(byCode.get(each.code) ?? []), each]);
+  return [...byCode.values()].flatMap((alike) => {
+    const [first] = alike as [Finding];
+    if (first.severity === 'error' || alike.length === 1) return alike;
+    return [{ ...first, message: `${first.message} The same goes for ${alike.length - 1} more.` }];
+  });
+}
+
 export function numberOf(settings: ReadonlyMap<string, string> | null, name: string): number | null {
   const value = Number(settings?.get(name) ?? Number.NaN);
   return Number.isFinite(value) ? value : null;

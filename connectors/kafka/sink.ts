@@ -15,7 +15,7 @@ import { otherCluster, partitionsAdded, partitionsFewer, topicForbidden, topicLo
 import { toFailure } from './failures.ts';
 import { Lanes } from './lanes.ts';
 import { CLUSTER, type KafkaPlace, type LaneIdentity, laneKey, laneValue, parseLaneKey, parsePlace, topicEntry, topicValue } from './place.ts';
-import { findingsOfTopic } from './preflight.ts';
+import { findingsOfTopic, gathered } from './preflight.ts';
 import { holdsOutput, readSuffix, unsavedFrom } from './read-back.ts';
 import { topicMatcher, topicOf } from './topic.ts';
 import { readSettings, Topics } from './topics.ts';
@@ -36,6 +36,8 @@ export class KafkaSink implements Sink {
   #cluster: ClusterInfo | null = null;
   /** Topics that preflight has looked at. */
   readonly #judged = new Set<string>();
+  /** Codes of what was said of topics: a thousand of them do not need a thousand lines. */
+  readonly #said = new Set<string>();
   #lanes: Lanes | null = null;
 
   constructor(config: KafkaConfig, context: SinkContext, load: () => Promise<KafkaDriver>) {
@@ -55,7 +57,8 @@ export class KafkaSink implements Sink {
         this.#judged.add(info.name);
         findings.push(...findingsOfTopic(this.#config, this.#context.connector, info, await readSettings(this.#driver, info.name, signal)));
       }
-      return findings;
+      for (const { code } of findings) this.#said.add(code);
+      return gathered(findings);
     });
   }
 
@@ -75,6 +78,7 @@ export class KafkaSink implements Sink {
         topics: new Topics(this.#config, this.#context, this.#driver, {
           saved: await this.#partitionsOf(saved, topics, signal),
           judged: this.#judged,
+          said: this.#said,
         }),
         trouble: new Trouble(this.#context),
         cluster: clusterId,

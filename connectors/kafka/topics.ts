@@ -28,6 +28,8 @@ export interface TopicsBefore {
   readonly saved: ReadonlyMap<string, TopicPlace>;
   /** Looked at by preflight. */
   readonly judged: ReadonlySet<string>;
+  /** Codes of findings that were said, of whichever topic. */
+  readonly said: Set<string>;
 }
 
 export class Topics {
@@ -110,7 +112,9 @@ export class Topics {
   #judge(findings: readonly Finding[]): void {
     for (const { severity, code, message, remedy } of findings) {
       if (severity === 'error') throw new SluiceError({ code, retry: 'manual', exit: 3, cause: message, remedy });
-      this.#context.log[severity === 'warning' ? 'warn' : 'info'](message, { code, remedy });
+      const level = this.#before.said.has(code) ? 'debug' : severity === 'warning' ? 'warn' : 'info';
+      this.#before.said.add(code);
+      this.#context.log[level](message, { code, remedy });
     }
   }
 }
