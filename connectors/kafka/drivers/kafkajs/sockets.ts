@@ -13,6 +13,8 @@ export const CONNECT_MS = 2_000;
 /** After our end of a connection was closed, the broker's. */
 const LINGER_MS = 1_000;
 const KEEP_ALIVE_MS = 60_000;
+/** Before each answer. */
+const LENGTH_BYTES = 4;
 
 interface Watched {
   readonly socket: Socket;
@@ -63,6 +65,7 @@ export class Sockets {
       watched.heardAt = this.#runtime.monotonicMs();
       watched.answered = socket.bytesWritten;
     });
+    giveWhole(socket);
     socket.on('finish', () => this.#runtime.setTimer(() => socket.destroy(), LINGER_MS, true));
     socket.on('close', () => {
       timer.clear();
@@ -85,6 +88,42 @@ export class Sockets {
     for (const { socket } of this.#open) socket.destroy(new Error('closed'));
     this.#onClose();
   }
+}
+
+/**
+ * The library gets whole answers only. It keeps the beginning of one that was cut off and puts the next connection's first bytes behind it: the numbers
+ * that it then reads throw out of the socket's callback, and would end the process.
+ */
+function giveWhole(socket: Socket): void {
+  const on = socket.on.bind(socket) as (event: string, listener: (...args: never[]) => void) => Socket;
+  socket.on = ((event: string, listener: (...args: never[]) => void) =>
+    on(event, event === 'data' ? wholeAnswers(socket, listener as unknown as (answer: Buffer) => void) : listener)) as typeof socket.on;
+}
+
+function wholeAnswers(socket: Socket, listener: (answer: Buffer) => void): (piece: Buffer) => void {
+  let parts: Buffer[] = [];
+  let have = 0;
+  let need = LENGTH_BYTES;
+  return (piece) => {
+    parts.push(piece);
+    have += piece.length;
+    try {
+      while (have >= need) {
+        const bytes = parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts, have);
+        parts = [bytes];
+        const length = bytes.readInt32BE(0);
+        if (length < 0) throw new KafkaFailure('CONNECTION', 'what the broker sends is no answer');
+        need = LENGTH_BYTES + length;
+        if (have < need) return;
+        listener(bytes.subarray(0, need));
+        have -= need;
+        parts = have === 0 ? [] : [bytes.subarray(need)];
+        need = LENGTH_BYTES;
+      }
+    } catch (error) {
+      socket.destroy(error as Error);
+    }
+  };
 }
 
 function late(host: string, port: number): Error {
