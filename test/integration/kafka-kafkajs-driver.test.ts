@@ -4,15 +4,16 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import kafkajs from 'kafkajs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { KafkaConfig } from '../../connectors/kafka/config.ts';
 import { KafkaFailure, type RecordSet, type StandingRecord } from '../../connectors/kafka/drivers/driver.ts';
+import { Admins } from '../../connectors/kafka/drivers/kafkajs/admin.ts';
 import { KafkajsDriver } from '../../connectors/kafka/drivers/kafkajs/driver.ts';
 import { classify } from '../../connectors/kafka/failures.ts';
 import { SluiceError } from '../../src/plugin/error.ts';
 import type { MessageBatch } from '../../src/record/messages.ts';
 import { run } from '../servers/command.ts';
-import { type KafkaServer, startKafka } from '../servers/index.ts';
+import { type FaultProxy, type KafkaServer, startKafka, startProxy } from '../servers/index.ts';
 import { classPath } from '../servers/kafka-provision.ts';
 import { resolveKafka } from '../servers/resolve.ts';
 import { availableKafkas } from '../support/available-servers.ts';
@@ -23,6 +24,8 @@ import { pluginContext } from '../support/plugin-context.ts';
 
 const { Kafka, logLevel, Partitioners } = kafkajs;
 const REQUEST_MS = 1_500;
+/** What these tests write is years old: half a minute after its start a broker would delete it. */
+const KEEP = { 'log.retention.ms': '-1' };
 
 function config(options: Partial<KafkaConfig> & { readonly brokers: readonly string[] }): KafkaConfig {
   return {
@@ -131,7 +134,7 @@ describe.runIf(availableKafkas.length > 0)('kafkajs driver', () => {
   let server: KafkaServer;
 
   beforeAll(async () => {
-    server = await startKafka({ own: true, settings: { 'num.partitions': '3', 'auto.create.topics.enable': 'true' } });
+    server = await startKafka({ own: true, settings: { ...KEEP, 'num.partitions': '3', 'auto.create.topics.enable': 'true' } });
   });
 
   afterAll(async () => {
@@ -364,12 +367,97 @@ describe.runIf(availableKafkas.length > 0)('kafkajs driver', () => {
   });
 });
 
+describe.runIf(availableKafkas.length > 0)('kafkajs driver, reading what is not all there', () => {
+  let server: KafkaServer;
+  let proxy: FaultProxy;
+
+  beforeAll(async () => {
+    server = await startKafka({
+      own: true,
+      settings: KEEP,
+      advertise: async ({ port }) => {
+        proxy = await startProxy(`127.0.0.1:${port}`);
+        return { host: '127.0.0.1', port: proxy.port };
+      },
+    });
+  });
+
+  afterAll(async () => {
+    await Promise.all(drivers.splice(0).map((driver) => driver.close()));
+    await proxy.close();
+    await server.dispose();
+  });
+
+  it('does not take it for nothing that no answer comes through', async () => {
+    const driver = driverOf({ brokers: server.brokers });
+    await createTopic(server, 'cut');
+    await driver.produce(setOf('cut', 0, messageBatch(messages('cut', 0, 400, 'x'.repeat(1000)))));
+    // As a path that loses large packets does it: questions and small answers get through.
+    const link = proxy as unknown as { passFromServer(link: { client: { end(): void }; server: { destroy(): void } }, chunk: Buffer): void };
+    let cuts = 0;
+    const pass = link.passFromServer.bind(link);
+    const spy = vi.spyOn(link, 'passFromServer').mockImplementation((ends, chunk) => {
+      if (chunk.length < 20_000) return pass(ends, chunk);
+      cuts++;
+      ends.client.end();
+      ends.server.destroy();
+    });
+    expect(await codeOf(standing(driver, 'cut', 0, 0, 400))).toMatch(/^(CONNECTION|TIMEOUT)$/);
+    expect(cuts).toBeGreaterThan(9);
+    // The library connects again at once, however often.
+    expect(cuts).toBeLessThan(1_500);
+    spy.mockRestore();
+    expect(await standing(driver, 'cut', 0, 0, 400)).toHaveLength(400);
+    await driver.close();
+  });
+
+  it('rejects when it is aborted in the middle, and visits no more', async () => {
+    const driver = driverOf({ brokers: server.brokers });
+    await createTopic(server, 'aborted');
+    await driver.produce(setOf('aborted', 0, messageBatch(messages('aborted', 0, 100))));
+    const stop = new AbortController();
+    let visited = 0;
+    const visit = (): void => {
+      visited++;
+      stop.abort(new Error('enough'));
+    };
+    await expect(driver.read({ topic: 'aborted', partition: 0 }, 0, 100, visit, stop.signal)).rejects.toThrow('enough');
+    expect(visited).toBe(1);
+    await driver.close();
+  });
+
+  it.each([
+    ['some', 4],
+    ['all', 10],
+  ] as const)('%s of it is deleted when its end is known already: what is left is not passed over', async (which, offset) => {
+    const topic = `deleted-${which}`;
+    const driver = driverOf({ brokers: server.brokers });
+    await createTopic(server, topic);
+    await driver.produce(setOf(topic, 0, messageBatch(messages(topic, 0, 10))));
+    const admin = new Kafka({ brokers: [...server.brokers], logLevel: logLevel.NOTHING }).admin();
+    await admin.connect();
+    await admin.fetchTopicOffsets(topic);
+    const { ends } = Admins.prototype;
+    const spy = vi.spyOn(Admins.prototype, 'ends').mockImplementationOnce(async function (this: Admins, ...asked) {
+      const found = await ends.apply(this, asked);
+      await admin.deleteTopicRecords({ topic, partitions: [{ partition: 0, offset: String(offset) }] });
+      return found;
+    });
+    expect(await codeOf(standing(driver, topic, 0, 0, 10))).toBe(which === 'all' ? 'resolved' : 'OFFSET_NOT_AVAILABLE');
+    expect(spy).toHaveBeenCalledTimes(1);
+    spy.mockRestore();
+    await admin.disconnect();
+    expect((await standing(driver, topic, 0, 0, 10)).map((record) => record.offset)).toEqual([4, 5, 6, 7, 8, 9].slice(offset - 4));
+    await driver.close();
+  });
+});
+
 describe.runIf(availableKafkas.length > 0)('kafkajs driver, secured', () => {
   let server: KafkaServer;
   const ca = (): string => server.certificates?.ca as string;
 
   beforeAll(async () => {
-    server = await startKafka({ own: true, tls: 'verify', users: [{ name: 'sluice', password: 'a-secret,=with signs' }] });
+    server = await startKafka({ own: true, tls: 'verify', users: [{ name: 'sluice', password: 'a-secret,=with signs' }], settings: KEEP });
     await createTopic(server, 'shop.a');
   });
 

@@ -116,6 +116,12 @@ export class Admins {
     return found;
   }
 
+  /** `host:port` of each broker, as clients are told, by its node id. */
+  async addresses(signal: AbortSignal): Promise<ReadonlyMap<number, string>> {
+    const { brokers } = await this.#ask(signal, ({ admin }) => admin.describeCluster());
+    return new Map(brokers.map(({ nodeId, host, port }) => [nodeId, `${host}:${port}`]));
+  }
+
   /** Throws nothing. */
   async close(): Promise<void> {
     if (this.#current === null) return;

@@ -17,6 +17,9 @@ const JOIN_MS = 30_000;
 /** Fetches that brought nothing before the partition's leader is asked for, and those of the leader before what is left is taken for not there. */
 const QUIET_FETCHES = 5;
 const LEADERS_FETCHES = 3;
+/** Fetches that ended at once and brought nothing: a lost connection is opened again without a pause. */
+const HASTY_MS = FETCH_WAIT_MS / 2;
+const HASTY_FETCHES = 30;
 const CHECK_MS = 1_000;
 const CLOSE_MS = 3_000;
 
@@ -33,7 +36,7 @@ export interface Reading extends TopicPartition {
   movedAt: number;
   /** Answers since it moved: of any broker, or of the leader once that is known. */
   fetches: number;
-  /** Node id, asked for when nothing comes; '' = being asked for. */
+  /** Its address, asked for when nothing comes; '' = being asked for. */
   leader: string | null;
 }
 
@@ -59,6 +62,8 @@ export class ReadSession {
   #client: Client | null = null;
   #consumer: Consumer | null = null;
   #joined = false;
+  /** Since something moved. */
+  #hasty = 0;
   #check: Timer | null = null;
   hasFailed = false;
 
@@ -83,8 +88,9 @@ export class ReadSession {
     return true;
   }
 
-  leave(reading: Reading): void {
-    if (this.#readings.get(keyOf(reading)) === reading) this.#finish(reading);
+  /** It is not read to its end: `reason` says why. */
+  leave(reading: Reading, reason: unknown): void {
+    if (this.#readings.get(keyOf(reading)) === reading) this.#finish(reading, reason);
   }
 
   /** Throws nothing. */
@@ -139,7 +145,11 @@ export class ReadSession {
     this.#consumer = consumer;
     consumer.on(consumer.events.CRASH, ({ payload }) => this.fail(payload.error));
     consumer.on(consumer.events.GROUP_JOIN, () => this.#join());
-    consumer.on(consumer.events.FETCH, ({ payload }) => this.#fetched(String(payload.nodeId)));
+    // Not its event FETCH: that comes as well where nothing was asked, and where the connection was lost before the answer.
+    consumer.on(consumer.events.REQUEST, ({ payload }) => {
+      if (payload.apiName === 'Fetch') this.#answered(payload.broker);
+    });
+    consumer.on(consumer.events.FETCH, ({ payload }) => this.#fetched(payload.duration));
     consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => this.#processed(payload));
     const { patienceMs } = clients;
     const all = [...topics];
@@ -169,14 +179,22 @@ export class ReadSession {
 
   #batch({ batch, isStale }: EachBatchPayload): void {
     const reading = this.#readings.get(keyOf(batch));
-    // One that begins elsewhere is left over from before a seek.
-    if (reading === undefined || isStale() || Number((batch as Batch & { fetchedOffset: string }).fetchedOffset) !== reading.next) return;
+    if (reading === undefined || isStale()) return;
+    const fetched = Number((batch as Batch & { fetchedOffset: string }).fetchedOffset);
+    if (fetched > reading.next) {
+      // The client goes on by itself where the log begins now. From there it must be asked for: what it gave us is not looked at again.
+      this.#finish(reading, new KafkaFailure('OFFSET_NOT_AVAILABLE', `records of ${keyOf(reading)} were deleted while they were read`));
+      return;
+    }
+    // Left over from before a seek.
+    if (fetched < reading.next) return;
     for (const message of batch.messages) {
       const offset = Number(message.offset);
       if (offset < reading.next) continue;
       if (offset >= reading.end) break;
       // Of the producer the client does not tell.
       reading.visit({ offset, id: idOf(message), producerId: -1n, epoch: -1, sequence: -1 });
+      if (this.#readings.get(keyOf(reading)) !== reading) return;
     }
     this.#moved(reading, Number(batch.lastOffset()) + 1);
   }
@@ -188,6 +206,7 @@ export class ReadSession {
   }
 
   #moved(reading: Reading, next: number): void {
+    this.#hasty = 0;
     reading.next = Math.max(reading.next, next);
     reading.movedAt = this.#options.context.runtime.monotonicMs();
     reading.fetches = 0;
@@ -195,24 +214,36 @@ export class ReadSession {
     if (reading.next >= reading.end) this.#finish(reading);
   }
 
-  #fetched(node: string): void {
+  /** What an answer holds comes after it: only those before this one, of the same broker, have been looked at. */
+  #answered(broker: string): void {
     for (const reading of this.#readings.values()) {
-      if (!this.#joined || reading.leader === '' || (reading.leader !== null && reading.leader !== node)) continue;
+      if (!this.#joined || reading.leader === '' || (reading.leader !== null && reading.leader !== broker)) continue;
+      if (reading.leader === broker && reading.fetches > LEADERS_FETCHES) {
+        this.#finish(reading);
+        continue;
+      }
       reading.fetches++;
       if (reading.leader === null && reading.fetches >= QUIET_FETCHES) void this.#findLeader(reading);
-      else if (reading.leader === node && reading.fetches > LEADERS_FETCHES) this.#finish(reading);
     }
+  }
+
+  #fetched(duration: number): void {
+    if (this.#readings.size === 0 || duration >= HASTY_MS || ++this.#hasty < HASTY_FETCHES) return;
+    this.fail(new KafkaFailure('CONNECTION', `the connection of the consumer group ${this.#group} is lost whenever it fetches`));
   }
 
   /** Nothing comes: only the leader's own answers say that nothing is there. */
   async #findLeader(reading: Reading): Promise<void> {
     reading.leader = '';
     try {
-      const infos = await this.#options.admins.topics([reading.topic], this.#stop.signal);
+      const { admins } = this.#options;
+      const [infos, addresses] = await Promise.all([admins.topics([reading.topic], this.#stop.signal), admins.addresses(this.#stop.signal)]);
       const info = infos.get(reading.topic)?.partitions.find(({ partition }) => partition === reading.partition);
       if (info === undefined) throw new KafkaFailure('UNKNOWN_TOPIC_OR_PARTITION', `the brokers know no partition ${keyOf(reading)}`);
       if (reading.leader !== '') return;
-      reading.leader = String(info.leader);
+      const leader = addresses.get(info.leader);
+      if (leader === undefined) throw new KafkaFailure('LEADER_NOT_AVAILABLE', `the brokers know no leader of ${keyOf(reading)}`);
+      reading.leader = leader;
       reading.fetches = 0;
     } catch (error) {
       if (this.#readings.get(keyOf(reading)) !== reading) return;

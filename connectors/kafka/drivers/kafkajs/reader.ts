@@ -89,7 +89,7 @@ export class Reader {
 
   #drop(reading: Reading, reason: unknown): void {
     this.#waiting.delete(reading);
-    this.#session?.leave(reading);
+    this.#session?.leave(reading, reason);
     reading.reject(reason);
     this.#schedule();
   }

@@ -182,7 +182,7 @@ describe('sockets', () => {
     answered.write('?');
     await expect.poll(() => accepted.length).toBe(3);
     await once(accepted[2] as Socket, 'data');
-    accepted[2]?.write('!');
+    accepted[2]?.write(Buffer.of(0, 0, 0, 1, 33));
     await once(answered, 'data');
     await new Promise((resolve) => setTimeout(resolve, 30));
     sockets.endSilent(20);
