@@ -24,6 +24,10 @@ export default defineConfig({
         extends: true,
         test: { ...onServers, name: 'integration', include: ['test/integration/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 120_000 },
       },
+      {
+        extends: true,
+        test: { ...onServers, name: 'chaos', include: ['test/chaos/matrix/**/*.test.ts'], testTimeout: 600_000, hookTimeout: 180_000 },
+      },
       { extends: true, test: { ...onServers, name: 'e2e', include: ['test/e2e/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 180_000 } },
     ],
   },

@@ -1,0 +1,226 @@
+/** One fault on real servers: a load with a ledger, the built daemon, a sink; then what arrived is judged. */
+import { appendFile } from 'node:fs/promises';
+import { expect } from 'vitest';
+import type { KafkaServer, NatsServer, PostgresServer } from '../servers/index.ts';
+import { Daemon } from './daemon.ts';
+import { type FaultVerdict, judge } from './fault-ledger.ts';
+import { FAULT_TABLES, FaultLoad } from './fault-load.ts';
+import { readTopic } from './kafka-topics.ts';
+import { type DebeziumValue, readStream, type StoredMessage } from './stream-ledger.ts';
+
+/** Where the messages of a run go, and how they are read back without Sluice. */
+export interface FaultSink {
+  /** For the connector's file. */
+  readonly config: Readonly<Record<string, unknown>>;
+  messages(): Promise<StoredMessage[]>;
+}
+
+export function natsFaultSink(nats: NatsServer, stream: string, options: Readonly<Record<string, unknown>> = {}): FaultSink {
+  return {
+    config: { type: 'nats', servers: [nats.url], stream, subject: `${stream}.{schema}.{table}`, ...options },
+    messages: async () => {
+      const messages: StoredMessage[] = [];
+      await readStream(nats.url, stream, (message) => messages.push(message));
+      return messages;
+    },
+  };
+}
+
+export function kafkaFaultSink(kafka: KafkaServer, prefix: string, options: Readonly<Record<string, unknown>> = {}): FaultSink {
+  return {
+    config: { type: 'kafka', brokers: kafka.brokers, topic: `${prefix}.{schema}.{table}`, partitions: 3, ...options },
+    messages: async () => {
+      const topics = await Promise.all(['item', 'entry'].map((table) => readTopic(kafka, `${prefix}.public.${table}`)));
+      return topics.flat().map((record) => ({
+        sequence: Number(record.offset),
+        subject: '',
+        id: String(record.headers.find(([name]) => name === 'sluice.id')?.[1]),
+        key: record.key === null ? null : record.key.toString('utf8'),
+        value: record.value === null ? null : (JSON.parse(record.value.toString('utf8')) as DebeziumValue),
+      }));
+    },
+  };
+}
+
+export interface FaultRunOptions {
+  readonly name: string;
+  readonly postgres: PostgresServer;
+  readonly sink: FaultSink;
+  readonly source?: Readonly<Record<string, unknown>>;
+  /** Of the connector's file. */
+  readonly top?: Readonly<Record<string, unknown>>;
+  /** Of sluice.json. */
+  readonly settings?: Record<string, unknown>;
+  readonly load?: ConstructorParameters<typeof FaultLoad>[1];
+  /** Through which the daemon reaches Postgres; the load does not. */
+  readonly through?: (url: string) => string;
+}
+
+/** I10. */
+const RECOVERY_MS = 5_000;
+const CATCH_UP_MS = 60_000;
+
+export class FaultRun {
+  readonly daemon: Daemon;
+  readonly database: string;
+  readonly #options: FaultRunOptions;
+  #load: FaultLoad | null = null;
+
+  private constructor(options: FaultRunOptions, database: string, daemon: Daemon) {
+    this.#options = options;
+    this.database = database;
+    this.daemon = daemon;
+  }
+
+  /** Resolves when the daemon streams and the load runs. */
+  static async begin(options: FaultRunOptions): Promise<FaultRun> {
+    const { name, postgres, sink, source, top, settings, through = (url: string) => url } = options;
+    const database = await postgres.createDatabase(name);
+    await postgres.query(FAULT_TABLES, database);
+    const connector = {
+      name,
+      source: {
+        type: 'postgres',
+        url: through(postgres.url(database)),
+        tables: ['public.item', 'public.entry'],
+        insertOnly: ['public.entry'],
+        heartbeat: { interval: '1s' },
+        ...source,
+      },
+      sink: sink.config,
+      ...top,
+    };
+    const run = new FaultRun(options, database, await Daemon.create([connector], settings));
+    run.daemon.start();
+    await run.streams();
+    run.resume();
+    return run;
+  }
+
+  /** The stream is connected, once more than `times` before. */
+  async streams(times = 0): Promise<void> {
+    await expect
+      .poll(() => this.daemon.log.filter(({ msg }) => msg.startsWith('Streaming')).length, { timeout: 20_000, interval: 20 })
+      .toBeGreaterThan(times);
+  }
+
+  get streamed(): number {
+    return this.daemon.log.filter(({ msg }) => msg.startsWith('Streaming')).length;
+  }
+
+  get transactions(): number {
+    return this.#load?.transactions ?? 0;
+  }
+
+  /** Begins the load (again). */
+  resume(): void {
+    const { postgres, load } = this.#options;
+    this.#load ??= FaultLoad.on(postgres, this.database, load);
+  }
+
+  async pause(): Promise<void> {
+    await this.#load?.stop();
+    this.#load = null;
+  }
+
+  /** Lets the load run until so many more transactions were committed. */
+  async committed(more: number, timeoutMs = 30_000): Promise<void> {
+    const from = this.transactions;
+    await expect.poll(() => this.transactions - from, { timeout: timeoutMs, interval: 10 }).toBeGreaterThanOrEqual(more);
+  }
+
+  /** The daemon is killed with SIGKILL and started again. */
+  async kill(): Promise<void> {
+    await this.daemon.stop('SIGKILL');
+    this.daemon.start();
+  }
+
+  /** Waits until what is committed by now is acknowledged to the slot, which is after it is durable and saved (I5). Answers with the milliseconds. */
+  async caughtUp(timeoutMs = CATCH_UP_MS): Promise<number> {
+    const { postgres, name } = this.#options;
+    const started = performance.now();
+    const client = await postgres.connect(this.database);
+    try {
+      const lsn = (await client.query<{ lsn: string }>('SELECT pg_current_wal_lsn()::text AS lsn')).rows[0]?.lsn;
+      for (;;) {
+        const { rows } = await client.query<{ done: boolean }>(
+          `SELECT confirmed_flush_lsn >= '${lsn}'::pg_lsn AS done FROM pg_replication_slots WHERE slot_name = 'sluice_${name.replaceAll('-', '_')}'`,
+        );
+        const took = performance.now() - started;
+        if (rows[0]?.done === true) return took;
+        if (took > timeoutMs) throw new Error(`not caught up after ${timeoutMs} ms: ${JSON.stringify(this.daemon.log.slice(-10), null, 1)}`);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    } finally {
+      await client.end();
+    }
+  }
+
+  /**
+   * I10: from when a raw client of the server succeeds, progress within five seconds. `works` tries it; called again until it resolves.
+   */
+  async recovers(fault: string, works: () => Promise<unknown>, withinMs = RECOVERY_MS): Promise<number> {
+    const end = Date.now() + 60_000;
+    for (;;) {
+      try {
+        await works();
+        break;
+      } catch (error) {
+        if (Date.now() > end) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    }
+    const took = await this.caughtUp();
+    await report({ fault, sink: String(this.#options.sink.config['type']), recoveryMs: Math.round(took) });
+    expect(took, `${fault}: recovery time in ms (I10)`).toBeLessThan(withinMs);
+    return took;
+  }
+
+  /** The connector has stopped for good with this error; answers with the line. */
+  async stopsWith(code: string, timeoutMs = 30_000): Promise<{ readonly msg: string; readonly remedy: string }> {
+    const line = await this.daemon.waitForLog((each) => each.level === 'error' && each.code !== undefined, timeoutMs);
+    expect(line.code).toBe(code);
+    expect(line.remedy ?? '').not.toBe('');
+    return { msg: line.msg, remedy: line.remedy ?? '' };
+  }
+
+  /** Ends the load, waits for the rest, and judges: nothing lost, made up or out of order, and nothing doubled but where `duplicates` says so. */
+  async verify(fault: string, { duplicates = 0 }: { duplicates?: number } = {}): Promise<FaultVerdict> {
+    await this.pause();
+    await this.caughtUp();
+    const verdict = await this.verdict();
+    await report({ fault, sink: String(this.#options.sink.config['type']), ...verdict });
+    expect(verdict.examples.filter((example) => !example.startsWith('duplicates'))).toEqual([]);
+    expect(verdict.duplicates).toBeLessThanOrEqual(duplicates);
+    expect(verdict.committed).toBeGreaterThan(0);
+    // No line that was no JSON, no stack: what happened was foreseen.
+    expect(this.daemon.other).toEqual([]);
+    expect(this.daemon.log.filter(({ code }) => code === 'SLUICE_INTERNAL')).toEqual([]);
+    return verdict;
+  }
+
+  async verdict(): Promise<FaultVerdict> {
+    const { postgres, sink } = this.#options;
+    return judge(postgres, this.database, await sink.messages());
+  }
+
+  async dispose(): Promise<void> {
+    await this.pause();
+    await this.daemon.dispose();
+    const { postgres, name } = this.#options;
+    const slot = `sluice_${name.replaceAll('-', '_')}`;
+    // The next test's database has a slot of its own; this one would keep the log.
+    await postgres
+      .query(`SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = '${slot}' AND NOT active`)
+      .catch(() => undefined);
+  }
+}
+
+/** For docs/guarantees.md: one JSON line for each thing that was measured, where the environment asks for it. */
+async function report(line: Readonly<Record<string, unknown>>): Promise<void> {
+  const file = process.env['SLUICE_CHAOS_REPORT'];
+  if (file !== undefined) await appendFile(file, `${JSON.stringify(line)}\n`);
+}
+
+/** Tests of the long form: `npm run test:chaos`. */
+export const LONG = process.env['SLUICE_CHAOS'] === 'full';
