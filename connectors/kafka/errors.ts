@@ -1,4 +1,4 @@
-import { defineError } from '#plugin';
+import { defineError, type ErrorKind } from '#plugin';
 
 // Reaching the brokers
 
@@ -256,3 +256,6 @@ export const kafkaErrors = [
   maxMessageSmall,
   partitionsAdded,
 ];
+
+/** Those with which a single message is refused, and no other. */
+export const undeliverable: readonly ErrorKind[] = [messageTooLarge, recordRefused];

@@ -6,6 +6,8 @@ export type Meaning =
   /** It may pass by itself: the same again. */
   | 'again'
   | 'too large'
+  /** One of the records cannot be stored, whatever is done. */
+  | 'bad record'
   /** The producer is unusable: what stands in the partition must be looked at. */
   | 'producer'
   | 'forbidden'
@@ -50,6 +52,8 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   UNKNOWN: 'again',
   MESSAGE_TOO_LARGE: 'too large',
   RECORD_LIST_TOO_LARGE: 'too large',
+  INVALID_RECORD: 'bad record',
+  INVALID_TIMESTAMP: 'bad record',
   OUT_OF_ORDER_SEQUENCE_NUMBER: 'producer',
   DUPLICATE_SEQUENCE_NUMBER: 'producer',
   INVALID_PRODUCER_EPOCH: 'producer',

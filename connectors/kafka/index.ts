@@ -1,7 +1,7 @@
 import type { PluginContext, SinkPlugin } from '#plugin';
 import { type KafkaConfig, kafkaFields, validateKafka } from './config.ts';
 import type { KafkaDriver } from './drivers/driver.ts';
-import { kafkaErrors } from './errors.ts';
+import { kafkaErrors, undeliverable } from './errors.ts';
 import { KafkaSink } from './sink.ts';
 
 /** Apache Kafka as a sink. */
@@ -10,6 +10,7 @@ export const kafka: SinkPlugin<typeof kafkaFields> = {
   type: 'kafka',
   fields: kafkaFields,
   errors: kafkaErrors,
+  undeliverable,
   validate: validateKafka,
   create: (config, context) => new KafkaSink(config, context, () => loadDriver(config, context)),
 };

@@ -57,6 +57,11 @@ export class LaneMap {
     return [...filled].map(([lane, { indexes }]) => ({ lane, indexes }));
   }
 
+  /** Whether something that was sent is unanswered. */
+  get isSending(): boolean {
+    return [...this.#lanes.values()].some((lanes) => lanes.some((lane) => lane?.sending != null));
+  }
+
   /** Nothing waits in any lane any more. */
   clear(): void {
     for (const lanes of this.#lanes.values()) for (const lane of lanes) lane?.clear();

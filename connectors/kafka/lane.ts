@@ -16,6 +16,8 @@ export type Done = (job: Job, count: number) => void;
 export interface LaneLimits {
   readonly bytes: number;
   readonly records: number;
+  /** The topic's own, −1 = not known. */
+  readonly message: number;
 }
 
 /** A set of records that is being sent, and whose they are. */
@@ -110,7 +112,7 @@ export class Lane {
     if (count === 0) return null;
     const records: RecordRun[] = runs.map(({ job, indexes }) => ({ batch: job.batch, indexes }));
     const { topic, partition, identity } = this;
-    this.sending = { set: { topic, partition, runs: records, count, timestampMs, identity, encoded: null }, bytes, runs };
+    this.sending = { set: { topic, partition, runs: records, count, timestampMs, identity, maxBytes: limits.message, encoded: null }, bytes, runs };
     return this.sending;
   }
 
@@ -136,6 +138,14 @@ export class Lane {
     this.#maxRecords = Math.ceil(set.count / 2);
     this.giveBack();
     return true;
+  }
+
+  /** The one record that is left of what was being sent is kept elsewhere: on behind it. */
+  passOver(done: Done): void {
+    const { job } = (this.sending as Sending).runs[0] as Sending['runs'][number];
+    this.sending = null;
+    this.failures = 0;
+    done(job, 1);
   }
 
   /** Back into the queue, in front of everything else. */

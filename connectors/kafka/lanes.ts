@@ -1,17 +1,18 @@
 /** Gives the messages of each `write()` to their lanes, and drives the lanes: one batch in flight for each, within the window (algorithms §4). */
+import { setMaxListeners } from 'node:events';
 import { type MessageBatch, Noted, type Place, type SinkContext, SluiceError, SPAN, SPAN_SIZE, sleep } from '#plugin';
 import type { KafkaConfig } from './config.ts';
 import { type KafkaDriver, KafkaFailure } from './drivers/driver.ts';
-import { closed } from './errors.ts';
+import { closed, undeliverable } from './errors.ts';
 import { classify, toFailure } from './failures.ts';
 import { Job } from './job.ts';
-import type { Lane, LaneLimits } from './lane.ts';
+import type { Lane, LaneLimits, Sending } from './lane.ts';
 import { LaneMap } from './lane-map.ts';
-import { CLUSTER, epochEntry, epochValue, type LaneIdentity, laneValue, topicEntry, topicValue } from './place.ts';
+import { CLUSTER, epochEntry, epochValue, type LaneIdentity, laneValue, topicEntry, topicValue, UNSETTLED } from './place.ts';
 import { endOf, findOurs, standsThere } from './read-back.ts';
 import type { KnownTopic, Topics } from './topics.ts';
 import type { Trouble } from './trouble.ts';
-import { typedError } from './typed-error.ts';
+import { lostAt, typedError } from './typed-error.ts';
 
 /** I10: progress within five seconds after the fault clears. */
 const LONGEST_PAUSE_MS = 1_000;
@@ -41,6 +42,8 @@ export class Lanes {
   #inFlight = 0;
   #bytes = 0;
   #producerId: bigint | null = null;
+  /** The place says that a client is sending. */
+  #marked = false;
   #failure: { readonly error: unknown } | null = null;
   readonly #stop = new AbortController();
   readonly #listening = new Map<AbortSignal, () => void>();
@@ -49,6 +52,8 @@ export class Lanes {
   constructor(host: LanesHost) {
     this.#host = host;
     this.#map = new LaneMap(host.topics);
+    // Each lane that waits listens, and there may be thousands: no leak.
+    setMaxListeners(0, this.#stop.signal);
   }
 
   /** The lane, made if it is new. */
@@ -67,6 +72,11 @@ export class Lanes {
       this.#arrivals.push(job);
       void this.#admit();
     });
+  }
+
+  /** Nothing that was sent is unanswered. */
+  get isSettled(): boolean {
+    return this.#failure === null && !this.#map.isSending;
   }
 
   /** Ends everything: all pending calls are rejected. */
@@ -91,6 +101,7 @@ export class Lanes {
     if (this.#admitting) return;
     this.#admitting = true;
     try {
+      if (!this.#marked) await this.#mark();
       for (let job = this.#arrivals[0]; job !== undefined; job = this.#arrivals[0]) {
         for (const topic of this.#newTopics(job.batch)) await this.#persist(topic, (signal) => this.#host.topics.ensure(topic, signal));
         if (this.#failure !== null) return;
@@ -103,6 +114,13 @@ export class Lanes {
     } finally {
       this.#admitting = false;
     }
+  }
+
+  /** Before the first message: a client whose identity is not ours to choose may leave bytes behind that come late. */
+  async #mark(): Promise<void> {
+    const { driver, context, cluster } = this.#host;
+    if (!driver.choosesIdentity) await context.savePlace({ [CLUSTER]: cluster, [UNSETTLED]: 'open' });
+    this.#marked = true;
   }
 
   #newTopics(batch: MessageBatch): readonly string[] {
@@ -197,7 +215,7 @@ export class Lanes {
     const { config, driver, topics } = this.#host;
     const { maxMessageBytes } = topics.known(lane.topic) as KnownTopic;
     const bytes = maxMessageBytes < 0 ? config.request.bytes : Math.min(config.request.bytes, maxMessageBytes);
-    return { bytes, records: Math.min(config.request.records, driver.maxRecords) };
+    return { bytes, records: Math.min(config.request.records, driver.maxRecords), message: maxMessageBytes };
   }
 
   /** Sends what the lane has taken until it stands there, or is in its queue again. */
@@ -225,6 +243,8 @@ export class Lanes {
         throw new KafkaFailure('DUPLICATE_SEQUENCE_NUMBER', 'other records were stored under these sequence numbers');
       }
       if (this.#failure !== null) return;
+      // What was proved stands where a process before this one has put it. Else the log has lost what was confirmed behind there (I8).
+      if (!lane.unproved && base < lane.offset) throw lostAt(lane, this.#host.context.connector, `records were stored at offset ${base}`);
       lane.unproved = false;
       lane.confirmed(base, this.#done);
       trouble.over(lane.key);
@@ -239,7 +259,7 @@ export class Lanes {
     const { signal } = this.#stop;
     lane.failures++;
     const kind = classify(failure.code);
-    if (kind === 'too large' && lane.halve()) return;
+    if ((kind === 'too large' || kind === 'bad record') && lane.halve()) return;
     if (kind === 'producer') {
       trouble.happened(lane.key, failure, `Kafka does not take more of this producer for ${lane.key} (${failure.message})`);
       await this.#persist(lane.key, () => this.#resync(lane));
@@ -249,10 +269,20 @@ export class Lanes {
     if (this.#failure !== null) return;
     if (!mayPass) {
       const bytes = lane.sending?.bytes ?? 0;
-      throw typedError(failure, { topic: lane.topic, connector: context.connector, bytes, limit: topics.known(lane.topic)?.maxMessageBytes ?? -1 });
+      const limit = topics.known(lane.topic)?.maxMessageBytes ?? -1;
+      const error = typedError(failure, { topic: lane.topic, connector: context.connector, bytes, limit });
+      if (undeliverable.includes(error.kind) && lane.sending?.set.count === 1) return this.#handOver(lane, lane.sending, error);
+      throw error;
     }
     trouble.happened(lane.key, failure, `Kafka did not confirm messages for ${lane.key} (${failure.message})`);
     await this.#pause(lane.failures);
+  }
+
+  /** No attempt will bring this one record through. Nothing behind it is sent before it is known what becomes of it (I3). */
+  async #handOver(lane: Lane, { runs }: Sending, error: SluiceError): Promise<void> {
+    const { job, indexes } = runs[0] as Sending['runs'][number];
+    await this.#host.context.undeliverable(job.batch, indexes[0] as number, error);
+    if (this.#failure === null) lane.passOver(this.#done);
   }
 
   /** A confirmation under sequence numbers that a process before this one has used may be of its records: are these ours? */
@@ -280,6 +310,7 @@ export class Lanes {
     const { signal } = this.#stop;
     if (!driver.choosesIdentity) await driver.renewProducer(signal);
     const end = await endOf(driver, lane, signal);
+    if (end < lane.offset) throw lostAt(lane, context.connector, `it ends at offset ${end}`);
     const { standing, identity } = await findOurs(
       driver,
       lane,
@@ -292,7 +323,8 @@ export class Lanes {
     lane.offset = Math.max(lane.offset, end);
     if (used !== null) {
       // What was found there comes first: only a sequence number that goes on from it can be refused when something else has come meanwhile.
-      const isNews = identity !== null && (identity.epoch !== used.epoch || identity.sequence !== used.sequence);
+      // Never back into an epoch before the one that was begun: what comes late in it would be taken for new.
+      const isNews = identity !== null && (identity.epoch > used.epoch || (identity.epoch === used.epoch && identity.sequence !== used.sequence));
       lane.identity = isNews ? identity : await this.#nextEpoch(lane, used, signal);
       lane.unproved = true;
     }
@@ -321,10 +353,10 @@ export class Lanes {
         return answer;
       } catch (error) {
         if (signal.aborted) return undefined;
-        if (error instanceof SluiceError && error.kind.retry !== 'auto') throw error;
+        // What was found out by our own code (a state that cannot be saved, a topic that is not what it was) is not asked again.
         const failure = toFailure(error);
         const kind = classify(failure.code);
-        if (!(error instanceof SluiceError) && kind !== 'again' && kind !== 'missing') {
+        if (kind !== 'again' && kind !== 'missing') {
           throw typedError(failure, { topic: what, connector: context.connector, bytes: 0, limit: -1 });
         }
         trouble.happened(what, failure, `Kafka did not answer for ${what} (${failure.message})`);

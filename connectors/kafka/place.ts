@@ -30,12 +30,16 @@ export interface KafkaPlace {
   readonly lanes: ReadonlyMap<string, LanePlace>;
   /** Epochs that were begun before a checkpoint tells of them, by `laneKey`. */
   readonly epochs: ReadonlyMap<string, LaneIdentity>;
+  /** Bytes of a client that was not heard to the end may still arrive. */
+  readonly unsettled: boolean;
 }
 
 /** The entry that every place of this sink has. */
 export const CLUSTER = 'cluster';
 /** No topic's name can begin so. */
 const TOPIC = '#';
+/** Stands from before the first message that a client whose identity is not chosen sends until it has ended with nothing on its way. */
+export const UNSETTLED = '!unsettled';
 const EPOCH = '~';
 
 export function laneKey(topic: string, partition: number): string {
@@ -85,7 +89,7 @@ export function parsePlace(place: Place): KafkaPlace | null {
       lanes.set(key, { offset: Number(offset), identity });
     }
   }
-  return { cluster, topics, lanes, epochs };
+  return { cluster, topics, lanes, epochs, unsettled: typeof place[UNSETTLED] === 'string' };
 }
 
 /** Topic and partition of a lane's key. */

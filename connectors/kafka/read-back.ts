@@ -10,7 +10,7 @@ const SEQUENCES = 2 ** 31;
  */
 const UNSAVED_RECORDS = 1_000_000;
 /** Records at a partition's end that are looked at to tell whether this connector has written there. */
-const TAIL_RECORDS = 500;
+const TAIL_RECORDS = 10_000;
 
 interface Range {
   readonly from: number;

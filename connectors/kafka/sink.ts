@@ -14,7 +14,18 @@ import type { ClusterInfo, KafkaDriver, TopicInfo, TopicPartition } from './driv
 import { otherCluster, partitionsAdded, partitionsFewer, topicForbidden, topicLost, topicMissing } from './errors.ts';
 import { toFailure } from './failures.ts';
 import { Lanes } from './lanes.ts';
-import { CLUSTER, type KafkaPlace, type LaneIdentity, laneKey, laneValue, parseLaneKey, parsePlace, topicEntry, topicValue } from './place.ts';
+import {
+  CLUSTER,
+  type KafkaPlace,
+  type LaneIdentity,
+  laneKey,
+  laneValue,
+  parseLaneKey,
+  parsePlace,
+  topicEntry,
+  topicValue,
+  UNSETTLED,
+} from './place.ts';
 import { findingsOfTopic, gathered } from './preflight.ts';
 import { holdsOutput, readSuffix, unsavedFrom } from './read-back.ts';
 import { topicMatcher, topicOf } from './topic.ts';
@@ -106,7 +117,7 @@ export class KafkaSink implements Sink {
       const infos = await this.#driver.topics(await this.#ownTopics(signal), signal);
       const partitions = partitionsOf(infos.values());
       const from = await unsavedFrom(this.#driver, partitions, signal);
-      const place: Record<string, string> = { [CLUSTER]: clusterId };
+      const place: Record<string, string> = { [CLUSTER]: clusterId, [UNSETTLED]: 'recovered' };
       for (const { name, id, partitions: all } of infos.values()) place[topicEntry(name)] = topicValue({ partitions: all.length, id });
       partitions.forEach(({ topic, partition }, index) => {
         place[laneKey(topic, partition)] = laneValue(from[index] as number, null);
@@ -116,8 +127,11 @@ export class KafkaSink implements Sink {
   }
 
   async close(): Promise<void> {
+    const settled = this.#lanes?.isSettled === true && !this.#driver.choosesIdentity;
     this.#lanes?.close();
     await this.#loaded?.close();
+    // What stays is waited for by the next one; so it may stay where it cannot be saved any more.
+    if (settled) await this.#context.savePlace({ [UNSETTLED]: null }).catch(() => undefined);
   }
 
   /** The connection of preflight serves `open` too. */
@@ -139,6 +153,12 @@ export class KafkaSink implements Sink {
       signal.throwIfAborted();
       if (error instanceof SluiceError) throw error;
       const failure = toFailure(error);
+      if (failure.code === 'OFFSET_OUT_OF_RANGE')
+        throw new SluiceError(
+          topicLost,
+          { topic: this.#config.topic, connector: this.#context.connector, detail: failure.message },
+          { cause: failure },
+        );
       const { connector } = this.#context;
       if (failure.code === 'TOPIC_AUTHORIZATION_FAILED') {
         throw new SluiceError(
@@ -170,12 +190,15 @@ export class KafkaSink implements Sink {
   }
 
   /**
-   * The kernel still delivers what a killed process has written to its sockets. Where the lanes choose their identity such a record meets a sequence
-   * number that is taken; else it must have come, or been given up, before the partitions are read.
+   * The network still delivers what a client before this one has given to its sockets, whether its process was killed or ended in order with a batch on its
+   * way. Where the lanes chose their identity such a record meets a sequence number that is taken; else it must have come, or been given up, before the
+   * partitions are read.
    */
   async #waitOut(saved: KafkaPlace | null, signal: AbortSignal): Promise<void> {
-    if (this.#driver.choosesIdentity || saved === null || this.#context.previousShutdown !== 'unclean') return;
-    await sleep(this.#context.runtime, this.#config.request.timeout, signal);
+    if (saved === null) return;
+    if (saved.unsettled || (!this.#driver.choosesIdentity && this.#context.previousShutdown === 'unclean'))
+      await sleep(this.#context.runtime, this.#config.request.timeout, signal);
+    if (saved.unsettled && this.#driver.choosesIdentity) await this.#context.savePlace({ [UNSETTLED]: null });
   }
 
   /** The topics that were written to. Throws if one is not what it was (I8). */
@@ -205,6 +228,10 @@ export class KafkaSink implements Sink {
         topics.set(topic, { ...known, partitions: all });
         await this.#context.savePlace({ [topicEntry(topic)]: topicValue({ ...known, partitions: all }) });
         this.#context.log.info(`The topic "${topic}" is written to in ${all} partitions from now on, before in ${known.partitions}.`);
+      } else if (this.#config.addedPartitions === 'use') {
+        this.#context.log.info(
+          `The new partitions of the topic "${topic}" are used from the next start on: what stands there unsaved goes by the old ones.`,
+        );
       } else {
         const { code, message, remedy } = new SluiceError(partitionsAdded, { topic, saved: known.partitions, found: all });
         this.#context.log.warn(message, { code, remedy });
@@ -217,7 +244,12 @@ export class KafkaSink implements Sink {
   async #hasUnsaved(topic: string, saved: KafkaPlace, signal: AbortSignal): Promise<boolean> {
     const lanes = [...saved.lanes].map(([key, lane]) => ({ ...parseLaneKey(key), offset: lane.offset })).filter((lane) => lane.topic === topic);
     const ends = await this.#driver.offsets(lanes, 'end', signal);
-    return lanes.some(({ offset }, index) => (ends[index] as number) > offset);
+    const { connector } = this.#context;
+    for (const [index, lane] of lanes.entries()) {
+      const range = { from: lane.offset, end: ends[index] as number, connector, identity: null };
+      if (range.end > range.from && (await readSuffix(this.#driver, lane, range, signal)).noted.size > 0) return true;
+    }
+    return false;
   }
 
   /** Takes the lanes up where they were, and notes what stands beyond. Only partitions that moved are read. */

@@ -57,6 +57,7 @@ export class Topics {
     const settings = await readSettings(this.#driver, topic, signal);
     if (!this.#before.judged.has(topic)) this.#judge(findingsOfTopic(this.#config, this.#context.connector, info, settings));
     const saved = this.#before.saved.get(topic);
+    if (info.partitions.length === 0) throw new KafkaFailure('LEADER_NOT_AVAILABLE', `the brokers do not know the partitions of ${topic} yet`);
     const maxMessageBytes = numberOf(settings, 'max.message.bytes');
     this.#known.set(topic, {
       partitions: saved?.partitions ?? info.partitions.length,

@@ -50,6 +50,8 @@ export function typedError(failure: KafkaFailure, about: About): SluiceError {
     case 'MESSAGE_TOO_LARGE':
     case 'RECORD_LIST_TOO_LARGE':
       return new SluiceError(messageTooLarge, { ...parameters, size: about.bytes, limit: about.limit < 0 ? 'less' : about.limit }, options);
+    case 'OFFSET_OUT_OF_RANGE':
+      return new SluiceError(topicLost, parameters, options);
     case 'INVALID_RECORD':
       return /without key/.test(detail)
         ? new SluiceError(compactedKeyless, parameters, options)
@@ -59,4 +61,13 @@ export function typedError(failure: KafkaFailure, about: About): SluiceError {
       if (classify(code) === 'missing') return new SluiceError(topicLost, { ...parameters, detail: 'it does not exist any more' }, options);
       return new SluiceError(recordRefused, parameters, options);
   }
+}
+
+/** What was confirmed is not there any more (I8). */
+export function lostAt(
+  { topic, partition, offset }: { readonly topic: string; readonly partition: number; readonly offset: number },
+  connector: string,
+  found: string,
+): SluiceError {
+  return new SluiceError(topicLost, { topic, connector, detail: `${found} in partition ${partition}, and what was confirmed ends at ${offset}` });
 }

@@ -1,4 +1,4 @@
-import { defineError } from '#plugin';
+import { defineError, type ErrorKind } from '#plugin';
 
 // Reaching the server
 
@@ -235,3 +235,6 @@ export const natsErrors = [
   oneReplica,
   versionOld,
 ];
+
+/** Those with which a single message is refused, and no other. */
+export const undeliverable: readonly ErrorKind[] = [messageTooLarge, headerUnsafe, refused];

@@ -1,6 +1,6 @@
 import type { SinkPlugin } from '#plugin';
 import { addressText, natsFields, parseAddress, validateNats } from './config.ts';
-import { natsErrors } from './errors.ts';
+import { natsErrors, undeliverable } from './errors.ts';
 import { NatsSink } from './sink.ts';
 
 /** NATS JetStream as a sink. */
@@ -9,6 +9,7 @@ export const nats: SinkPlugin<typeof natsFields> = {
   type: 'nats',
   fields: natsFields,
   errors: natsErrors,
+  undeliverable,
   validate: validateNats,
   // One writer for a stream that a connector believes to have for itself.
   claims: (config) => {

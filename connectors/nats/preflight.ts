@@ -1,31 +1,38 @@
 import { DiscardPolicy, RetentionPolicy, StorageType, type StreamConfig, type StreamInfo } from '@nats-io/jetstream';
-import { type ErrorKind, type ErrorParameters, type Finding, SluiceError } from '#plugin';
+import { type ErrorKind, type ErrorParameters, type Finding, type SinkContext, SluiceError } from '#plugin';
 import type { NatsConfig } from './config.ts';
 import { discardsOld, memoryStorage, oneReplica, removesRead, streamMissing, streamUnfit, subjectsUncovered, versionOld } from './errors.ts';
-import { covers, subjectFilter } from './subject.ts';
+import { covers, subjectsOf } from './subject.ts';
 
 /** What must hold of the server and the stream, and what a confirmation is worth there. `info` null: there is no such stream. */
-export function findingsOf(config: NatsConfig, connector: string, version: string, info: StreamInfo | null): readonly Finding[] {
+export function findingsOf(config: NatsConfig, context: SinkContext, version: string, info: StreamInfo | null): readonly Finding[] {
   const findings: Finding[] = [];
   const [major = 0, minor = 0] = version.split('.').map(Number);
   if (major < 2 || (major === 2 && minor < 10)) findings.push(finding('warning', versionOld, { version }));
-  const subjects = subjectFilter(config.subject, connector);
+  const subjects = subjectsOf(config, context);
   const { stream } = config;
   if (info === null) {
-    if (!config.createStream) findings.push(finding('error', streamMissing, { stream, subjects, replicas: config.replicas }));
+    if (!config.createStream) findings.push(finding('error', streamMissing, { stream, subjects: subjects.join(','), replicas: config.replicas }));
     return findings;
   }
   return [...findings, ...unfit(stream, info.config), ...coverage(stream, subjects, info.config), ...worth(stream, info.config)];
 }
 
 /** Whether the stream listens to everything that the template can make. */
-export function listensTo(config: StreamConfig, subjects: string): boolean {
-  return (config.subjects ?? []).some((subject) => covers(subject, subjects));
+export function listensTo(config: StreamConfig, subjects: readonly string[]): boolean {
+  return subjects.every((wanted) => (config.subjects ?? []).some((subject) => covers(subject, wanted)));
 }
 
-function coverage(stream: string, subjects: string, config: StreamConfig): Finding[] {
+function coverage(stream: string, subjects: readonly string[], config: StreamConfig): Finding[] {
   if (listensTo(config, subjects) || config.mirror !== undefined) return [];
-  return [finding('error', subjectsUncovered, { stream, subjects, all: [...(config.subjects ?? []), subjects].join(',') })];
+  return [finding('error', subjectsUncovered, uncovered(stream, subjects, config))];
+}
+
+/** What the stream does not listen to, and all that it should. */
+export function uncovered(stream: string, subjects: readonly string[], config: StreamConfig): ErrorParameters {
+  const has = config.subjects ?? [];
+  const missing = subjects.filter((wanted) => !has.some((subject) => covers(subject, wanted)));
+  return { stream, subjects: missing.join(','), all: [...has, ...missing].join(',') };
 }
 
 const NO_ACK = 'it does not acknowledge what it stores';

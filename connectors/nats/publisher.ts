@@ -1,13 +1,15 @@
 import type { PermissionViolationError } from '@nats-io/transport-node';
-import { type MessageBatch, type Noted, type Place, type PluginContext, rootMessage, SluiceError, SPAN, SPAN_SIZE, type Timer } from '#plugin';
+import { type MessageBatch, type Noted, type Place, rootMessage, type SinkContext, SluiceError, SPAN, SPAN_SIZE } from '#plugin';
 import type { NatsConfig } from './config.ts';
 import { closed, headerUnsafe, refused } from './errors.ts';
 import { HeaderWriter, UnsafeHeader } from './header.ts';
 import { Job, type Order } from './order.ts';
 import { toPlace } from './place.ts';
-import { CODE, meaningOf, parseReply, sequenceOf } from './pub-ack.ts';
+import { meaningOf, parseReply, sequenceOf } from './pub-ack.ts';
+import { QuietWatch } from './quiet-watch.ts';
 import type { Session, SessionEvents } from './session.ts';
-import { MAX_HEADER_BYTES, tooLarge } from './too-large.ts';
+import { checkSize, foundTooLarge } from './too-large.ts';
+import type { Alone, Trouble } from './trouble.ts';
 
 const NO_BODY = new Uint8Array(0);
 /** State of a slot. A message that was answered with anything but an acknowledgement keeps its slot until the stream was asked for it. */
@@ -15,23 +17,9 @@ const FREE = 0;
 const WAITING = 1;
 const REFUSED = 2;
 
-/** A message that was the only one on its way. */
-export interface Alone {
-  readonly id: string;
-  readonly subject: string;
-  readonly bytes: number;
-}
-
-/** Why sending stopped. */
-export type Trouble =
-  /** `alone`: the first message of a session, when nothing of that session was confirmed yet. */
-  | { readonly kind: 'lost'; readonly detail: string; readonly alone: Alone | null }
-  /** The stream's end is not where we believed it. */
-  | { readonly kind: 'resync' | 'again' | 'no responders' | 'full'; readonly detail: string };
-
 export interface PublisherHost {
   readonly config: NatsConfig;
-  readonly context: PluginContext;
+  readonly context: SinkContext;
   readonly order: Order;
   /** What stands beyond the saved place and must not be written again. */
   readonly noted: Noted;
@@ -79,14 +67,22 @@ export class Publisher implements SessionEvents {
   #trouble: Trouble | null = null;
   #recovering = true;
   #stopping: { readonly error: unknown } | null = null;
+  /** What becomes of a message that cannot be delivered is not known yet: nothing is sent behind it (I3). */
+  #held = false;
   #failure: { readonly error: unknown } | null = null;
-  #timer: Timer | null = null;
-  #quietChecks = 0;
+  readonly #watch: QuietWatch;
   readonly #listening = new Map<AbortSignal, () => void>();
 
   constructor(host: PublisherHost) {
-    const slots = host.config.window.messages;
+    const { window, publishTimeout } = host.config;
+    const slots = window.messages;
     this.#host = host;
+    this.#watch = new QuietWatch(
+      host.context.runtime,
+      publishTimeout,
+      () => this.#inFlight > 0 && this.#session !== null,
+      () => this.#giveUp(this.#session as Session, `nothing was confirmed for ${publishTimeout} ms`),
+    );
     this.#order = host.order;
     this.#jobs = new Array<Job | null>(slots).fill(null);
     this.#indexes = new Int32Array(slots);
@@ -123,8 +119,7 @@ export class Publisher implements SessionEvents {
   fail(error: unknown): void {
     if (this.#failure !== null) return;
     this.#failure = { error };
-    this.#timer?.clear();
-    this.#timer = null;
+    this.#watch.end();
     for (let job = this.#first; job !== null; job = job.next) job.reject(error);
     this.#first = null;
     this.#last = null;
@@ -147,6 +142,7 @@ export class Publisher implements SessionEvents {
     this.#trouble = null;
     this.#recovering = false;
     this.#order.rebuild(this.#first);
+    if (this.#stopping !== null) this.fail(this.#stopping.error);
     this.#pump();
     if (this.#first === null) this.#host.idle();
   }
@@ -195,7 +191,7 @@ export class Publisher implements SessionEvents {
 
   answer(slot: number, data: Uint8Array | null): void {
     if (this.#states[slot] !== WAITING) return;
-    this.#quietChecks = 0;
+    this.#watch.heard();
     const sequence = data === null ? -1 : sequenceOf(data);
     if (sequence < 0) {
       this.#refusal(slot, data);
@@ -260,9 +256,11 @@ export class Publisher implements SessionEvents {
       const subject = (this.#jobs[slot] as Job).subject(this.#indexes[slot] as number);
       const { stream } = this.#host.config;
       const size = this.#sizes[slot] as number;
-      const ofHeaders = code === CODE.headerExceedsMaximum;
-      if (meaning === 'refused') this.#stopFor(new SluiceError(refused, { stream, subject, detail, code }));
-      else this.#stopFor(tooLarge(stream, subject, size, ofHeaders ? 'headers' : 'stream', ofHeaders ? MAX_HEADER_BYTES : this.maxMessageBytes));
+      const isLarge = meaning === 'too large';
+      const error = isLarge
+        ? foundTooLarge(stream, subject, size, code, this.maxMessageBytes)
+        : new SluiceError(refused, { stream, subject, detail, code });
+      this.#handOver(this.#jobs[slot] as Job, this.#indexes[slot] as number, error, true);
       return;
     }
     this.stop({ kind: meaning, detail: `${detail} (error ${code})` });
@@ -304,11 +302,12 @@ export class Publisher implements SessionEvents {
     const { noted } = this.#host;
     const maxBytes = this.#host.config.window.bytes;
     const order = this.#order;
-    while (this.#trouble === null && !this.#recovering && this.#stopping === null && this.#failure === null) {
+    while (!this.#held && this.#trouble === null && !this.#recovering && this.#stopping === null && this.#failure === null) {
       if (this.#inFlight >= this.#limit || (this.#bytes >= maxBytes && this.#inFlight > 0)) return;
       if (!order.pick(this.#inFlight, this.confirmed)) return;
       const { job, index } = order;
-      if (noted.size > 0 && noted.skips(order.lane(job.subject(index)), job.id(index))) {
+      if (job.done[index] === 1) order.skipped();
+      else if (noted.size > 0 && noted.skips(order.lane(job.subject(index)), job.id(index))) {
         if (job.floor < 0 || this.notedFloor < job.floor) job.floor = this.notedFloor;
         order.skipped();
         this.#done(job, index, 0);
@@ -328,10 +327,7 @@ export class Publisher implements SessionEvents {
     try {
       this.#headers.assemble(batch, index, order.expect, order.sequence);
       const size = this.#headers.length + body.length;
-      const limit = this.maxMessageBytes < 0 ? session.maxPayloadBytes : Math.min(session.maxPayloadBytes, this.maxMessageBytes);
-      if (this.#headers.length > MAX_HEADER_BYTES)
-        throw tooLarge(this.#host.config.stream, subject, this.#headers.length, 'headers', MAX_HEADER_BYTES);
-      if (size > limit) throw tooLarge(this.#host.config.stream, subject, size, limit === this.maxMessageBytes ? 'stream' : 'server', limit);
+      checkSize(this.#host.config.stream, subject, { headers: this.#headers.length, size }, session.maxPayloadBytes, this.maxMessageBytes);
       const slot = this.#free[this.#freeCount - 1] as number;
       session.publish(subject, body, slot);
       this.#freeCount--;
@@ -344,16 +340,32 @@ export class Publisher implements SessionEvents {
       this.#bytes += size;
       this.#inFlight++;
       order.sent();
-      this.#watch();
+      this.#watch.begin();
       return true;
     } catch (error) {
-      if (error instanceof UnsafeHeader) this.#stopFor(new SluiceError(headerUnsafe, { subject, part: error.part }));
-      else if (error instanceof SluiceError) this.#stopFor(error);
+      if (error instanceof UnsafeHeader) this.#handOver(job, index, new SluiceError(headerUnsafe, { subject, part: error.part }), false);
+      else if (error instanceof SluiceError) this.#handOver(job, index, error, false);
       else if (session.isLost(error)) this.#giveUp(session, rootMessage(error));
       // Nothing of the connection's: a new one would not help, and the same would happen for ever.
       else this.#stopFor(error);
       return false;
     }
+  }
+
+  /** No attempt will bring this message through. What `sent` ones behind it met with is found out from the stream. */
+  #handOver(job: Job, index: number, error: SluiceError, sent: boolean): void {
+    this.#held = true;
+    const kept = (): void => {
+      this.#held = false;
+      if (this.#failure !== null) return;
+      if (job.done[index] === 0) this.#done(job, index, 0);
+      if (sent) this.stop({ kind: 'resync', detail: error.message });
+      else this.#pump();
+    };
+    this.#host.context.undeliverable(job.batch, index, error).then(kept, (reason: unknown) => {
+      this.#held = false;
+      this.#stopFor(reason);
+    });
   }
 
   /** A message that can never be sent. What was sent before it may still be confirmed, so that less is read again. */
@@ -369,24 +381,8 @@ export class Publisher implements SessionEvents {
     if (this.#stopping !== null) this.fail(this.#stopping.error);
     if (this.#trouble === null || this.#stopping !== null) return;
     this.#recovering = true;
-    this.#timer?.clear();
-    this.#timer = null;
+    this.#watch.end();
     this.#host.recover(this.#trouble);
-  }
-
-  /** Looks twice per time-out whether anything was answered. */
-  #watch(): void {
-    if (this.#timer !== null) return;
-    this.#quietChecks = 0;
-    const { publishTimeout } = this.#host.config;
-    const check = (): void => {
-      this.#timer = null;
-      const session = this.#session;
-      if (this.#inFlight === 0 || session === null) return;
-      if (++this.#quietChecks > 2) this.#giveUp(session, `nothing was confirmed for ${publishTimeout} ms`);
-      else this.#timer = this.#host.context.runtime.setTimer(check, publishTimeout / 2);
-    };
-    this.#timer = this.#host.context.runtime.setTimer(check, publishTimeout / 2);
   }
 
   #giveUp(session: Session, detail: string): void {

@@ -1,12 +1,13 @@
-import { type PluginContext, SluiceError, sleep } from '#plugin';
+import { type SinkContext, SluiceError, sleep } from '#plugin';
 import type { NatsConfig } from './config.ts';
 import { jetStreamUnavailable, messagesLost, streamLost, subjectsUncovered } from './errors.ts';
 import type { Order } from './order.ts';
-import { acknowledgesNothing, listensTo } from './preflight.ts';
-import type { Publisher, Trouble } from './publisher.ts';
+import { acknowledgesNothing, listensTo, uncovered } from './preflight.ts';
+import type { Publisher } from './publisher.ts';
 import type { Session } from './session.ts';
 import { StreamAccess } from './stream.ts';
-import { subjectFilter } from './subject.ts';
+import { subjectsOf } from './subject.ts';
+import type { Trouble } from './trouble.ts';
 import { TroubleLog } from './trouble-log.ts';
 
 /** I10: progress within five seconds after the fault clears. */
@@ -17,7 +18,7 @@ const BELIEVED_AFTER = 4;
 
 export interface RecoveryHost {
   readonly config: NatsConfig;
-  readonly context: PluginContext;
+  readonly context: SinkContext;
   readonly order: Order;
   readonly publisher: Publisher;
   /** A new session. `attempt` says which server to begin with. */
@@ -97,7 +98,7 @@ export class Recovery {
     const { config, context, order, publisher } = this.#host;
     const { stream } = config;
     const { connector } = context;
-    const access = new StreamAccess(session.connection, config, connector);
+    const access = new StreamAccess(session.connection, config, context);
     const info = await access.info();
     if (info === null) throw this.#suspect(new SluiceError(streamLost, { stream, connector, detail: 'it does not exist any more' }));
     if (info.created !== publisher.created) throw new SluiceError(streamLost, { stream, connector, detail: 'it was deleted and made again' });
@@ -107,9 +108,9 @@ export class Recovery {
     this.#suspicions = 0;
     const deaf = acknowledgesNothing(stream, info.config);
     if (deaf !== null) throw deaf;
-    const subjects = subjectFilter(config.subject, connector);
+    const subjects = subjectsOf(config, context);
     if (trouble.kind === 'no responders' && !listensTo(info.config, subjects)) {
-      throw new SluiceError(subjectsUncovered, { stream, subjects, all: [...(info.config.subjects ?? []), subjects].join(',') });
+      throw new SluiceError(subjectsUncovered, uncovered(stream, subjects, info.config));
     }
     publisher.maxMessageBytes = info.config.max_msg_size > 0 ? info.config.max_msg_size : -1;
     const found = new Map(await order.resync({ access, info, floor: publisher.floor, confirmed, signal }));

@@ -46,7 +46,7 @@ export class NatsSink implements Sink {
     const connection = await this.#connected(signal);
     const info = await this.#access(connection).info();
     signal.throwIfAborted();
-    return findingsOf(this.#config, this.#context.connector, connection.info?.version ?? '', info);
+    return findingsOf(this.#config, this.#context, connection.info?.version ?? '', info);
   }
 
   async open(place: Place | null, signal: AbortSignal): Promise<Written> {
@@ -103,7 +103,7 @@ export class NatsSink implements Sink {
   }
 
   #access(connection: NatsConnection): StreamAccess {
-    return new StreamAccess(connection, this.#config, this.#context.connector);
+    return new StreamAccess(connection, this.#config, this.#context);
   }
 
   #parsed(place: Place): StreamPlace | null {

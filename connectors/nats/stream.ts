@@ -12,11 +12,11 @@ import {
   type StreamInfo,
 } from '@nats-io/jetstream';
 import { errors, type NatsConnection, nanos } from '@nats-io/transport-node';
-import { rootMessage, SluiceError } from '#plugin';
+import { rootMessage, type SinkContext, SluiceError } from '#plugin';
 import type { NatsConfig } from './config.ts';
 import { jetStreamDisabled, jetStreamUnavailable, permission, streamMissing, streamRefused } from './errors.ts';
 import { CODE } from './pub-ack.ts';
-import { subjectFilter } from './subject.ts';
+import { subjectFilter, subjectsOf } from './subject.ts';
 
 /** Time for one question to the JetStream API. */
 export const API_TIMEOUT_MS = 5_000;
@@ -42,11 +42,14 @@ export class StreamAccess {
   readonly #connection: NatsConnection;
   readonly #config: NatsConfig;
   readonly #connector: string;
+  /** What the stream must listen to. */
+  readonly #subjects: readonly string[];
 
-  constructor(connection: NatsConnection, config: NatsConfig, connector: string) {
+  constructor(connection: NatsConnection, config: NatsConfig, context: SinkContext) {
     this.#connection = connection;
     this.#config = config;
-    this.#connector = connector;
+    this.#connector = context.connector;
+    this.#subjects = subjectsOf(config, context);
   }
 
   /** The stream's settings and state, null if there is none. */
@@ -67,10 +70,10 @@ export class StreamAccess {
    * wait instead of losing the oldest messages unread.
    */
   async create(): Promise<StreamInfo> {
-    const { stream, subject, replicas, storage } = this.#config;
+    const { stream, replicas, storage } = this.#config;
     const wanted: Partial<StreamConfig> & { name: string } = {
       name: stream,
-      subjects: [subjectFilter(subject, this.#connector)],
+      subjects: [...this.#subjects],
       retention: RetentionPolicy.Limits,
       storage: storage === 'memory' ? StorageType.Memory : StorageType.File,
       num_replicas: replicas,
@@ -87,14 +90,14 @@ export class StreamAccess {
         // Another connector made it meanwhile.
         const existing = await manager.streams.info(stream).catch(() => null);
         if (existing !== null) return existing;
-        throw new SluiceError(streamRefused, { stream, subjects: subjectFilter(subject, this.#connector), detail: error.message }, { cause: error });
+        throw new SluiceError(streamRefused, { stream, subjects: this.#subjects.join(','), detail: error.message }, { cause: error });
       }
     });
   }
 
   missing(): SluiceError {
-    const { stream, subject, replicas } = this.#config;
-    return new SluiceError(streamMissing, { stream, replicas, subjects: subjectFilter(subject, this.#connector) });
+    const { stream, replicas } = this.#config;
+    return new SluiceError(streamMissing, { stream, replicas, subjects: this.#subjects.join(',') });
   }
 
   /** Sequence and id of the last message of a subject (wildcards allowed), null if there is none. */

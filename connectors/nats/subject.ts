@@ -1,4 +1,4 @@
-import type { TableVersion } from '#plugin';
+import type { SinkContext, TableVersion } from '#plugin';
 
 /** Placeholders of a subject template. */
 const PLACEHOLDER = /\{([^{}]*)\}/g;
@@ -43,6 +43,14 @@ export function subjectFilter(template: string, connector: string): string {
     .split('.')
     .map((token) => (token.includes('{') ? '*' : token))
     .join('.');
+}
+
+/** All that a connector may write to: its tables', and those of dead letters. */
+export function subjectsOf(
+  { subject }: { readonly subject: string },
+  context: Pick<SinkContext, 'connector' | 'extraDestinations'>,
+): readonly string[] {
+  return [subjectFilter(subject, context.connector), ...context.extraDestinations];
 }
 
 /** True if every subject that `inner` matches is matched by `outer` too. Both may hold wildcards. */

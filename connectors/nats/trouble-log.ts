@@ -1,6 +1,6 @@
 import { type PluginContext, SluiceError } from '#plugin';
 import { noProgress } from './errors.ts';
-import type { Alone } from './publisher.ts';
+import type { Alone } from './trouble.ts';
 
 /** While nothing is confirmed, that is said again this often. */
 const SAY_AGAIN_MS = 30_000;

@@ -69,6 +69,8 @@ function valueColumn(field: Field): string {
       return field.choices.map((choice) => `\`${choice}\``).join(', ');
     case 'list':
       return 'list of strings';
+    case 'map':
+      return 'object of strings';
     case 'integer':
       return field.min === undefined && field.max === undefined ? 'integer' : `integer, ${field.min ?? '…'} to ${field.max ?? '…'}`;
     case 'object':
@@ -81,7 +83,7 @@ function valueColumn(field: Field): string {
 }
 
 function defaultColumn(field: Field): string {
-  if (field.kind === 'notYet' || field.kind === 'object') return '';
+  if (field.kind === 'notYet' || field.kind === 'object' || field.kind === 'map') return '';
   if (isRequired(field)) return '**required**';
   return field.default === undefined ? '' : `\`${JSON.stringify(field.default)}\``;
 }

@@ -2,8 +2,10 @@ import { configErrors } from '../../src/config/errors.ts';
 import { controlErrors } from '../../src/daemon/control-errors.ts';
 import { HEALTH_LISTEN } from '../../src/daemon/health-server.ts';
 import { CONNECTOR_RUNNING, CONNECTOR_UNKNOWN } from '../../src/daemon/offsets.ts';
+import { deadLetterErrors } from '../../src/dead-letters/errors.ts';
 import { pipelineErrors } from '../../src/pipeline/errors.ts';
 import type { ErrorKind } from '../../src/plugin/error.ts';
+import { segmentErrors } from '../../src/segments/errors.ts';
 import { stateErrors } from '../../src/state/errors.ts';
 
 /** Every error kind of `src`, by what it is about. A test finds those that are missing. */
@@ -12,4 +14,5 @@ export const engineErrors: readonly { readonly title: string; readonly kinds: re
   { title: 'Daemon and commands', kinds: [CONNECTOR_UNKNOWN, CONNECTOR_RUNNING, HEALTH_LISTEN, ...controlErrors] },
   { title: 'Pipeline', kinds: pipelineErrors },
   { title: 'State', kinds: stateErrors },
+  { title: 'Dead letters', kinds: [...deadLetterErrors, ...segmentErrors] },
 ];

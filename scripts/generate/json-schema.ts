@@ -68,7 +68,7 @@ function objectSchema(table: FieldTable): Schema {
 
 /** An object that may be left out is one whose own options may all be left out. */
 export function isRequired(field: Field): boolean {
-  if (field.kind === 'notYet') return false;
+  if (field.kind === 'notYet' || field.kind === 'map') return false;
   if (field.optional === true) return false;
   return field.kind === 'object' ? Object.values(field.fields).some(isRequired) : field.default === undefined;
 }
@@ -106,6 +106,8 @@ function shapeOf(field: Field): Schema | null {
       return orReference({ enum: field.choices });
     case 'list':
       return { type: 'array', items: { type: 'string' }, ...(field.minItems === undefined ? {} : { minItems: field.minItems }) };
+    case 'map':
+      return { type: 'object', propertyNames: { pattern: field.namePattern.source }, additionalProperties: { type: 'string' } };
     case 'object':
       return objectSchema(field.fields);
     case 'notYet':

@@ -1,6 +1,8 @@
 import { Command, Option } from 'commander';
 import type { Registry } from '../plugin/registry.ts';
 import { VERSION } from '../version.ts';
+import { type Action, PATHS } from './action.ts';
+import { addDlq } from './dlq-program.ts';
 import { fail, type Output, print, processOutput } from './output.ts';
 
 const AFTER_HELP = `
@@ -9,8 +11,6 @@ Examples:
   $ SHOP_DB_PASSWORD=… sluice run connectors/shop.json
 
 Exit codes: 0 ok, 1 failure while running, 2 wrong configuration or command line, 3 a server or this machine is not as it must be.`;
-
-const PATHS = 'a directory holding sluice.json and connectors/*.json, or connector files (default: $SLUICE_CONFIG, else the current directory)';
 
 /** Parses the command line, runs the command and returns the exit code: 0 ok, 1 runtime, 2 configuration, 3 environment. */
 export async function runCli(argv: readonly string[], registry: Registry): Promise<number> {
@@ -28,7 +28,9 @@ export async function runCli(argv: readonly string[], registry: Registry): Promi
     );
   };
   const program = new Command('sluice')
-    .description('Change data capture as a sidecar: every committed row change of your Postgres, in order, in NATS JetStream or on standard output.')
+    .description(
+      'Change data capture as a sidecar: every committed row change of your Postgres, in order, in Kafka, NATS JetStream or on standard output.',
+    )
     .version(VERSION, '-V, --version')
     .showHelpAfterError('(--help shows what there is)')
     .addHelpText('after', AFTER_HELP)
@@ -39,6 +41,7 @@ export async function runCli(argv: readonly string[], registry: Registry): Promi
   addRun(program, action, registry);
   addValidate(program, action, registry);
   addOffsets(program, action, registry);
+  addDlq(program, action, registry);
   addVersion(program, action);
 
   try {
@@ -51,8 +54,6 @@ export async function runCli(argv: readonly string[], registry: Registry): Promi
   }
   return exit;
 }
-
-type Action = (json: boolean | undefined, work: (output: Output) => Promise<number>) => Promise<void>;
 
 function addRun(program: Command, action: Action, registry: Registry): void {
   program

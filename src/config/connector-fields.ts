@@ -67,12 +67,49 @@ export const connectorFields = fields({
   },
   onError: {
     kind: 'choice',
-    choices: ['stop'],
-    notYet: ['deadLetter', 'skip'],
+    choices: ['stop', 'deadLetter'],
+    notYet: ['skip'],
     default: 'stop',
-    about: 'What happens when a record cannot be delivered.',
+    about: 'What happens to a message that can never be delivered (too large, refused): the connector stops, or the message becomes a dead letter.',
   },
-  deadLetter: { kind: 'notYet', about: 'Where records go that cannot be delivered.' },
+  deadLetter: {
+    kind: 'object',
+    about:
+      'With `onError: deadLetter`: such messages are kept in a local file (`dead-letters/` in the data directory) until an operator deals with them: `sluice dlq`.',
+    fields: {
+      topic: {
+        kind: 'string',
+        optional: true,
+        pattern: /^[^\s*>{}]*(\{connector\}[^\s*>{}]*)*$/,
+        patternHint: 'a topic or subject, with `{connector}` where the name of the connector belongs',
+        example: '{connector}.dead-letter',
+        about: 'Topic or subject of the same sink that gets them as well. What is too large for that too is only named there.',
+      },
+      routes: {
+        kind: 'map',
+        namePattern: /^SLUICE_[A-Z0-9_]+$/,
+        nameHint: 'an error code of the sink (docs/errors.md)',
+        example: { SLUICE_KAFKA_MESSAGE_TOO_LARGE: '{connector}.too-large', SLUICE_KAFKA_RECORD_REFUSED: 'stop' },
+        about: 'By error code: another topic, `file` for the file alone, or `stop`.',
+      },
+      maxPercent: {
+        kind: 'integer',
+        default: 5,
+        min: 0,
+        max: 100,
+        about:
+          'The connector stops when more than this share of the messages of a window, and at least ten, became dead letters: that is a wrong setting, not a bad row.',
+      },
+      window: { kind: 'duration', default: '1m', minMs: 1_000, maxMs: 86_400_000, about: 'Length of that window.' },
+      maxBytes: {
+        kind: 'size',
+        default: '1GiB',
+        minBytes: 2 ** 20,
+        maxBytes: 2 ** 40,
+        about: 'Bound of the local file. When it is reached, the connector stops.',
+      },
+    },
+  },
   retry: {
     kind: 'object',
     about: 'How the connector is started again after an error that may pass.',

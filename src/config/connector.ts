@@ -52,12 +52,44 @@ export async function loadConnector(tree: JsonNode, file: string, registry: Regi
   const loaded = { ...nothing, name, nameAt: nodeAt(tree, 'name') };
   if (source === null || format === null || sink === null || name === null || problems.errors > errorsBefore || validation.failed.size > 0)
     return loaded;
-  const { batch, checkpoint, retry, maxInFlightBytes } = common;
+  const { batch, checkpoint, retry, onError, deadLetter, maxInFlightBytes } = common;
+  checkDeadLetters(common, sink.plugin, tree, validation);
+  if (problems.errors > errorsBefore) return loaded;
   return {
     ...loaded,
-    definition: { name, file, source, format, sink, batch, checkpoint, retry, maxInFlightBytes },
+    definition: { name, file, source, format, sink, batch, checkpoint, retry, onError, deadLetter, maxInFlightBytes },
     claims: [...claimsOf('source', source, name, validation), ...claimsOf('sink', sink, name, validation)],
   };
+}
+
+/** Options that would be read and ignored are errors. */
+function checkDeadLetters(
+  { onError, deadLetter }: ConfigOf<typeof connectorFields>,
+  sink: SinkPlugin,
+  tree: ObjectNode,
+  validation: Validation,
+): void {
+  const { problems } = validation;
+  const known = (sink.undeliverable ?? []).map(({ code }) => code);
+  const wrong = (path: string, statement: string, advice: string): void =>
+    problems.add(path, nodeAt(tree, path), CONFIG_CHECK, { statement, advice });
+  const given = tree.members.get('deadLetter')?.value;
+  if (onError === 'stop' && given?.kind === 'object' && given.members.size > 0)
+    wrong(
+      'deadLetter',
+      '"deadLetter" says where messages go, and "onError" says that there are none.',
+      'Add "onError": "deadLetter", or leave it out.',
+    );
+  if (onError === 'deadLetter' && known.length === 0)
+    wrong('onError', `The sink "${sink.type}" takes every message: there are no dead letters.`, 'Leave "onError" out.');
+  for (const code of Object.keys(deadLetter.routes)) {
+    if (known.length > 0 && !known.includes(code))
+      wrong(
+        `deadLetter.routes.${code}`,
+        `${code} is no error with which the sink "${sink.type}" refuses a message.`,
+        `Possible: ${known.join(', ')}.`,
+      );
+  }
 }
 
 /** Connect's REST API nests a connector's properties under `config`; files hold them on top. */

@@ -23,5 +23,7 @@ export interface ConnectorDefinition {
   readonly batch: CommonConfig['batch'];
   readonly checkpoint: CommonConfig['checkpoint'];
   readonly retry: CommonConfig['retry'];
+  readonly onError: CommonConfig['onError'];
+  readonly deadLetter: CommonConfig['deadLetter'];
   readonly maxInFlightBytes: number;
 }

@@ -63,6 +63,7 @@ function keyHint(key: string, known: readonly string[]): string {
 /** The value of an option that is left out: its default, or an error if it has none. */
 function absent(key: string, field: Field, parent: ObjectNode, path: string, validation: Validation): unknown {
   if (field.kind === 'notYet') return undefined;
+  if (field.kind === 'map') return {};
   if (field.kind === 'object') {
     const empty: ObjectNode = { kind: 'object', at: parent.at, members: new Map(), duplicates: [] };
     return field.optional === true ? undefined : validateObject(field.fields, empty, joinPath(path, key), validation);
@@ -77,7 +78,7 @@ function absent(key: string, field: Field, parent: ObjectNode, path: string, val
   return undefined;
 }
 
-function defaultValue(field: Exclude<Field, FieldOf<'object'> | FieldOf<'notYet'>>): unknown {
+function defaultValue(field: Exclude<Field, FieldOf<'object'> | FieldOf<'map'> | FieldOf<'notYet'>>): unknown {
   if (field.kind !== 'duration' && field.kind !== 'size') return field.default;
   const quantity = field.kind === 'duration' ? parseDuration(field.default ?? '') : parseSize(field.default ?? '');
   return quantity.ok ? quantity.value : undefined;
@@ -101,6 +102,7 @@ function exampleOf(field: Field): unknown {
       return field.default ?? field.choices[0];
     case 'list':
       return field.default ?? ['…'];
+    case 'map':
     case 'object':
     case 'notYet':
       return {};
@@ -118,6 +120,8 @@ export function validateField(field: Field, node: JsonNode, path: string, valida
       return node.kind === 'object' ? validateObject(field.fields, node, path, validation) : wrongType(field, node, path, validation);
     case 'list':
       return validateList(field, node, path, validation);
+    case 'map':
+      return validateMap(field, node, path, validation);
     case 'boolean':
       return node.kind === 'boolean' ? node.value : wrongType(field, node, path, validation);
     case 'integer':
@@ -150,6 +154,20 @@ function validateList(field: FieldOf<'list'>, node: JsonNode, path: string, vali
     if (typeof value === 'string') values.push(value);
   }
   return values.length === node.items.length ? values : undefined;
+}
+
+function validateMap(field: FieldOf<'map'>, node: JsonNode, path: string, validation: Validation): Readonly<Record<string, string>> | undefined {
+  if (node.kind !== 'object') return wrongType(field, node, path, validation);
+  const { problems } = validation;
+  for (const { key, at } of node.duplicates) problems.add(joinPath(path, key), at, CONFIG_DUPLICATE_KEY, { key });
+  const values: Record<string, string> = {};
+  for (const [name, { value: given, keyAt }] of node.members) {
+    const at = joinPath(path, name);
+    if (!field.namePattern.test(name)) problems.add(at, keyAt, CONFIG_PATTERN, { given: `The name "${name}"`, form: field.nameHint });
+    const value = validateField({ kind: 'string', about: field.about }, given, at, validation);
+    if (typeof value === 'string') values[name] = value;
+  }
+  return values;
 }
 
 function validateInteger(field: FieldOf<'integer'>, node: JsonNode, path: string, validation: Validation): number | undefined {
@@ -287,6 +305,7 @@ const EXPECTED: Readonly<Record<Field['kind'], string>> = {
   size: 'a size in quotes',
   choice: 'a string',
   list: 'a list of strings',
+  map: 'an object of strings',
   object: 'an object',
   notYet: 'left out',
 };

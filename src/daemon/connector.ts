@@ -1,15 +1,23 @@
 import type { ConnectorDefinition } from '../config/load.ts';
+import { DeadLetters } from '../dead-letters/dead-letters.ts';
+import { DEAD_LETTER_STOPPED } from '../dead-letters/errors.ts';
+import type { DeadLetterFile } from '../dead-letters/file.ts';
 import { INTERNAL } from '../pipeline/errors.ts';
 import { runPipeline } from '../pipeline/pipeline.ts';
 import type { Logger, PluginContext, SinkContext, SourceContext } from '../plugin/context.ts';
 import { type ErrorKind, rootMessage, SluiceError } from '../plugin/error.ts';
 import type { Finding } from '../plugin/finding.ts';
 import { type Runtime, sleep } from '../plugin/runtime.ts';
+import type { Sink } from '../plugin/sink.ts';
 import type { Source, SourceHealth } from '../plugin/source.ts';
+import type { MessageBatch } from '../record/messages.ts';
+import type { Place } from '../record/position.ts';
 import { TableRegistry } from '../record/table.ts';
 import type { StateStore } from '../state/state-store.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { backoffMs } from './backoff.ts';
+import { extraDestinations, policyOf } from './dead-letter-policy.ts';
+import { chosenLetters, type DeadLetterView, discardLetters, openDeadLetters, viewsOf } from './dead-letters.ts';
 import { type ConnectorState, isFinal, mayFollow } from './lifecycle.ts';
 
 export interface ConnectorPorts {
@@ -18,6 +26,8 @@ export interface ConnectorPorts {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly once: boolean;
+  /** Where dead letters are kept. */
+  readonly dataDir: string;
 }
 
 /** What `status` shows. */
@@ -50,6 +60,9 @@ export class Connector {
   #health: SourceHealth | null = null;
   /** This process has opened the sink: what the process before it had sent was reckoned with. */
   #opened = false;
+  #letterFile: DeadLetterFile | null = null;
+  /** Of this life; null: between two. */
+  #letters: DeadLetters | null = null;
 
   constructor(definition: ConnectorDefinition, ports: ConnectorPorts) {
     this.name = definition.name;
@@ -131,9 +144,10 @@ export class Connector {
     // Until streaming begins there is nothing to drain: a stop then ends at once.
     const starting = AbortSignal.any([drain, abort]);
     const source = definition.source.plugin.create(definition.source.config, context);
-    const sink = definition.sink.plugin.create(definition.sink.config, this.#sinkContext());
+    const sink: Sink = definition.sink.plugin.create(definition.sink.config, this.#sinkContext());
     const observing = new AbortController();
     try {
+      this.#letters = await this.#openLetters((batch) => sink.write(batch, abort));
       this.#judge([...(await source.preflight(starting)), ...(await sink.preflight(starting))]);
       const written = await sink.open(stored.place, starting);
       this.#opened = true;
@@ -160,6 +174,7 @@ export class Connector {
           maxInFlightBytes: definition.maxInFlightBytes,
           maxDelayMs: definition.batch.maxDelay,
           checkpointMaxDelayMs: definition.checkpoint.maxDelay,
+          undelivered: this.#letters ?? NOTHING_UNDELIVERED,
           save: (checkpoint) => store.save(this.name, { offset: checkpoint, put: tables.takeUnsaved() }),
           events: {
             ...events,
@@ -176,6 +191,7 @@ export class Connector {
       );
     } finally {
       observing.abort();
+      this.#letters = null;
       await Promise.allSettled([sink.close(), source.close()]);
     }
   }
@@ -189,7 +205,53 @@ export class Connector {
     const { store } = this.#ports;
     // An attempt that failed before has waited for nothing: the next one still follows a process that was killed (I4).
     const previousShutdown = this.#opened ? 'clean' : store.previousShutdown;
-    return { ...this.#context(), previousShutdown, savePlace: (entries) => store.savePlace(this.name, entries) };
+    return {
+      ...this.#context(),
+      previousShutdown,
+      savePlace: (entries) => store.savePlace(this.name, entries),
+      undeliverable: (batch, index, error) => this.#letters?.undeliverable(batch, index, error) ?? Promise.reject(error),
+      extraDestinations: extraDestinations(this.#definition),
+    };
+  }
+
+  /** What the commands `sluice dlq …` ask for. */
+  async deadLetters(): Promise<readonly DeadLetterView[]> {
+    return viewsOf(this.name, await this.#file());
+  }
+
+  async discardDeadLetters(id: string | undefined): Promise<readonly DeadLetterView[]> {
+    const file = await this.#file();
+    const discarded = await discardLetters(this.name, file, id);
+    this.#ports.metrics.openDeadLetters(this.name, file?.size ?? 0);
+    return discarded;
+  }
+
+  /** Throws SLUICE_DEAD_LETTER_STOPPED unless the connector is running. */
+  async replayDeadLetters(id: string | undefined): Promise<Awaited<ReturnType<DeadLetters['replay']>>> {
+    const [letters, file] = [this.#letters, this.#letterFile];
+    if (letters === null || this.#state !== 'running') throw new SluiceError(DEAD_LETTER_STOPPED, { connector: this.name });
+    const replayed = await letters.replay(chosenLetters(this.name, file, id));
+    this.#ports.metrics.openDeadLetters(this.name, file?.size ?? 0);
+    return replayed;
+  }
+
+  async #file(): Promise<DeadLetterFile | null> {
+    this.#letterFile ??= await openDeadLetters(this.#definition, this.#ports);
+    return this.#letterFile;
+  }
+
+  /** Opened anew for each life: after a disk's failure nothing else would do. */
+  async #openLetters(write: (batch: MessageBatch) => Promise<Place>): Promise<DeadLetters | null> {
+    const { runtime, metrics } = this.#ports;
+    this.#letterFile = await openDeadLetters(this.#definition, this.#ports);
+    const file = this.#letterFile;
+    if (file === null) return null;
+    metrics.openDeadLetters(this.name, file.size);
+    const counted = (code: string, open: number): void => {
+      metrics.deadLetter(this.name, code);
+      metrics.openDeadLetters(this.name, open);
+    };
+    return new DeadLetters({ connector: this.name, policy: policyOf(this.#definition), file, runtime, log: this.#log, counted, write });
   }
 
   #sourceContext(tables: TableRegistry): SourceContext {
@@ -247,6 +309,8 @@ export class Connector {
     if (state === 'stopped') this.#log.info('Stopped.');
   }
 }
+
+const NOTHING_UNDELIVERED = { passing: () => undefined, settled: () => null };
 
 function asSluiceError(error: unknown): SluiceError {
   return error instanceof SluiceError ? error : new SluiceError(INTERNAL, { reason: rootMessage(error) }, { cause: error });

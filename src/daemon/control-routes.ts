@@ -26,7 +26,18 @@ export function controlRoutes(ports: ControlPorts): ControlHandlers {
     if (!isFinal(state)) throw new SluiceError(CONNECTOR_RUNNING, { connector: definition.name, state });
     return { definition, body: request };
   };
+  const running = (body: unknown): Connector => {
+    const { name } = findConnector(definitions, (body as { connector?: string }).connector);
+    return connectors.find((connector) => connector.name === name) as Connector;
+  };
+  const id = (body: unknown): string | undefined => (body as { id?: string }).id;
   return {
+    'POST /dlq/list': async (body) => {
+      const asked = (body as { connector?: string }).connector === undefined ? connectors : [running(body)];
+      return (await Promise.all(asked.map((connector) => connector.deadLetters()))).flat();
+    },
+    'POST /dlq/replay': (body) => running(body).replayDeadLetters(id(body)),
+    'POST /dlq/discard': (body) => running(body).discardDeadLetters(id(body)),
     'GET /offsets': () =>
       showOffsets(
         store,

@@ -32,7 +32,15 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   try {
     const metrics = new Metrics();
     const connectors = options.connectors.map(
-      (definition) => new Connector(definition, { store, runtime, metrics, once: options.once, log: log.child({ connector: definition.name }) }),
+      (definition) =>
+        new Connector(definition, {
+          store,
+          runtime,
+          metrics,
+          once: options.once,
+          dataDir: config.dataDir,
+          log: log.child({ connector: definition.name }),
+        }),
     );
     closers.push(await openListeners(options, store, metrics, connectors));
     await Promise.all(connectors.map((connector) => connector.run(shutdown.drain, shutdown.abort)));

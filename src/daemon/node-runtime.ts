@@ -1,4 +1,4 @@
-import { chmod, mkdir, open, readdir, readFile, rename } from 'node:fs/promises';
+import { chmod, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { Files, Runtime, Timer } from '../plugin/runtime.ts';
 
@@ -79,6 +79,34 @@ const files: Files = {
     await rename(from, to);
     await syncDirectory(dirname(to));
     if (dirname(from) !== dirname(to)) await syncDirectory(dirname(from));
+  },
+
+  async append(path, bytes) {
+    const file = await open(path, 'a', 0o600);
+    let isNew: boolean;
+    try {
+      isNew = (await file.stat()).size === 0;
+      await file.writeFile(bytes);
+      await file.datasync();
+    } finally {
+      await file.close();
+    }
+    if (isNew) await syncDirectory(dirname(path));
+  },
+
+  async truncate(path, length) {
+    const file = await open(path, 'r+');
+    try {
+      await file.truncate(length);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  },
+
+  async remove(path) {
+    await rm(path, { force: true });
+    await syncDirectory(dirname(path));
   },
 };
 

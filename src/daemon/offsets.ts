@@ -5,6 +5,7 @@ import type { Runtime } from '../plugin/runtime.ts';
 import type { Place } from '../record/position.ts';
 import { TableRegistry } from '../record/table.ts';
 import type { Loaded, StateStore } from '../state/state-store.ts';
+import { extraDestinations } from './dead-letter-policy.ts';
 
 export const CONNECTOR_UNKNOWN = defineError({
   code: 'SLUICE_CONNECTOR_UNKNOWN',
@@ -79,6 +80,8 @@ export async function recoverOffset(
     ...context,
     previousShutdown: store.previousShutdown,
     savePlace: (entries) => store.savePlace(name, entries),
+    undeliverable: (_batch, _index, error) => Promise.reject(error),
+    extraDestinations: extraDestinations(definition),
   });
   const source = definition.source.plugin.create(definition.source.config, {
     ...context,

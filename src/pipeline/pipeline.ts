@@ -4,6 +4,7 @@ import type { Runtime } from '../plugin/runtime.ts';
 import type { Sink } from '../plugin/sink.ts';
 import type { ReadOptions, Source } from '../plugin/source.ts';
 import type { RecordBatch, Transaction } from '../record/batch.ts';
+import type { MessageBatch } from '../record/messages.ts';
 import type { Place } from '../record/position.ts';
 import { type Checkpoint, CheckpointTracker } from './checkpoints.ts';
 import { BatchEncoder, countRows, type RowCounts } from './encode.ts';
@@ -35,6 +36,15 @@ export interface PipelineOptions {
   /** Stores a checkpoint durably (I5); called one at a time, in order. */
   readonly save: (checkpoint: Checkpoint) => Promise<void>;
   readonly events: PipelineEvents;
+  readonly undelivered: Undelivered;
+}
+
+/** What becomes of messages that the sink cannot deliver. */
+export interface Undelivered {
+  /** A batch is given to the sink. */
+  passing(messages: MessageBatch): void;
+  /** The sink has done with it: null, or resolves when what was not delivered is durable elsewhere (I1), with entries of the place that moved by it. */
+  settled(messages: MessageBatch): Promise<Place | null> | null;
 }
 
 /** From this many batches in flight on it is better to let the next one fill than to send it at once. */
@@ -90,7 +100,7 @@ export async function runPipeline(options: PipelineOptions, drain: AbortSignal, 
       durable(null);
       return;
     }
-    sink.write(messages, abort).then(durable, (error: unknown) => {
+    deliver(options, messages, abort).then(durable, (error: unknown) => {
       flight.remove(bytesLength, oldest);
       gate.fail(error);
     });
@@ -113,6 +123,15 @@ export async function runPipeline(options: PipelineOptions, drain: AbortSignal, 
     abort.removeEventListener('abort', stop);
   }
   await saver.finish();
+}
+
+/** Resolves when every message is durable, in the sink or where undeliverable ones are kept (I1), with the entries of the place that moved. */
+async function deliver({ sink, undelivered }: PipelineOptions, messages: MessageBatch, abort: AbortSignal): Promise<Place> {
+  undelivered.passing(messages);
+  const place = await sink.write(messages, abort);
+  const rest = undelivered.settled(messages);
+  // The sink's own entry is the one that covers no later call.
+  return rest === null ? place : { ...(await rest), ...place };
 }
 
 interface Way {

@@ -1,5 +1,7 @@
+import type { MessageBatch } from '../record/messages.ts';
 import type { Place } from '../record/position.ts';
 import type { TableRegistry } from '../record/table.ts';
+import type { SluiceError } from './error.ts';
 import type { Runtime } from './runtime.ts';
 
 /** What a log line may carry beside its message. No row values, no secrets (I12). */
@@ -40,6 +42,13 @@ export interface SinkContext extends PluginContext {
   readonly savePlace: (entries: Place) => Promise<void>;
   /** `unclean`: bytes that the killed process had given to its sockets may still arrive. Once a sink was opened by this process it is `clean`. */
   readonly previousShutdown: PreviousShutdown;
+  /**
+   * No attempt will bring this message through. Resolves when it is durable elsewhere, by the connector's policy: then it counts as written, and its lane
+   * goes on behind it. Rejects with what ends the sink. The lane waits for it (I3).
+   */
+  readonly undeliverable: (batch: MessageBatch, index: number, error: SluiceError) => Promise<void>;
+  /** Topics or subjects beside those of the tables that messages may be written to: dead letters. */
+  readonly extraDestinations: readonly string[];
 }
 
 export interface SourceContext extends PluginContext {

@@ -42,6 +42,8 @@ export type Field =
       readonly optional?: boolean;
     })
   | (Common & { readonly kind: 'list'; readonly default?: readonly string[]; readonly optional?: boolean; readonly minItems?: number })
+  /** Names that are the user's own, with a string each. Left out: empty. */
+  | (Common & { readonly kind: 'map'; readonly namePattern: RegExp; readonly nameHint: string })
   | (Common & { readonly kind: 'object'; readonly fields: FieldTable; readonly optional?: boolean })
   /** An option that is planned: an error that says so. It has no value. `tolerates` names the one form that means "none" and passes. */
   | (Common & { readonly kind: 'notYet'; readonly tolerates?: 'empty list' });
@@ -59,9 +61,11 @@ type Value<F> = F extends { kind: 'string' }
         ? C
         : F extends { kind: 'list' }
           ? readonly string[]
-          : F extends { kind: 'object'; fields: infer T extends FieldTable }
-            ? ConfigOf<T>
-            : never;
+          : F extends { kind: 'map' }
+            ? Readonly<Record<string, string>>
+            : F extends { kind: 'object'; fields: infer T extends FieldTable }
+              ? ConfigOf<T>
+              : never;
 
 /** `absent` for what has no value at all. */
 type IsOptional<F> = [F] extends [{ kind: 'notYet' }] ? 'absent' : F extends { optional: true } ? true : false;

@@ -26,6 +26,12 @@ export interface Files {
   list(path: string): Promise<readonly string[] | null>;
   /** Moves a file or directory durably to a name that is free: rename, fsync of both parents. */
   rename(from: string, to: string): Promise<void>;
+  /** Writes behind a file's end, making the file (mode 0600) if there is none; durable when it resolves. After a throw any part of it may stand there. */
+  append(path: string, bytes: Uint8Array): Promise<void>;
+  /** Cuts a file off, durably. */
+  truncate(path: string, length: number): Promise<void>;
+  /** Removes a file durably; nothing if there is none. */
+  remove(path: string): Promise<void>;
 }
 
 /** Resolves after `ms`, or rejects with the signal's reason as soon as it is aborted. */

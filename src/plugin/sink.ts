@@ -40,6 +40,8 @@ export interface SinkPlugin<T extends FieldTable = FieldTable> {
   readonly type: string;
   readonly fields: T;
   readonly errors: readonly ErrorKind[];
+  /** Those of them with which it hands a message to `SinkContext.undeliverable`; left out: it takes every message. */
+  readonly undeliverable?: readonly ErrorKind[];
   validate?(config: ConfigOf<T>): readonly { readonly path: string; readonly message: string; readonly remedy: string }[];
   /** Resources that one connector must have for itself, such as `slot:host/database/name`: two connectors with an equal claim are an error. */
   claims?(config: ConfigOf<T>, connector: string): readonly string[];

@@ -101,14 +101,19 @@ export class MessageWriter implements MessageBatch {
 
 /** Calls back for each header of a message. For sinks that need them one by one. */
 export function eachHeader(batch: MessageBatch, message: number, use: (name: string, value: string) => void): void {
-  let at = batch.spans[message * SPAN_SIZE + SPAN.headersStart] as number;
-  const end = batch.spans[message * SPAN_SIZE + SPAN.headersEnd] as number;
+  const at = message * SPAN_SIZE;
+  eachHeaderOf(batch.bytes, batch.spans[at + SPAN.headersStart] as number, batch.spans[at + SPAN.headersEnd] as number, use);
+}
+
+/** Calls back for each header of a header section, which stands in `bytes` from `start` to `end`; a start of −1: there is none. */
+export function eachHeaderOf(bytes: Buffer, start: number, end: number, use: (name: string, value: string) => void): void {
+  let at = start;
   while (at >= 0 && at < end) {
-    const nameLength = batch.bytes.readUInt16BE(at);
-    const name = batch.bytes.toString('latin1', at + 2, at + 2 + nameLength);
+    const nameLength = bytes.readUInt16BE(at);
+    const name = bytes.toString('latin1', at + 2, at + 2 + nameLength);
     at += 2 + nameLength;
-    const valueLength = batch.bytes.readUInt32BE(at);
-    use(name, batch.bytes.toString('utf8', at + 4, at + 4 + valueLength));
+    const valueLength = bytes.readUInt32BE(at);
+    use(name, bytes.toString('utf8', at + 4, at + 4 + valueLength));
     at += 4 + valueLength;
   }
 }

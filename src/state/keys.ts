@@ -36,3 +36,8 @@ export function tableKey(table: TableVersion): string {
   const parts = [table.kind, table.catalog, table.schema, table.name].map(encodeURIComponent).join('/');
   return `${TABLE_PREFIX}${parts}/${String(table.version).padStart(8, '0')}`;
 }
+
+/** Relative to the connector: how far one of its segment logs was confirmed. */
+export function markKey(log: string): string {
+  return `mark/${encodeURIComponent(log)}`;
+}

@@ -7,7 +7,19 @@ import type { Change, Committer } from './committer.ts';
 import { STATE_CLOSED, STATE_CORRUPT, STATE_RECOVERING } from './errors.ts';
 import { FrameError, frameJson, unframeJson } from './frame.ts';
 import { EngineError, type KeyValueStore, type Operation } from './key-value.ts';
-import { connectorPrefix, INTENT_KEY, LOST_KEY, OFFSET_KEY, PLACE_PREFIX, parseKey, placeEntry, placeKey, TABLE_PREFIX, tableKey } from './keys.ts';
+import {
+  connectorPrefix,
+  INTENT_KEY,
+  LOST_KEY,
+  markKey,
+  OFFSET_KEY,
+  PLACE_PREFIX,
+  parseKey,
+  placeEntry,
+  placeKey,
+  TABLE_PREFIX,
+  tableKey,
+} from './keys.ts';
 import type { Offset, StoredOffset } from './offset.ts';
 
 /** One checkpoint of a connector: written whole or not at all. */
@@ -140,6 +152,16 @@ export class StateStore {
   async setIntent(connector: string, intent: unknown): Promise<void> {
     const key = connectorPrefix(connector) + INTENT_KEY;
     await this.#commit({ operations: [intent === null ? { type: 'del', key } : put(key, intent)] });
+  }
+
+  /** How far a segment log of the connector was confirmed (plain JSON); null: nothing was written to it. */
+  async getMark(connector: string, log: string): Promise<unknown> {
+    await this.#revive();
+    return this.#read(connectorPrefix(connector) + markKey(log));
+  }
+
+  async setMark(connector: string, log: string, mark: unknown): Promise<void> {
+    await this.#commit({ operations: [put(connectorPrefix(connector) + markKey(log), mark)] });
   }
 
   /** Names of all connectors that something is stored for, sorted. */

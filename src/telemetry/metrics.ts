@@ -12,6 +12,8 @@ export class Metrics {
   readonly #bytes = this.#counter('sluice_message_bytes_total', 'Encoded bytes of the durable messages', ['connector']);
   readonly #retries = this.#counter('sluice_retries_total', 'Things that were tried again, by what', ['connector', 'what']);
   readonly #checkpoints = this.#counter('sluice_checkpoints_total', 'Checkpoints that were stored', ['connector']);
+  readonly #deadLetters = this.#counter('sluice_dead_letters_total', 'Messages that became dead letters, by error code', ['connector', 'code']);
+  readonly #deadLettersOpen = this.#gauge('sluice_dead_letters_open', 'Dead letters that nobody has dealt with yet', ['connector']);
   readonly #lagSeconds = this.#gauge(
     'sluice_lag_seconds',
     'Age of the oldest change that is not durable in the sink; when all are, how long the newest took',
@@ -56,6 +58,14 @@ export class Metrics {
 
   retried(connector: string, what: string): void {
     this.#retries.labels(connector, what).inc();
+  }
+
+  deadLetter(connector: string, code: string): void {
+    this.#deadLetters.labels(connector, code).inc();
+  }
+
+  openDeadLetters(connector: string, open: number): void {
+    this.#deadLettersOpen.labels(connector).set(open);
   }
 
   health(connector: string, health: SourceHealth): void {

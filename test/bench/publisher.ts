@@ -26,6 +26,8 @@ const context: SinkContext = {
   retried: () => undefined,
   savePlace: () => Promise.resolve(),
   previousShutdown: 'clean',
+  undeliverable: (_batch, _index, error) => Promise.reject(error),
+  extraDestinations: [],
 };
 const never = new AbortController().signal;
 const sink = definition.sink.plugin.create(definition.sink.config, context);

@@ -14,6 +14,9 @@ export class FakeRuntime implements Runtime {
     makeDirectory: () => Promise.resolve(),
     list: () => Promise.resolve(null),
     rename: () => Promise.resolve(),
+    append: () => Promise.resolve(),
+    truncate: () => Promise.resolve(),
+    remove: () => Promise.resolve(),
   };
   readonly #pending = new Set<Pending>();
 

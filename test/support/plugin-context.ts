@@ -21,5 +21,18 @@ export function pluginContext(
   const log: Logger = { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
   const savePlace = (entries: Place): Promise<void> => Promise.resolve(void Object.assign(saved, entries));
   const retried = (what: string): void => void retries.push(what);
-  return { connector, runtime: nodeRuntime(), log, instance: 'test', retried, lines, retries, saved, savePlace, previousShutdown: 'clean' };
+  return {
+    connector,
+    runtime: nodeRuntime(),
+    log,
+    instance: 'test',
+    retried,
+    lines,
+    retries,
+    saved,
+    savePlace,
+    previousShutdown: 'clean',
+    undeliverable: (_batch, _index, error) => Promise.reject(error),
+    extraDestinations: [],
+  };
 }

@@ -84,7 +84,18 @@ export interface RecordSet extends TopicPartition {
   readonly timestampMs: number;
   /** Null: the driver's own. */
   readonly identity: ProducerIdentity | null;
+  /** The topic's `max.message.bytes`, −1 = not known. */
+  readonly maxBytes: number;
   encoded: unknown;
+}
+
+/** `socket.request.max.bytes` of brokers is 100 MiB by default: they do not answer a larger request, they close the connection. */
+const ASKED_BYTES = 32 * 1024 * 1024;
+
+/** Whether a batch is too large is the broker's to say, whose limit may have been raised; but not where it would say nothing. Throws KafkaFailure. */
+export function refuseHopeless({ maxBytes }: RecordSet, bytes: number): void {
+  if (maxBytes < 0 || bytes <= Math.max(maxBytes, ASKED_BYTES)) return;
+  throw new KafkaFailure('MESSAGE_TOO_LARGE', `the batch has ${bytes} bytes, and the topic takes ${maxBytes}`);
 }
 
 /** Room for a record's lengths and numbers in Kafka's format, at their longest. */
@@ -128,7 +139,10 @@ export interface KafkaDriver {
   createTopic(topic: NewTopic, signal: AbortSignal): Promise<void>;
   /** Values of a topic's settings by name. Throws KafkaFailure, `TOPIC_AUTHORIZATION_FAILED` where they may not be read. */
   topicSettings(topic: string, signal: AbortSignal): Promise<ReadonlyMap<string, string>>;
-  /** First offset that is still there, or one behind the last. All asked in as few calls as possible. Throws KafkaFailure. */
+  /**
+   * First offset that is still there, or one behind the last that the leader has, once all up to it is committed: what a process before this one had
+   * written may not be yet. All asked in as few calls as possible. Throws KafkaFailure (OFFSET_NOT_AVAILABLE: not committed for long).
+   */
   offsets(partitions: readonly TopicPartition[], which: 'first' | 'end', signal: AbortSignal): Promise<readonly number[]>;
   /**
    * Calls `visit` for the records of a partition from offset `from` on, in order, up to but without `end`. Resolves when everything that is there was

@@ -54,5 +54,5 @@ test('the page shows every option, nested ones by their path, with what may be w
   expect(page).toContain('| `url` | string | **required** | Where it is. |');
   expect(page).toContain('| `mode` | `calm`, `rough` | `"calm"` | Mode. Not supported yet: `wild`. |');
   expect(page).toContain('| `password` | string |  | Password. **Secret.** |');
-  expect(page).toContain('| `deadLetter` | not supported yet |');
+  expect(page).toContain('| `transforms` | not supported yet |');
 });

@@ -152,12 +152,15 @@ describe('each mistake has its own answer', () => {
       );
     }
     await single(connector({ transforms: [{ type: 'filter' }] }), 'SLUICE_CONFIG_NOT_SUPPORTED', 'transforms');
-    await single(connector({ deadLetter: { topic: 'x' } }), 'SLUICE_CONFIG_NOT_SUPPORTED', 'deadLetter');
-    await single(connector({ onError: 'deadLetter' }), 'SLUICE_CONFIG_NOT_SUPPORTED', 'onError');
     await single(connector({ onError: 'skip' }), 'SLUICE_CONFIG_NOT_SUPPORTED', 'onError');
     await single(connector({ source: { mode: 'wild' } }), 'SLUICE_CONFIG_NOT_SUPPORTED', 'source.mode');
     await single(connector({ source: { type: 'ocean' } }), 'SLUICE_CONFIG_NOT_SUPPORTED', 'source.type');
     await single(connector({ sink: { type: 'lake' } }), 'SLUICE_CONFIG_NOT_SUPPORTED', 'sink.type');
+  });
+
+  test('dead letters that nobody would write: said, never read and ignored', async () => {
+    await single(connector({ deadLetter: { topic: 'x' } }), 'SLUICE_CONFIG_CHECK', 'deadLetter');
+    await single(connector({ onError: 'deadLetter' }), 'SLUICE_CONFIG_CHECK', 'onError');
   });
 
   test('a Debezium file, on top and nested as the REST API has it', async () => {

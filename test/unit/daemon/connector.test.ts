@@ -88,6 +88,8 @@ function connectorWith(
     checkpoint: { maxDelay: 200 },
     retry: { initialDelay: 1000, maxDelay: 2000, exponentialBase: 2, jitter: false },
     maxInFlightBytes: 1000,
+    onError: 'stop',
+    deadLetter: { routes: {}, maxPercent: 5, window: 60_000, maxBytes: 1_000_000 },
   } as unknown as ConnectorDefinition;
   const store = {
     instance: 'i',
@@ -101,6 +103,7 @@ function connectorWith(
     runtime,
     metrics: new Metrics(),
     once: false,
+    dataDir: '/data',
     log: { debug: note('debug'), info: note('info'), warn: note('warn'), error: note('error') },
   };
   return { connector: new Connector(definition, ports), runtime, log, closed: () => closed, contexts };

@@ -105,6 +105,7 @@ class Rig {
         if (this.saveFails !== null) throw this.saveFails;
         this.happened.push(`saved ${position['lsn']}`);
       },
+      undelivered: { passing: () => undefined, settled: () => null },
       events: { durable: () => undefined, idle: () => undefined, inFlight: () => undefined, saved: () => undefined },
       ...changes,
     };

@@ -9,6 +9,7 @@ import { classify, toFailure } from '../../failures.ts';
 import { withDeadline } from '../deadline.ts';
 import { type ClusterInfo, KafkaFailure, type NewTopic, type TopicInfo, type TopicPartition } from '../driver.ts';
 import type { Client, Clients } from './client.ts';
+import { clusterOf, endsOf, type KafkajsCluster } from './cluster.ts';
 
 const { ConfigResourceTypes } = kafkajs;
 
@@ -33,13 +34,9 @@ export const ABOUT_ONE: ReadonlySet<string> = new Set([
 interface Connected {
   readonly client: Client;
   readonly admin: Admin;
+  readonly cluster: KafkajsCluster;
   /** That it knows of. */
   readonly topics: Set<string>;
-}
-
-export interface Ends {
-  readonly first: number;
-  readonly end: number;
 }
 
 export class Admins {
@@ -98,22 +95,32 @@ export class Admins {
     return new Map(entries.flatMap(({ configName, configValue }) => (typeof configValue === 'string' ? [[configName, configValue]] : [])));
   }
 
-  /**
-   * Of every partition of each topic, by `topic/partition`. The client asks for what a reader of transactions would see: where a foreign transaction is
-   * open, `end` is its first record.
-   */
-  async ends(topics: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, Ends>> {
-    const found = new Map<string, Ends>();
+  /** First offsets that are still there, of every partition of each topic, by `topic/partition`. */
+  async firsts(topics: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
+    const found = new Map<string, number>();
+    await this.#eachTopic(topics, async (topic) => {
+      const answer = await this.#ask(signal, ({ admin }) => admin.fetchTopicOffsets(topic), topic);
+      for (const { partition, low } of answer) found.set(`${topic}/${partition}`, Number(low));
+    });
+    return found;
+  }
+
+  /** Likewise where they end, for a consumer or for a follower (committed-end.ts). The client's own question ends where a foreign transaction is open. */
+  async ends(topics: readonly string[], replica: number, signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
+    const found = new Map<string, number>();
+    await this.#eachTopic(topics, async (topic) => {
+      const ends = await this.#ask(signal, ({ cluster }) => endsOf(cluster, topic, replica), topic);
+      for (const [partition, end] of ends) found.set(`${topic}/${partition}`, end);
+    });
+    return found;
+  }
+
+  async #eachTopic(topics: readonly string[], work: (topic: string) => Promise<void>): Promise<void> {
     const waiting = [...topics];
     const worker = async (): Promise<void> => {
-      for (let topic = waiting.shift(); topic !== undefined; topic = waiting.shift()) {
-        const asked = topic;
-        const answer = await this.#ask(signal, ({ admin }) => admin.fetchTopicOffsets(asked), asked);
-        for (const { partition, low, high } of answer) found.set(`${asked}/${partition}`, { first: Number(low), end: Number(high) });
-      }
+      for (let topic = waiting.shift(); topic !== undefined; topic = waiting.shift()) await work(topic);
     };
     await Promise.all(Array.from({ length: Math.min(PARALLEL, topics.length) }, worker));
-    return found;
   }
 
   /** `host:port` of each broker, as clients are told, by its node id. */
@@ -187,9 +194,10 @@ export class Admins {
 
   async #connect(): Promise<Connected> {
     const client = await this.#clients.make();
-    const connected = { client, admin: client.kafka.admin(), topics: new Set<string>() };
+    const connected = { client, admin: client.kafka.admin(), cluster: clusterOf(client.kafka), topics: new Set<string>() };
     try {
       await withDeadline(this.#context.runtime, this.#clients.patienceMs, connected.admin.connect());
+      await withDeadline(this.#context.runtime, this.#clients.patienceMs, connected.cluster.connect());
       return connected;
     } catch (error) {
       void this.#end(connected);
@@ -208,8 +216,8 @@ export class Admins {
     void this.#end(connected);
   }
 
-  async #end({ client, admin }: Connected): Promise<void> {
-    await withDeadline(this.#context.runtime, CLOSE_MS, admin.disconnect()).catch(() => undefined);
+  async #end({ client, admin, cluster }: Connected): Promise<void> {
+    await withDeadline(this.#context.runtime, CLOSE_MS, Promise.all([admin.disconnect(), cluster.disconnect()])).catch(() => undefined);
     client.sockets.close();
   }
 }

@@ -1,6 +1,7 @@
 /** kafkajs as the driver: its admin client, its idempotent producer and a consumer, each only as far as it can be trusted. */
-import type { PluginContext } from '#plugin';
+import type { PluginContext, Runtime } from '#plugin';
 import type { KafkaConfig } from '../../config.ts';
+import { type AskEnds, committedEnds } from '../committed-end.ts';
 import {
   type ClusterInfo,
   type KafkaDriver,
@@ -23,9 +24,11 @@ export class KafkajsDriver implements KafkaDriver {
   readonly #admins: Admins;
   readonly #producers: Producers;
   readonly #reader: Reader;
+  readonly #runtime: Runtime;
   readonly #stop = new AbortController();
 
   constructor(config: KafkaConfig, context: PluginContext) {
+    this.#runtime = context.runtime;
     this.#clients = new Clients(config, context);
     this.#admins = new Admins(config, context, this.#clients);
     this.#producers = new Producers(config, context, this.#clients, (where) => this.#hasLeader(where));
@@ -55,12 +58,23 @@ export class KafkajsDriver implements KafkaDriver {
   }
 
   async offsets(partitions: readonly TopicPartition[], which: 'first' | 'end', signal: AbortSignal): Promise<readonly number[]> {
-    const found = await this.#admins.ends(topicsOf(partitions), signal);
-    return partitions.map(({ topic, partition }) => {
-      const ends = found.get(`${topic}/${partition}`);
-      if (ends === undefined) throw new KafkaFailure('UNKNOWN_TOPIC_OR_PARTITION', `the brokers know no partition ${topic}/${partition}`);
-      return ends[which];
-    });
+    const keys = partitions.map(({ topic, partition }) => `${topic}/${partition}`);
+    const topicOf = new Map(partitions.map((each, index) => [keys[index] as string, each]));
+    const known = (found: ReadonlyMap<string, number>, key: string): number => {
+      const offset = found.get(key);
+      if (offset === undefined) throw new KafkaFailure('UNKNOWN_TOPIC_OR_PARTITION', `the brokers know no partition ${key}`);
+      return offset;
+    };
+    if (which === 'first') {
+      const firsts = await this.#admins.firsts(topicsOf(partitions), signal);
+      return keys.map((key) => known(firsts, key));
+    }
+    const ask: AskEnds = async (asked, replica) => {
+      const ends = await this.#admins.ends(topicsOf(asked.map((key) => topicOf.get(key) as TopicPartition)), replica, signal);
+      return new Map(asked.map((key) => [key, known(ends, key)]));
+    };
+    const ends = await committedEnds([...new Set(keys)], ask, this.#runtime, signal);
+    return keys.map((key) => ends.get(key) as number);
   }
 
   read(where: TopicPartition, from: number, end: number, visit: (record: StandingRecord) => void, signal: AbortSignal): Promise<void> {

@@ -8,7 +8,7 @@ import { type PluginContext, sleep } from '#plugin';
 import type { KafkaConfig } from '../../config.ts';
 import { classify, toFailure } from '../../failures.ts';
 import { withDeadline } from '../deadline.ts';
-import { KafkaFailure, type RecordSet, type TopicPartition } from '../driver.ts';
+import { KafkaFailure, type RecordSet, recordBytesOf, refuseHopeless, type TopicPartition } from '../driver.ts';
 import type { Client, Clients } from './client.ts';
 import { COMPRESSION } from './codecs.ts';
 import { messagesOf } from './messages.ts';
@@ -71,6 +71,8 @@ export class Producers {
   async produce(set: RecordSet): Promise<number> {
     set.encoded ??= { messages: messagesOf(set), generation: null, unsent: 0 } satisfies Attempts;
     const attempts = set.encoded as Attempts;
+    // What compression makes of it the library does not tell before it has sent it.
+    if (this.#config.compression === 'none') refuseHopeless(set, bytesOf(set));
     const generation = await this.#generation();
     if (attempts.generation !== null && attempts.generation !== generation) {
       throw new KafkaFailure('PRODUCER_REPLACED', 'the producer that may have written these records was given up');
@@ -211,4 +213,10 @@ function offsetOf({ topic, partition }: TopicPartition, answers: readonly Record
     throw new KafkaFailure('NO_RESPONSE', `the client's answer does not say where ${lane} stands`);
   }
   return offset;
+}
+
+function bytesOf({ runs }: RecordSet): number {
+  let bytes = 0;
+  for (const { batch, indexes } of runs) for (const index of indexes) bytes += recordBytesOf(batch, index);
+  return bytes;
 }

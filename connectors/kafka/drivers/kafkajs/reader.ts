@@ -5,6 +5,7 @@
 import { type PluginContext, sleep, type Timer } from '#plugin';
 import type { KafkaConfig } from '../../config.ts';
 import { classify } from '../../failures.ts';
+import { AS_CONSUMER } from '../committed-end.ts';
 import { KafkaFailure, type StandingRecord, type TopicPartition } from '../driver.ts';
 import { ABOUT_ONE, type Admins, topicsOf } from './admin.ts';
 import type { Clients } from './client.ts';
@@ -42,11 +43,13 @@ export class Reader {
   }
 
   async read(where: TopicPartition, from: number, end: number, visit: (record: StandingRecord) => void, signal: AbortSignal): Promise<void> {
-    const ends = (await this.#admins.ends([where.topic], signal)).get(`${where.topic}/${where.partition}`);
-    if (ends === undefined) throw new KafkaFailure('UNKNOWN_TOPIC_OR_PARTITION', `the brokers know no partition ${where.topic}/${where.partition}`);
+    const key = `${where.topic}/${where.partition}`;
+    const first = (await this.#admins.firsts([where.topic], signal)).get(key);
+    const committed = (await this.#admins.ends([where.topic], AS_CONSUMER, signal)).get(key);
+    if (first === undefined || committed === undefined) throw new KafkaFailure('UNKNOWN_TOPIC_OR_PARTITION', `the brokers know no partition ${key}`);
     // What is not there is not asked for: the client would begin anywhere, or wait.
-    const next = Math.max(from, ends.first);
-    const last = Math.min(end, ends.end);
+    const next = Math.max(from, first);
+    const last = Math.min(end, committed);
     if (next >= last) return;
     await new Promise<void>((resolve, reject) => {
       const { topic, partition } = where;

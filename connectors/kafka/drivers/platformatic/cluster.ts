@@ -43,8 +43,11 @@ export class Cluster {
   #brokers = new Map<number, BrokerAddress>();
   /** Node ids of leaders by topic, in order of the partitions. */
   readonly #leaders = new Map<string, Int32Array>();
+  /** Newest leader epochs, likewise: a broker that was cut off from the others goes on calling itself a leader. */
+  readonly #epochs = new Map<string, Int32Array>();
   /** Where the last good answer came from. */
   #preferred: BrokerAddress | null = null;
+  #turn = 0;
   #refreshing: Promise<void> | null = null;
   #closed = false;
 
@@ -126,6 +129,9 @@ export class Cluster {
   /** Learns who leads now. Several callers share one question: all topics that are known are asked for at once. */
   refresh(topics: readonly string[]): Promise<void> {
     for (const topic of topics) if (!this.#leaders.has(topic)) this.#leaders.set(topic, new Int32Array(0));
+    // Whoever answered last may be the one that knows nothing new.
+    this.#turn++;
+    this.#preferred = null;
     this.#refreshing ??= this.metadata([...this.#leaders.keys()])
       .then(() => undefined)
       .finally(() => {
@@ -150,7 +156,9 @@ export class Cluster {
   #addresses(): readonly BrokerAddress[] {
     const configured = this.#options.config.brokers.map((broker) => parseBroker(broker) as BrokerAddress);
     const all = this.#preferred === null ? [] : [this.#preferred];
-    for (const address of [...this.#brokers.values(), ...configured]) {
+    const known = [...this.#brokers.values()];
+    const begin = known.length === 0 ? 0 : this.#turn % known.length;
+    for (const address of [...known.slice(begin), ...known.slice(0, begin), ...configured]) {
       if (!all.some(({ host, port }) => host === address.host && port === address.port)) all.push(address);
     }
     return all;
@@ -179,11 +187,21 @@ export class Cluster {
     if (name === null || name === undefined) return;
     if (errorCode !== 0 && partitions.length === 0) {
       this.#leaders.set(name, new Int32Array(0));
+      // It may have been made anew.
+      this.#epochs.delete(name);
       return;
     }
-    const leaders = new Int32Array(Math.max(0, ...partitions.map(({ partitionIndex }) => partitionIndex + 1))).fill(-1);
-    for (const { partitionIndex, leaderId } of partitions) leaders[partitionIndex] = leaderId;
+    const count = Math.max(0, ...partitions.map(({ partitionIndex }) => partitionIndex + 1));
+    const [before, epochsBefore] = [this.#leaders.get(name), this.#epochs.get(name)];
+    const leaders = new Int32Array(count).fill(-1);
+    const epochs = new Int32Array(count).fill(-1);
+    for (const { partitionIndex: at, leaderId, leaderEpoch } of partitions) {
+      const isOld = leaderEpoch < (epochsBefore?.[at] ?? -1);
+      leaders[at] = isOld ? (before?.[at] ?? -1) : leaderId;
+      epochs[at] = isOld ? (epochsBefore?.[at] ?? -1) : leaderEpoch;
+    }
     this.#leaders.set(name, leaders);
+    this.#epochs.set(name, epochs);
   }
 
   #noteBroken(connection: Connection, error: unknown): void {

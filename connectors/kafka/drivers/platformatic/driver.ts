@@ -12,6 +12,7 @@ import { type PluginContext, sleep } from '#plugin';
 import type { KafkaConfig } from '../../config.ts';
 import { platformaticSecurity } from '../../connection.ts';
 import { classify, toFailure } from '../../failures.ts';
+import { AS_CONSUMER, type AskEnds, committedEnds } from '../committed-end.ts';
 import {
   type ClusterInfo,
   type KafkaDriver,
@@ -119,7 +120,18 @@ export class PlatformaticDriver implements KafkaDriver {
   }
 
   async offsets(partitions: readonly TopicPartition[], which: 'first' | 'end', signal: AbortSignal): Promise<readonly number[]> {
-    const timestamp = which === 'first' ? EARLIEST : LATEST;
+    if (which === 'first') return this.#offsets(partitions, EARLIEST, AS_CONSUMER, signal);
+    const byKey = new Map(partitions.map((each) => [`${each.topic}/${each.partition}`, each]));
+    const ask: AskEnds = async (keys, replica) => {
+      const asked = keys.map((key) => byKey.get(key) as TopicPartition);
+      const ends = await this.#offsets(asked, LATEST, replica, signal);
+      return new Map(keys.map((key, index) => [key, ends[index] as number]));
+    };
+    const ends = await committedEnds([...byKey.keys()], ask, this.#context.runtime, signal);
+    return partitions.map(({ topic, partition }) => ends.get(`${topic}/${partition}`) as number);
+  }
+
+  async #offsets(partitions: readonly TopicPartition[], timestamp: bigint, replica: number, signal: AbortSignal): Promise<readonly number[]> {
     const found = new Map<string, number>();
     let failure: KafkaFailure | null = null;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
@@ -135,7 +147,7 @@ export class PlatformaticDriver implements KafkaDriver {
           failure = toFailure(error);
         }
       }
-      const outcomes = await Promise.allSettled([...byNode].map(([node, some]) => this.#offsetsOf(node, some, timestamp, found)));
+      const outcomes = await Promise.allSettled([...byNode].map(([node, some]) => this.#offsetsOf(node, some, { timestamp, replica }, found)));
       for (const outcome of outcomes) if (outcome.status === 'rejected') failure = toFailure(outcome.reason);
       signal.throwIfAborted();
       if (failure !== null && classify(failure.code) !== 'again' && classify(failure.code) !== 'missing') throw failure;
@@ -154,6 +166,13 @@ export class PlatformaticDriver implements KafkaDriver {
     let empty = 0;
     while (next < end && empty < EMPTY_FETCHES) {
       const batches = await this.#fetch(where, next, signal);
+      if (batches === null) {
+        // Retention has gone past us; or the log has lost its end, and then there is nothing to go on with (I8).
+        const [begin = next] = await this.offsets([where], 'first', signal);
+        if (begin <= next) throw new KafkaFailure('OFFSET_OUT_OF_RANGE', `${where.topic}/${where.partition} ends before offset ${next}`);
+        next = begin;
+        continue;
+      }
       const before = next;
       for (const batch of batches) {
         const base = Number(batch.firstOffset);
@@ -194,18 +213,24 @@ export class PlatformaticDriver implements KafkaDriver {
     await this.#cluster.close();
   }
 
-  async #offsetsOf(node: number, partitions: readonly TopicPartition[], timestamp: bigint, found: Map<string, number>): Promise<void> {
+  async #offsetsOf(
+    node: number,
+    partitions: readonly TopicPartition[],
+    { timestamp, replica }: { readonly timestamp: bigint; readonly replica: number },
+    found: Map<string, number>,
+  ): Promise<void> {
     const byTopic = new Map<string, { partitionIndex: number; currentLeaderEpoch: number; timestamp: bigint }[]>();
     for (const { topic, partition } of partitions) {
       byTopic.set(topic, [...(byTopic.get(topic) ?? []), { partitionIndex: partition, currentLeaderEpoch: -1, timestamp }]);
     }
     const connection = await this.#cluster.node(node);
     const request = [...byTopic].map(([name, some]) => ({ name, partitions: some }));
-    const { topics } = await this.#call(connection, listOffsetsV7.api.async(connection, -1, READ_UNCOMMITTED, request));
+    const { topics } = await this.#call(connection, listOffsetsV7.api.async(connection, replica, READ_UNCOMMITTED, request));
     for (const { name, partitions: some } of topics)
       for (const { partitionIndex, offset } of some) found.set(`${name}/${partitionIndex}`, Number(offset));
   }
 
+  /** Null: that offset is not there. */
   async #fetch(where: TopicPartition, offset: number, signal: AbortSignal) {
     const { topic, partition } = where;
     for (let attempt = 1; ; attempt++) {
@@ -219,6 +244,7 @@ export class PlatformaticDriver implements KafkaDriver {
       } catch (error) {
         signal.throwIfAborted();
         const failure = toFailure(error);
+        if (failure.code === 'OFFSET_OUT_OF_RANGE') return null;
         if (attempt >= ATTEMPTS || (classify(failure.code) !== 'again' && classify(failure.code) !== 'missing')) throw failure;
         await this.#pause([where], signal);
       }

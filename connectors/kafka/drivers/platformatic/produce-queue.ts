@@ -2,7 +2,7 @@
 import type { Connection } from '@platformatic/kafka';
 import type { KafkaConfig } from '../../config.ts';
 import { classify } from '../../failures.ts';
-import { KafkaFailure, type RecordSet } from '../driver.ts';
+import { KafkaFailure, type RecordSet, refuseHopeless } from '../driver.ts';
 import type { Cluster } from './cluster.ts';
 import { offsetOf, PRODUCE, type ProduceAnswer, parseProduceAnswer, produceRequest } from './produce.ts';
 import { encodeRecordBatch } from './record-batch.ts';
@@ -44,6 +44,7 @@ export class ProduceQueue {
   async add(set: RecordSet): Promise<number> {
     // Once: a repetition is the same bytes, and so a double that the broker recognises (algorithms §4).
     set.encoded ??= encodeRecordBatch(set, this.#config.compression);
+    refuseHopeless(set, (set.encoded as Buffer).length);
     const node = await this.#cluster.leaderNode(set);
     if (this.#closed) throw closed();
     return new Promise((resolve, reject) => {

@@ -18,7 +18,16 @@ const unlimited = new AbortController().signal;
 function setOf(partition: number, messages: readonly TestMessage[]): RecordSet {
   const batch = messageBatch(messages);
   const indexes = Int32Array.from(messages, (_, index) => index);
-  return { topic: 't', partition, runs: [{ batch, indexes }], count: messages.length, timestampMs: 1_700_000_000_123, identity: null, encoded: null };
+  return {
+    topic: 't',
+    partition,
+    runs: [{ batch, indexes }],
+    count: messages.length,
+    timestampMs: 1_700_000_000_123,
+    identity: null,
+    maxBytes: -1,
+    encoded: null,
+  };
 }
 
 const one = (partition = 0): RecordSet => setOf(partition, [{ id: 'c/1', destination: 't', key: 'k', value: 'v' }]);

@@ -10,7 +10,7 @@ import { messageBatch, type TestMessage } from '../../../support/message-batches
 function setOf(batches: readonly (readonly TestMessage[])[]): RecordSet {
   const runs = batches.map((messages) => ({ batch: messageBatch(messages), indexes: Int32Array.from(messages.keys()) }));
   const identity = { producerId: 77n, epoch: 5, sequence: 2_147_483_646 };
-  return { topic: 't', partition: 3, runs, count: batches.flat().length, timestampMs: 1_780_000_000_123, identity, encoded: null };
+  return { topic: 't', partition: 3, runs, count: batches.flat().length, timestampMs: 1_780_000_000_123, identity, maxBytes: -1, encoded: null };
 }
 
 const message = fc.record({

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { NatsConfig } from '../../../../connectors/nats/config.ts';
 import { ExclusiveOrder } from '../../../../connectors/nats/exclusive-order.ts';
-import { Publisher, type Trouble } from '../../../../connectors/nats/publisher.ts';
+import { Publisher } from '../../../../connectors/nats/publisher.ts';
 import type { Session } from '../../../../connectors/nats/session.ts';
+import type { Trouble } from '../../../../connectors/nats/trouble.ts';
 import { Noted } from '../../../../src/plugin/noted.ts';
 import { FakeRuntime } from '../../../support/fake-runtime.ts';
 import { messageBatch, series } from '../../../support/message-batches.ts';

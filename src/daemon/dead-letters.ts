@@ -1,0 +1,72 @@
+import type { ConnectorDefinition } from '../config/load.ts';
+import { DEAD_LETTER_UNKNOWN } from '../dead-letters/errors.ts';
+import { DeadLetterFile, deadLetterDirectory, type OpenLetter } from '../dead-letters/file.ts';
+import { SluiceError } from '../plugin/error.ts';
+import type { Runtime } from '../plugin/runtime.ts';
+import type { StateStore } from '../state/state-store.ts';
+
+/** A dead letter as commands show it: nothing of its content (I12). */
+export interface DeadLetterView {
+  readonly connector: string;
+  readonly id: string;
+  readonly destination: string;
+  readonly code: string;
+  readonly error: string;
+  readonly remedy: string;
+  /** ISO 8601. */
+  readonly time: string;
+  readonly bytes: number;
+  /** Its key was published since: it can only be discarded. */
+  readonly superseded: boolean;
+  /** In the file. */
+  readonly segment: number;
+  readonly offset: number;
+}
+
+export interface DeadLetterPorts {
+  readonly store: StateStore;
+  readonly runtime: Runtime;
+  readonly dataDir: string;
+}
+
+/** The file of a connector; null: it writes none and has none. Throws SLUICE_SEGMENTS_DAMAGED. */
+export async function openDeadLetters(
+  { name, onError, deadLetter }: Pick<ConnectorDefinition, 'name' | 'onError' | 'deadLetter'>,
+  { store, runtime, dataDir }: DeadLetterPorts,
+): Promise<DeadLetterFile | null> {
+  if (onError === 'stop' && (await runtime.files.list(deadLetterDirectory(dataDir, name))) === null) return null;
+  return DeadLetterFile.open({ connector: name, dataDir, runtime, store, maxBytes: deadLetter.maxBytes });
+}
+
+export function viewsOf(connector: string, file: DeadLetterFile | null): readonly DeadLetterView[] {
+  return (file?.letters() ?? []).map(({ head, address, superseded }) => ({
+    connector,
+    id: head.id,
+    destination: head.destination,
+    code: head.code,
+    error: head.error,
+    remedy: head.remedy,
+    time: new Date(head.timeMicros / 1000).toISOString(),
+    bytes: Math.max(0, head.key) + Math.max(0, head.value) + Math.max(0, head.headers),
+    superseded,
+    segment: address.segment,
+    offset: address.offset,
+  }));
+}
+
+/** The letters that a command is about: the named one, or all. */
+export function chosenLetters(connector: string, file: DeadLetterFile | null, id: string | undefined): readonly OpenLetter[] {
+  if (id === undefined) return file?.letters() ?? [];
+  const letter = file?.get(id);
+  if (letter === undefined) throw new SluiceError(DEAD_LETTER_UNKNOWN, { connector, id });
+  return [letter];
+}
+
+/** Lets them go: they are never sent. Answers with what they were. */
+export async function discardLetters(connector: string, file: DeadLetterFile | null, id: string | undefined): Promise<readonly DeadLetterView[]> {
+  const letters = chosenLetters(connector, file, id);
+  const ids = new Set(letters.map(({ head }) => head.id));
+  const views = viewsOf(connector, file).filter((view) => ids.has(view.id));
+  await file?.happened('discarded', [...ids]);
+  return views;
+}

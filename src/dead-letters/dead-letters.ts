@@ -1,0 +1,254 @@
+import type { Logger } from '../plugin/context.ts';
+import { SluiceError } from '../plugin/error.ts';
+import type { Runtime } from '../plugin/runtime.ts';
+import { encodeHeaders, type MessageBatch, SPAN, SPAN_SIZE } from '../record/messages.ts';
+import type { Place } from '../record/position.ts';
+import { DEAD_LETTER_RATE } from './errors.ts';
+import { type DeadLetterFile, letterKey, type OpenLetter } from './file.ts';
+import { idOf, type LetterHead, type LetterParts, messageOf, partsOf } from './letter.ts';
+import { DeadLetterRate } from './rate.ts';
+
+/** What a connector's file says about messages that cannot be delivered. */
+export interface DeadLetterPolicy {
+  /** `stop`: the connector stops at the first one. */
+  readonly onError: 'stop' | 'deadLetter';
+  /** Topic or subject; null: the file only. */
+  readonly topic: string | null;
+  /** By error code: a topic, `file` or `stop`. */
+  readonly routes: Readonly<Record<string, string>>;
+  readonly maxPercent: number;
+  readonly windowMs: number;
+}
+
+export interface DeadLettersPorts {
+  readonly connector: string;
+  readonly policy: DeadLetterPolicy;
+  readonly file: DeadLetterFile;
+  readonly runtime: Runtime;
+  readonly log: Logger;
+  /** Counts one. */
+  readonly counted: (code: string, open: number) => void;
+  /** The sink's `write`. */
+  readonly write: (batch: MessageBatch) => Promise<Place>;
+}
+
+/** What became of a letter that was to be sent again. */
+export interface Replayed {
+  readonly id: string;
+  readonly destination: string;
+  readonly outcome: 'replayed' | 'superseded' | 'refused';
+  readonly error?: string;
+}
+
+/** One of our own messages on its way: a letter in its topic, or one that is sent again. */
+interface Own {
+  refused: SluiceError | null;
+}
+
+/** Fewer in a window say nothing about a share. */
+const FEWEST = 10;
+/** A TRUNCATE of a table with a key (`SPAN.spread`). */
+const TO_EVERY_PARTITION = -1;
+
+/**
+ * The policy for messages that can never be delivered, for one life of a connector. A letter is durable before the lane goes on behind it and before the
+ * checkpoint passes it (I1); it never overwrites what was published after it (I3).
+ */
+export class DeadLetters {
+  readonly #ports: DeadLettersPorts;
+  readonly #rate: DeadLetterRate;
+  /** Batches that were given to the sink and are not durable, in order. */
+  readonly #inFlight = new Set<MessageBatch>();
+  /** What a batch's checkpoint has to wait for beside the sink. */
+  readonly #held = new Map<MessageBatch, Promise<void>[]>();
+  readonly #own = new Map<MessageBatch, Own>();
+  #moved: Record<string, string | null> = {};
+  readonly #said = new Set<string>();
+
+  constructor(ports: DeadLettersPorts) {
+    this.#ports = ports;
+    this.#rate = new DeadLetterRate(ports.policy.windowMs);
+  }
+
+  /** A batch is given to the sink now: letters whose key it publishes are not to be sent again. */
+  passing(batch: MessageBatch): void {
+    const { policy, file, runtime } = this.#ports;
+    if (policy.onError === 'deadLetter') {
+      this.#inFlight.add(batch);
+      this.#rate.sent(batch.count, runtime.monotonicMs());
+    }
+    if (file.size > 0) this.#supersede(batch, this.#supersededBy(batch, 0));
+  }
+
+  /** The batch is durable in the sink: null if nothing of it is a letter; else resolves with entries of the place that moved once its letters are durable. */
+  settled(batch: MessageBatch): Promise<Place | null> | null {
+    this.#inFlight.delete(batch);
+    const held = this.#held.get(batch);
+    if (held === undefined) return null;
+    return Promise.all(held).then(() => {
+      this.#held.delete(batch);
+      // While another batch has letters the topic's entries may be beyond what the checkpoint covers.
+      if (this.#held.size > 0) return null;
+      const moved = this.#moved;
+      this.#moved = {};
+      return moved;
+    });
+  }
+
+  /** The sink's answer for a message that no attempt will bring through. Resolves when it is durable as a letter; rejects with what ends the sink. */
+  async undeliverable(batch: MessageBatch, index: number, error: SluiceError): Promise<void> {
+    const own = this.#own.get(batch);
+    if (own !== undefined) {
+      own.refused = error;
+      return;
+    }
+    const { policy, file } = this.#ports;
+    const route = policy.onError === 'stop' ? 'stop' : (policy.routes[error.code] ?? policy.topic ?? 'file');
+    if (route === 'stop') throw error;
+    const id = idOf(batch, index);
+    if (!file.knows(id)) await this.#add(batch, index, id, error);
+    const letter = file.get(id);
+    if (route !== 'file' && letter !== undefined && !letter.published) this.#hold(batch, this.#publish(letter, route));
+  }
+
+  /** Sends open letters again under their own ids, in their order; those whose key was published since stay where they are. */
+  async replay(letters: readonly OpenLetter[]): Promise<readonly Replayed[]> {
+    const results: Replayed[] = [];
+    for (const letter of letters) {
+      const { id, destination, spread } = letter.head;
+      const parts = await this.#ports.file.parts(letter);
+      if (letter.superseded) {
+        results.push({ id, destination, outcome: 'superseded' });
+        continue;
+      }
+      // From the check to the sink's queue nothing is awaited: what is published after it comes behind it.
+      const refused = await this.#write(messageOf(id, destination, spread, parts));
+      if (refused !== null) results.push({ id, destination, outcome: 'refused', error: refused.message });
+      else {
+        await this.#ports.file.happened('replayed', [id]);
+        results.push({ id, destination, outcome: 'replayed' });
+      }
+    }
+    return results;
+  }
+
+  async #add(batch: MessageBatch, index: number, id: string, error: SluiceError): Promise<void> {
+    const { connector, policy, file, runtime, counted } = this.#ports;
+    const destination = batch.destinations[batch.spans[index * SPAN_SIZE + SPAN.destination] as number] as string;
+    this.#rate.dead(runtime.monotonicMs());
+    const { letters, messages } = this.#rate;
+    if (letters >= FEWEST && letters * 100 > messages * policy.maxPercent) {
+      const parameters = { connector, letters, messages, percent: policy.maxPercent, destination, reason: error.message };
+      throw new SluiceError(DEAD_LETTER_RATE, parameters, { cause: error });
+    }
+    const parts = partsOf(batch, index);
+    const head: LetterHead = {
+      id,
+      destination,
+      code: error.code,
+      error: error.message,
+      remedy: error.remedy,
+      timeMicros: runtime.nowMicros(),
+      spread: batch.spans[index * SPAN_SIZE + SPAN.spread] as number,
+      key: parts.key?.length ?? -1,
+      value: parts.value?.length ?? -1,
+      headers: parts.headers?.length ?? -1,
+    };
+    const letter = await file.add(head, parts);
+    counted(error.code, file.size);
+    this.#say(letter);
+    // What was already on its way behind it was looked at before the letter was there.
+    let behind = false;
+    for (const each of this.#inFlight) {
+      if (each === batch) behind = true;
+      const found = behind ? this.#supersededBy(each, each === batch ? index + 1 : 0) : [];
+      if (found.includes(letter)) this.#supersede(each, [letter]);
+      if (letter.superseded) break;
+    }
+  }
+
+  /** Letters whose key a batch publishes, from a message on. */
+  #supersededBy(batch: MessageBatch, from: number): readonly OpenLetter[] {
+    const { file } = this.#ports;
+    const { count, spans, bytes, destinations } = batch;
+    const found: OpenLetter[] = [];
+    for (let index = from; index < count; index++) {
+      const at = index * SPAN_SIZE;
+      const destination = destinations[spans[at + SPAN.destination] as number] as string;
+      const keyStart = spans[at + SPAN.keyStart] as number;
+      if (keyStart >= 0) {
+        const same = file.ofKey(letterKey(destination, bytes.subarray(keyStart, spans[at + SPAN.keyEnd])));
+        if (same !== undefined) for (const letter of same) if (!letter.superseded) found.push(letter);
+      } else if (spans[at + SPAN.spread] === TO_EVERY_PARTITION) {
+        for (const letter of file.letters()) if (letter.head.destination === destination && !letter.superseded) found.push(letter);
+      }
+    }
+    // The letter's own message comes again after a crash: it does not supersede itself.
+    return found.filter(({ head }) => !hasMessage(batch, from, head.id));
+  }
+
+  #supersede(batch: MessageBatch, letters: readonly OpenLetter[]): void {
+    if (letters.length === 0) return;
+    for (const letter of letters) letter.superseded = true;
+    const ids = letters.map(({ head }) => head.id);
+    this.#hold(batch, this.#ports.file.happened('superseded', ids));
+  }
+
+  #hold(batch: MessageBatch, work: Promise<void>): void {
+    // Handled where the batch settles.
+    work.catch(() => undefined);
+    this.#held.set(batch, [...(this.#held.get(batch) ?? []), work]);
+  }
+
+  /** Into the topic as well, in full or, where it is too large for that too, by name (algorithms §4). */
+  async #publish(letter: OpenLetter, topic: string): Promise<void> {
+    const { file, log } = this.#ports;
+    const { id, destination, code, error } = letter.head;
+    const parts = await file.parts(letter);
+    let refused = await this.#write(messageOf(id, topic, 0, { ...parts, headers: this.#headers(letter, parts) }));
+    if (refused !== null) {
+      const { key: _, ...head } = letter.head;
+      const value = Buffer.from(JSON.stringify({ id: head.id, destination, code, error, bytes: head.value, file: letter.address }));
+      refused = await this.#write(messageOf(id, topic, 0, { key: null, value, headers: this.#headers(letter, { ...parts, headers: null }) }));
+    }
+    if (refused !== null) log.warn(`A dead letter does not go to "${topic}" either (${refused.message}); the file has it.`, { code: refused.code });
+    await file.happened('published', [id]);
+  }
+
+  #headers({ head }: OpenLetter, { headers }: LetterParts): Buffer {
+    const [ordinal, transaction] = head.id.split('/').slice(-3, -1).reverse();
+    const about = encodeHeaders([
+      ['sluice.dead-letter.code', head.code],
+      ['sluice.dead-letter.error', head.error],
+      ['sluice.dead-letter.destination', head.destination],
+      ['sluice.dead-letter.position', `${transaction}/${ordinal}`],
+      ['sluice.dead-letter.time', new Date(head.timeMicros / 1000).toISOString()],
+    ]);
+    return headers === null ? about : Buffer.concat([headers, about]);
+  }
+
+  /** Null: it is durable; else why it was refused. */
+  async #write(message: MessageBatch): Promise<SluiceError | null> {
+    const own: Own = { refused: null };
+    this.#own.set(message, own);
+    try {
+      Object.assign(this.#moved, await this.#ports.write(message));
+      return own.refused;
+    } finally {
+      this.#own.delete(message);
+    }
+  }
+
+  /** Once for each cause, then it is counted. */
+  #say({ head }: OpenLetter): void {
+    const kind = `${head.code} ${head.destination}`;
+    const fields = { code: head.code, remedy: '`sluice dlq list` shows it; mend the cause, then `sluice dlq replay`.', id: head.id };
+    this.#ports.log[this.#said.has(kind) ? 'debug' : 'warn'](`A message became a dead letter: ${head.error}`, fields);
+    this.#said.add(kind);
+  }
+}
+
+function hasMessage(batch: MessageBatch, from: number, id: string): boolean {
+  for (let index = from; index < batch.count; index++) if (idOf(batch, index) === id) return true;
+  return false;
+}

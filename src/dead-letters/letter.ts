@@ -1,0 +1,99 @@
+/** A message that could not be delivered, with all that is needed to look at it, to send it again, or to let it go. */
+import { type MessageBatch, MessageWriter, SPAN, SPAN_SIZE } from '../record/messages.ts';
+
+/** What is known of a letter without its bytes. */
+export interface LetterHead {
+  /** Id of the message: connector, transaction, ordinal, part. */
+  readonly id: string;
+  /** Topic or subject that it was meant for. */
+  readonly destination: string;
+  readonly code: string;
+  readonly error: string;
+  readonly remedy: string;
+  /** Wall clock when it was put here, microseconds since the epoch. */
+  readonly timeMicros: number;
+  readonly spread: number;
+  /** Bytes; −1: there is none. */
+  readonly key: number;
+  readonly value: number;
+  readonly headers: number;
+}
+
+/** What happened to a letter later. `superseded`: its key was published since. `published`: it stands in the dead-letter topic as well. */
+export interface LetterEvent {
+  readonly event: 'replayed' | 'discarded' | 'superseded' | 'published';
+  readonly id: string;
+  readonly timeMicros: number;
+}
+
+export interface LetterParts {
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  readonly headers: Buffer | null;
+}
+
+const LENGTH_BYTES = 4;
+
+/** Parts of a message of a batch, as views of its bytes. */
+export function partsOf({ bytes, spans }: MessageBatch, index: number): LetterParts {
+  const part = (start: number, end: number): Buffer | null => {
+    const from = spans[index * SPAN_SIZE + start] as number;
+    return from < 0 ? null : bytes.subarray(from, spans[index * SPAN_SIZE + end]);
+  };
+  return {
+    key: part(SPAN.keyStart, SPAN.keyEnd),
+    value: part(SPAN.valueStart, SPAN.valueEnd),
+    headers: part(SPAN.headersStart, SPAN.headersEnd),
+  };
+}
+
+export function idOf({ bytes, spans }: MessageBatch, index: number): string {
+  return bytes.toString('utf8', spans[index * SPAN_SIZE + SPAN.idStart], spans[index * SPAN_SIZE + SPAN.idEnd]);
+}
+
+/** As an entry of the file: u32 length of the JSON, the JSON, key, value, headers. */
+export function letterBytes(head: LetterHead, { key, value, headers }: LetterParts): Buffer {
+  return Buffer.concat([jsonBytes(head), ...[key, value, headers].filter((part) => part !== null)]);
+}
+
+export function eventBytes(event: LetterEvent): Buffer {
+  return jsonBytes(event);
+}
+
+export function parseEntry(entry: Buffer): LetterHead | LetterEvent {
+  return JSON.parse(entry.toString('utf8', LENGTH_BYTES, LENGTH_BYTES + entry.readUInt32LE(0))) as LetterHead | LetterEvent;
+}
+
+/** The bytes of a letter's entry. */
+export function partsOfEntry(entry: Buffer, head: LetterHead): LetterParts {
+  let at = LENGTH_BYTES + entry.readUInt32LE(0);
+  const take = (length: number): Buffer | null => {
+    if (length < 0) return null;
+    at += length;
+    return entry.subarray(at - length, at);
+  };
+  return { key: take(head.key), value: take(head.value), headers: take(head.headers) };
+}
+
+/** One message for a destination, under the letter's own id, so that it is recognised where it stands already (I4). */
+export function messageOf(id: string, destination: string, spread: number, { key, value, headers }: LetterParts): MessageBatch {
+  const writer = new MessageWriter((key?.length ?? 0) + (value?.length ?? 0) + (headers?.length ?? 0) + id.length * 3 + 16);
+  writer.destinations = [destination];
+  writer.spread = spread;
+  const put = (part: Uint8Array | null): [number, number] => {
+    if (part === null) return [-1, -1];
+    const start = writer.bytesLength;
+    writer.bytes.set(part, start);
+    writer.bytesLength = start + part.length;
+    return [start, writer.bytesLength];
+  };
+  writer.message(...put(key), ...put(value), ...put(headers), ...put(Buffer.from(id, 'utf8')));
+  return writer;
+}
+
+function jsonBytes(value: unknown): Buffer {
+  const json = Buffer.from(JSON.stringify(value));
+  const length = Buffer.alloc(LENGTH_BYTES);
+  length.writeUInt32LE(json.length, 0);
+  return Buffer.concat([length, json]);
+}

@@ -1,0 +1,21 @@
+import { defineError } from '../plugin/error.ts';
+
+export const SEGMENTS_DAMAGED = defineError({
+  code: 'SLUICE_SEGMENTS_DAMAGED',
+  retry: 'manual',
+  exit: 3,
+  cause:
+    'The file {path} of connector {connector} is damaged at byte {offset}: {reason}. What was confirmed there ends at byte {expected} of segment {segment}.',
+  remedy:
+    'Restore the directory {directory} from a copy, or move it aside: what it held is then lost to Sluice, and nothing else. `sluice dlq list` shows what can still be read.',
+});
+
+export const SEGMENTS_FULL = defineError({
+  code: 'SLUICE_SEGMENTS_FULL',
+  retry: 'manual',
+  exit: 1,
+  cause: 'The directory {directory} of connector {connector} holds {bytes} bytes, and the bound is {limit}.',
+  remedy: 'Look at what is there (`sluice dlq list`), replay or discard it, or raise deadLetter.maxBytes; then start again. Nothing is lost.',
+});
+
+export const segmentErrors = [SEGMENTS_DAMAGED, SEGMENTS_FULL];

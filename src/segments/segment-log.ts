@@ -1,0 +1,178 @@
+import { SluiceError } from '../plugin/error.ts';
+import type { Files } from '../plugin/runtime.ts';
+import { SEGMENTS_DAMAGED, SEGMENTS_FULL } from './errors.ts';
+import { entryAt, SEGMENT_HEADER_BYTES, scanSegment, segmentEntry, segmentHeader } from './segment.ts';
+
+/** Where an entry begins. */
+export interface Address {
+  readonly segment: number;
+  readonly offset: number;
+}
+
+/** How far a log was confirmed. Kept apart from it (in LevelDB), so that a log that lost its tail is told from one whose last write was cut off. */
+export interface Mark {
+  /** The oldest segment that must be there. */
+  readonly first: number;
+  readonly segment: number;
+  /** Length of that segment. */
+  readonly end: number;
+}
+
+export interface SegmentLogOptions {
+  readonly files: Files;
+  readonly connector: string;
+  readonly directory: string;
+  /** A new segment is begun when one has reached this length. */
+  readonly segmentBytes: number;
+  /** Of all segments together. */
+  readonly maxBytes: number;
+  readonly mark: { get(): Promise<Mark | null>; set(mark: Mark): Promise<void> };
+}
+
+/**
+ * An append-only log of byte strings in a directory: segments with checksums, synced before `append` resolves. A tail that was cut off by a crash is
+ * repaired when it is opened; anything less than what was confirmed is a typed stop (I8).
+ */
+export class SegmentLog {
+  readonly #options: SegmentLogOptions;
+  #first = 1;
+  #segment = 1;
+  #end = 0;
+  #bytes = 0;
+  #failed: unknown = null;
+  #tail: Promise<void> = Promise.resolve();
+
+  private constructor(options: SegmentLogOptions) {
+    this.#options = options;
+  }
+
+  /** Opens and repairs it; `visit` gets every entry in order. Throws SLUICE_SEGMENTS_DAMAGED. */
+  static async open(options: SegmentLogOptions, visit: (payload: Buffer, address: Address) => void): Promise<SegmentLog> {
+    const log = new SegmentLog(options);
+    await log.#open(visit);
+    return log;
+  }
+
+  /** Bytes on the disk. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Where the next entry will stand. */
+  get end(): Address {
+    return { segment: this.#segment, offset: this.#end };
+  }
+
+  /** Adds entries in order; durable when it resolves, each with its address. Calls that overlap are done in call order. After a throw it must be opened anew. */
+  append(payloads: readonly Uint8Array[]): Promise<readonly Address[]> {
+    const done = this.#tail.then(() => this.#append(payloads));
+    this.#tail = done.then(
+      () => undefined,
+      (error: unknown) => {
+        this.#failed ??= error;
+      },
+    );
+    return done;
+  }
+
+  /** The entry at an address. Throws SLUICE_SEGMENTS_DAMAGED if it cannot be read. */
+  async read({ segment, offset }: Address): Promise<Buffer> {
+    const bytes = await this.#options.files.read(this.#path(segment));
+    const payload = bytes === null ? null : entryAt(bytes, offset);
+    if (payload === null) throw this.#damaged(segment, offset, 'the entry cannot be read any more');
+    return payload;
+  }
+
+  /** Removes the segments before this one: nothing in them is needed any more. */
+  async trim(before: number): Promise<void> {
+    const { files, mark } = this.#options;
+    const until = Math.min(before, this.#segment);
+    if (until <= this.#first) return;
+    const first = this.#first;
+    this.#first = until;
+    await mark.set({ first: until, segment: this.#segment, end: this.#end });
+    for (let segment = first; segment < until; segment++) {
+      this.#bytes -= (await files.read(this.#path(segment)))?.length ?? 0;
+      await files.remove(this.#path(segment));
+    }
+  }
+
+  async #open(visit: (payload: Buffer, address: Address) => void): Promise<void> {
+    const { files, directory, mark } = this.#options;
+    await files.makeDirectory(directory);
+    const confirmed = await mark.get();
+    const numbers = segmentNumbers((await files.list(directory)) ?? []);
+    this.#first = confirmed?.first ?? numbers[0] ?? 1;
+    const last = Math.max(confirmed?.segment ?? this.#first, numbers.at(-1) ?? 0);
+    this.#segment = this.#first;
+    for (let segment = this.#first; segment <= last; segment++) await this.#openSegment(segment, last, confirmed, visit);
+    // Left over from a trim that was cut off.
+    for (const old of numbers) if (old < this.#first) await files.remove(this.#path(old));
+  }
+
+  async #openSegment(segment: number, last: number, confirmed: Mark | null, visit: (payload: Buffer, address: Address) => void): Promise<void> {
+    const { files } = this.#options;
+    const path = this.#path(segment);
+    const bytes = await files.read(path);
+    const isConfirmed = confirmed !== null && segment <= confirmed.segment;
+    const needed = confirmed === null || segment > confirmed.segment ? 0 : segment === confirmed.segment ? confirmed.end : 1;
+    if (bytes === null) {
+      if (isConfirmed && needed > 0) throw this.#damaged(segment, 0, 'it is gone', confirmed);
+      return;
+    }
+    const { end, wrong } = scanSegment(bytes, (payload, offset) => visit(payload, { segment, offset }));
+    const mustBeWhole = isConfirmed && segment < confirmed.segment;
+    if (end < needed || (mustBeWhole && wrong !== null)) throw this.#damaged(segment, end, wrong ?? 'it is shorter than it was', confirmed);
+    if (wrong !== null && segment < last && !isConfirmed) throw this.#damaged(segment, end, wrong, confirmed);
+    if (wrong !== null) await files.truncate(path, end);
+    this.#segment = segment;
+    this.#end = end;
+    this.#bytes += end;
+  }
+
+  async #append(payloads: readonly Uint8Array[]): Promise<readonly Address[]> {
+    if (this.#failed !== null) throw this.#failed;
+    const { files, connector, directory, maxBytes, segmentBytes, mark } = this.#options;
+    const entries = payloads.map(segmentEntry);
+    const length = entries.reduce((sum, entry) => sum + entry.length, 0);
+    if (this.#bytes + length > maxBytes) throw new SluiceError(SEGMENTS_FULL, { connector, directory, bytes: this.#bytes, limit: maxBytes });
+    if (this.#end >= segmentBytes) {
+      this.#segment++;
+      this.#end = 0;
+    }
+    const isNew = this.#end === 0;
+    await files.append(this.#path(this.#segment), Buffer.concat(isNew ? [segmentHeader(), ...entries] : entries));
+    let at = isNew ? SEGMENT_HEADER_BYTES : this.#end;
+    const addresses: Address[] = [];
+    for (const entry of entries) {
+      addresses.push({ segment: this.#segment, offset: at });
+      at += entry.length;
+    }
+    this.#bytes += at - this.#end;
+    this.#end = at;
+    await mark.set({ first: this.#first, segment: this.#segment, end: at });
+    return addresses;
+  }
+
+  #damaged(segment: number, offset: number, reason: string, confirmed: Mark | null = null): SluiceError {
+    const { connector, directory } = this.#options;
+    const expected = confirmed === null ? this.#end : confirmed.end;
+    const at = confirmed === null ? this.#segment : confirmed.segment;
+    return new SluiceError(SEGMENTS_DAMAGED, { path: this.#path(segment), connector, offset, reason, expected, segment: at, directory });
+  }
+
+  #path(segment: number): string {
+    return segmentPath(this.#options.directory, segment);
+  }
+}
+
+export function segmentPath(directory: string, segment: number): string {
+  return `${directory}/${String(segment).padStart(8, '0')}.segment`;
+}
+
+function segmentNumbers(names: readonly string[]): readonly number[] {
+  return names
+    .flatMap((name) => /^(\d{8})\.segment$/.exec(name)?.[1] ?? [])
+    .map(Number)
+    .sort((a, b) => a - b);
+}
