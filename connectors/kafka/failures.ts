@@ -9,6 +9,8 @@ export type Meaning =
   /** One of the records cannot be stored, whatever is done. */
   | 'bad record'
   /** The producer is unusable: what stands in the partition must be looked at. */
+  /** Nothing is wrong with the record: one of the two clocks is. */
+  | 'clock'
   | 'producer'
   | 'forbidden'
   | 'missing'
@@ -53,7 +55,8 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   MESSAGE_TOO_LARGE: 'too large',
   RECORD_LIST_TOO_LARGE: 'too large',
   INVALID_RECORD: 'bad record',
-  INVALID_TIMESTAMP: 'bad record',
+  // Brokers from 4.0 on refuse what is more than an hour ahead of them (message.timestamp.after.max.ms).
+  INVALID_TIMESTAMP: 'clock',
   OUT_OF_ORDER_SEQUENCE_NUMBER: 'producer',
   DUPLICATE_SEQUENCE_NUMBER: 'producer',
   INVALID_PRODUCER_EPOCH: 'producer',

@@ -116,6 +116,12 @@ export class Lane {
     return this.sending;
   }
 
+  /** Nothing of it was stored: it may have another time. */
+  restamp(timestampMs: number): void {
+    const { set, bytes, runs } = this.sending as Sending;
+    this.sending = { set: { ...set, timestampMs, encoded: null }, bytes, runs };
+  }
+
   /** The whole of what was being sent stands there, from `base` on. */
   confirmed(base: number, done: Done): void {
     const { runs, set } = this.sending as Sending;

@@ -1,33 +1,22 @@
 /** Gives the messages of each `write()` to their lanes, and drives the lanes: one batch in flight for each, within the window (algorithms §4). */
 import { setMaxListeners } from 'node:events';
-import { type MessageBatch, Noted, type Place, type SinkContext, SluiceError, SPAN, SPAN_SIZE, sleep } from '#plugin';
-import type { KafkaConfig } from './config.ts';
-import { type KafkaDriver, KafkaFailure } from './drivers/driver.ts';
+import { type MessageBatch, Noted, type Place, SluiceError, SPAN, SPAN_SIZE, sleep } from '#plugin';
+import { KafkaFailure } from './drivers/driver.ts';
 import { closed, undeliverable } from './errors.ts';
 import { classify, toFailure } from './failures.ts';
+import { Identities } from './identities.ts';
 import { Job } from './job.ts';
 import type { Lane, LaneLimits, Sending } from './lane.ts';
 import { LaneMap } from './lane-map.ts';
-import { CLUSTER, epochEntry, epochValue, type LaneIdentity, laneValue, topicEntry, topicValue, UNSETTLED } from './place.ts';
+import type { LanesHost } from './lanes-host.ts';
+import { Pace } from './pace.ts';
 import { endOf, findOurs, standsThere } from './read-back.ts';
-import type { KnownTopic, Topics } from './topics.ts';
-import type { Trouble } from './trouble.ts';
+import type { KnownTopic } from './topics.ts';
 import { lostAt, typedError } from './typed-error.ts';
 
 /** I10: progress within five seconds after the fault clears. */
 const LONGEST_PAUSE_MS = 1_000;
 const FIRST_PAUSE_MS = 50;
-/** Epochs of a producer are 16 bits. */
-const LAST_EPOCH = 32_767;
-
-export interface LanesHost {
-  readonly config: KafkaConfig;
-  readonly context: SinkContext;
-  readonly driver: KafkaDriver;
-  readonly topics: Topics;
-  readonly trouble: Trouble;
-  readonly cluster: string;
-}
 
 export class Lanes {
   readonly #host: LanesHost;
@@ -41,9 +30,8 @@ export class Lanes {
   readonly #ready: Lane[] = [];
   #inFlight = 0;
   #bytes = 0;
-  #producerId: bigint | null = null;
-  /** The place says that a client is sending. */
-  #marked = false;
+  readonly #pace: Pace;
+  readonly identities: Identities;
   #failure: { readonly error: unknown } | null = null;
   readonly #stop = new AbortController();
   readonly #listening = new Map<AbortSignal, () => void>();
@@ -51,7 +39,9 @@ export class Lanes {
 
   constructor(host: LanesHost) {
     this.#host = host;
+    this.identities = new Identities(host);
     this.#map = new LaneMap(host.topics);
+    this.#pace = new Pace(host.config.window.bytes, host.config.request.timeout);
     // Each lane that waits listens, and there may be thousands: no leak.
     setMaxListeners(0, this.#stop.signal);
   }
@@ -88,6 +78,7 @@ export class Lanes {
     this.#jobs.clear();
     this.#arrivals.length = 0;
     this.#ready.length = 0;
+    this.#pace.close();
     this.#map.clear();
     this.#deafen();
   }
@@ -101,7 +92,7 @@ export class Lanes {
     if (this.#admitting) return;
     this.#admitting = true;
     try {
-      if (!this.#marked) await this.#mark();
+      await this.identities.mark();
       for (let job = this.#arrivals[0]; job !== undefined; job = this.#arrivals[0]) {
         for (const topic of this.#newTopics(job.batch)) await this.#persist(topic, (signal) => this.#host.topics.ensure(topic, signal));
         if (this.#failure !== null) return;
@@ -114,13 +105,6 @@ export class Lanes {
     } finally {
       this.#admitting = false;
     }
-  }
-
-  /** Before the first message: a client whose identity is not ours to choose may leave bytes behind that come late. */
-  async #mark(): Promise<void> {
-    const { driver, context, cluster } = this.#host;
-    if (!driver.choosesIdentity) await context.savePlace({ [CLUSTER]: cluster, [UNSETTLED]: 'open' });
-    this.#marked = true;
   }
 
   #newTopics(batch: MessageBatch): readonly string[] {
@@ -153,7 +137,7 @@ export class Lanes {
       while (this.#beginning.size > 0) {
         const lanes = [...this.#beginning];
         this.#beginning.clear();
-        await this.#persist('the beginning', (signal) => this.#saveBeginnings(lanes, signal));
+        await this.#persist('the beginning', (signal) => this.identities.begin(lanes, signal));
         for (const lane of lanes) {
           lane.state = 'ready';
           this.#enqueue(lane);
@@ -167,29 +151,6 @@ export class Lanes {
     }
   }
 
-  /** A producer id, for lanes that have no identity yet. */
-  async chooseProducer(signal: AbortSignal): Promise<void> {
-    this.#producerId ??= await this.#host.driver.newProducerId(signal);
-  }
-
-  newIdentity(): Lane['identity'] {
-    return this.#producerId === null ? null : { producerId: this.#producerId, epoch: 0, sequence: 0 };
-  }
-
-  async #saveBeginnings(lanes: readonly Lane[], signal: AbortSignal): Promise<void> {
-    const { driver, topics, context, cluster } = this.#host;
-    if (driver.choosesIdentity) await this.chooseProducer(signal);
-    const ends = await driver.offsets(lanes, 'end', signal);
-    const entries: Record<string, string> = { [CLUSTER]: cluster };
-    lanes.forEach((lane, index) => {
-      lane.offset = ends[index] as number;
-      lane.identity = this.newIdentity();
-      entries[lane.key] = laneValue(lane.offset, lane.identity);
-      entries[topicEntry(lane.topic)] = topicValue(topics.known(lane.topic) as KnownTopic);
-    });
-    await context.savePlace(entries);
-  }
-
   #enqueue(lane: Lane): void {
     if (lane.queued || lane.busy || !lane.waiting) return;
     lane.queued = true;
@@ -197,12 +158,11 @@ export class Lanes {
   }
 
   #pump(): void {
-    const { window } = this.#host.config;
-    while (this.#failure === null && (this.#bytes < window.bytes || this.#inFlight === 0)) {
+    while (this.#failure === null && (this.#bytes < this.#pace.windowBytes || this.#inFlight === 0)) {
       const lane = this.#ready.shift();
       if (lane === undefined) return;
       lane.queued = false;
-      const sending = lane.take(this.#limits(lane), Math.floor(this.#host.context.runtime.nowMicros() / 1000), this.#done);
+      const sending = lane.take(this.#limits(lane), this.#nowMs(), this.#done);
       if (sending === null) continue;
       this.#inFlight++;
       this.#bytes += sending.bytes;
@@ -211,10 +171,15 @@ export class Lanes {
     }
   }
 
+  #nowMs(): number {
+    return Math.floor(this.#host.context.runtime.nowMicros() / 1000);
+  }
+
   #limits(lane: Lane): LaneLimits {
     const { config, driver, topics } = this.#host;
     const { maxMessageBytes } = topics.known(lane.topic) as KnownTopic;
-    const bytes = maxMessageBytes < 0 ? config.request.bytes : Math.min(config.request.bytes, maxMessageBytes);
+    const allowed = Math.min(config.request.bytes, this.#pace.batchBytes);
+    const bytes = maxMessageBytes < 0 ? allowed : Math.min(allowed, maxMessageBytes);
     return { bytes, records: Math.min(config.request.records, driver.maxRecords), message: maxMessageBytes };
   }
 
@@ -233,11 +198,8 @@ export class Lanes {
   }
 
   async #attempt(lane: Lane): Promise<void> {
-    const { driver, trouble } = this.#host;
-    const { signal } = this.#stop;
-    const { set } = lane.sending as NonNullable<Lane['sending']>;
     try {
-      const base = await driver.produce(set, signal);
+      const base = await this.#produce(lane, lane.sending as Sending);
       if (this.#failure !== null) return;
       if (lane.unproved && !(await this.#proves(lane, base))) {
         throw new KafkaFailure('DUPLICATE_SEQUENCE_NUMBER', 'other records were stored under these sequence numbers');
@@ -247,10 +209,28 @@ export class Lanes {
       if (!lane.unproved && base < lane.offset) throw lostAt(lane, this.#host.context.connector, `records were stored at offset ${base}`);
       lane.unproved = false;
       lane.confirmed(base, this.#done);
-      trouble.over(lane.key);
+      this.#host.trouble.over(lane.key);
     } catch (error) {
       if (this.#failure !== null) return;
       await this.#afterFailure(lane, toFailure(error));
+    }
+  }
+
+  /** What is sent again takes turns, within what the link carries. */
+  async #produce({ failures }: Lane, { set, bytes }: Sending): Promise<number> {
+    const { runtime } = this.#host.context;
+    if (failures > 0) await this.#pace.again(bytes);
+    const [from, inFlight] = [runtime.monotonicMs(), this.#bytes];
+    try {
+      if (this.#stop.signal.aborted) throw this.#stop.signal.reason;
+      const base = await this.#host.driver.produce(set, this.#stop.signal);
+      this.#pace.answered(runtime.monotonicMs() - from, inFlight);
+      return base;
+    } catch (error) {
+      if (!this.#stop.signal.aborted && toFailure(error).code === 'TIMEOUT') this.#pace.timedOut();
+      throw error;
+    } finally {
+      if (failures > 0) this.#pace.end(bytes);
     }
   }
 
@@ -265,7 +245,7 @@ export class Lanes {
       await this.#persist(lane.key, () => this.#resync(lane));
       return;
     }
-    const mayPass = kind === 'again' || (kind === 'missing' && !(await topics.isGone(lane.topic, signal)));
+    const mayPass = kind === 'again' || kind === 'clock' || (kind === 'missing' && !(await topics.isGone(lane.topic, signal)));
     if (this.#failure !== null) return;
     if (!mayPass) {
       const bytes = lane.sending?.bytes ?? 0;
@@ -274,6 +254,7 @@ export class Lanes {
       if (undeliverable.includes(error.kind) && lane.sending?.set.count === 1) return this.#handOver(lane, lane.sending, error);
       throw error;
     }
+    if (kind === 'clock') lane.restamp(this.#nowMs());
     trouble.happened(lane.key, failure, `Kafka did not confirm messages for ${lane.key} (${failure.message})`);
     await this.#pause(lane.failures);
   }
@@ -325,21 +306,13 @@ export class Lanes {
       // What was found there comes first: only a sequence number that goes on from it can be refused when something else has come meanwhile.
       // Never back into an epoch before the one that was begun: what comes late in it would be taken for new.
       const isNews = identity !== null && (identity.epoch > used.epoch || (identity.epoch === used.epoch && identity.sequence !== used.sequence));
-      lane.identity = isNews ? identity : await this.#nextEpoch(lane, used, signal);
+      lane.identity = isNews ? identity : await this.identities.nextEpoch(lane, used, signal);
       lane.unproved = true;
     }
     if (standing.size === 0) return;
     const noted = lane.noted ?? new Noted(context.connector);
     for (const id of standing.keys()) noted.note('', id);
     lane.expect(noted);
-  }
-
-  /** Saved before it is used: else a process after this one would go on in the old epoch, and our bytes that come late would be taken for new. */
-  async #nextEpoch(lane: Lane, { producerId, epoch }: LaneIdentity, signal: AbortSignal): Promise<LaneIdentity> {
-    const isLast = epoch >= LAST_EPOCH;
-    const next = { producerId: isLast ? await this.#host.driver.newProducerId(signal) : producerId, epoch: isLast ? 0 : epoch + 1, sequence: 0 };
-    await this.#host.context.savePlace({ [epochEntry(lane.key)]: epochValue(next) });
-    return next;
   }
 
   /** For as long as it takes: what the brokers refuse for good ends it with a typed error. */

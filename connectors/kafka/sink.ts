@@ -18,6 +18,7 @@ import {
   CLUSTER,
   type KafkaPlace,
   type LaneIdentity,
+  type LanePlace,
   laneKey,
   laneValue,
   parseLaneKey,
@@ -171,6 +172,17 @@ export class KafkaSink implements Sink {
     }
   }
 
+  /** An identity that is chosen here is saved before it is used: what a run that dies sends under it late must not be taken for a stranger's. */
+  async #saveIdentities(lanes: Lanes, all: readonly (TopicPartition & { readonly place: LanePlace })[]): Promise<void> {
+    if (!this.#driver.choosesIdentity) return;
+    const chosen: Record<string, string> = {};
+    for (const { topic, partition, place } of all) {
+      const { key, identity } = lanes.lane(topic, partition);
+      if (place.identity === null) chosen[key] = laneValue(place.offset, identity);
+    }
+    if (Object.keys(chosen).length > 0) await this.#context.savePlace(chosen);
+  }
+
   #missing(): Finding {
     const { code, message, remedy } = new SluiceError(topicMissing, {
       topic: topicOf(this.#config.topic, this.#context.connector, { catalog: '', schema: '', name: '' }),
@@ -257,7 +269,7 @@ export class KafkaSink implements Sink {
     const { connector, log } = this.#context;
     const all = [...saved.lanes].map(([key, place]) => ({ ...parseLaneKey(key), place })).filter(({ topic }) => saved.topics.has(topic));
     const ends = await this.#driver.offsets(all, 'end', signal);
-    if (this.#driver.choosesIdentity && all.some(({ place }) => place.identity === null)) await lanes.chooseProducer(signal);
+    if (this.#driver.choosesIdentity && all.some(({ place }) => place.identity === null)) await lanes.identities.chooseProducer(signal);
     const transactions = new Set<string>();
     let gone = 0;
     const moved: number[] = [];
@@ -270,7 +282,7 @@ export class KafkaSink implements Sink {
       const lane = lanes.lane(topic, partition);
       lane.state = 'ready';
       lane.offset = end;
-      lane.identity = newest(place.identity ?? lanes.newIdentity(), saved.epochs.get(lane.key));
+      lane.identity = newest(place.identity ?? lanes.identities.fresh(), saved.epochs.get(lane.key));
       lane.unproved = place.identity !== null && this.#driver.choosesIdentity;
       if (end > place.offset) moved.push(index);
     });
@@ -287,6 +299,7 @@ export class KafkaSink implements Sink {
       for (const transaction of suffix.noted.transactions()) transactions.add(transaction);
     };
     await inParallel(moved, READERS, readOne);
+    await this.#saveIdentities(lanes, all);
     if (gone > 0) {
       log.warn(
         `${gone} records behind the saved place are gone from Kafka (compacted, deleted, or markers of transactions): what this connector wrote to these partitions since is written again (at least once for it).`,

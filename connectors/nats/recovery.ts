@@ -5,7 +5,7 @@ import type { Order } from './order.ts';
 import { acknowledgesNothing, listensTo, uncovered } from './preflight.ts';
 import type { Publisher } from './publisher.ts';
 import type { Session } from './session.ts';
-import { StreamAccess } from './stream.ts';
+import { API_TIMEOUT_MS, StreamAccess } from './stream.ts';
 import { subjectsOf } from './subject.ts';
 import type { Trouble } from './trouble.ts';
 import { TroubleLog } from './trouble-log.ts';
@@ -13,6 +13,8 @@ import { TroubleLog } from './trouble-log.ts';
 /** I10: progress within five seconds after the fault clears. */
 const LONGEST_DELAY_MS = 1_000;
 const FIRST_DELAY_MS = 50;
+/** For an answer, at the first attempt: what is asked while a stream has no leader is never answered. Twice as long each time, for a slow link. */
+const FIRST_ANSWER_MS = 1_000;
 /** How often in a row the stream must look lost before it is believed: a leader that was just elected may not know yet. */
 const BELIEVED_AFTER = 4;
 
@@ -98,7 +100,7 @@ export class Recovery {
     const { config, context, order, publisher } = this.#host;
     const { stream } = config;
     const { connector } = context;
-    const access = new StreamAccess(session.connection, config, context);
+    const access = new StreamAccess(session.connection, config, context, Math.min(API_TIMEOUT_MS, FIRST_ANSWER_MS * 2 ** (this.#attempt - 1)));
     const info = await access.info();
     if (info === null) throw this.#suspect(new SluiceError(streamLost, { stream, connector, detail: 'it does not exist any more' }));
     if (info.created !== publisher.created) throw new SluiceError(streamLost, { stream, connector, detail: 'it was deleted and made again' });

@@ -45,7 +45,10 @@ export class StreamAccess {
   /** What the stream must listen to. */
   readonly #subjects: readonly string[];
 
-  constructor(connection: NatsConnection, config: NatsConfig, context: SinkContext) {
+  readonly #timeoutMs: number;
+
+  constructor(connection: NatsConnection, config: NatsConfig, context: SinkContext, timeoutMs = API_TIMEOUT_MS) {
+    this.#timeoutMs = timeoutMs;
     this.#connection = connection;
     this.#config = config;
     this.#connector = context.connector;
@@ -186,7 +189,7 @@ export class StreamAccess {
   }
 
   async #manager() {
-    return jetstreamManager(this.#connection, { checkAPI: false, timeout: API_TIMEOUT_MS });
+    return jetstreamManager(this.#connection, { checkAPI: false, timeout: this.#timeoutMs });
   }
 
   async #asked<T>(ask: () => Promise<T>): Promise<T> {

@@ -3,6 +3,7 @@ import { DEAD_LETTER_UNKNOWN } from '../dead-letters/errors.ts';
 import { DeadLetterFile, deadLetterDirectory, type OpenLetter } from '../dead-letters/file.ts';
 import { SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
+import { writeError } from '../state/errors.ts';
 import type { StateStore } from '../state/state-store.ts';
 
 /** A dead letter as commands show it: nothing of its content (I12). */
@@ -34,8 +35,16 @@ export async function openDeadLetters(
   { name, onError, deadLetter }: Pick<ConnectorDefinition, 'name' | 'onError' | 'deadLetter'>,
   { store, runtime, dataDir }: DeadLetterPorts,
 ): Promise<DeadLetterFile | null> {
-  if (onError === 'stop' && (await runtime.files.list(deadLetterDirectory(dataDir, name))) === null) return null;
+  if (onError === 'stop' && !(await hasDirectory(runtime, deadLetterDirectory(dataDir, name)))) return null;
   return DeadLetterFile.open({ connector: name, dataDir, runtime, store, maxBytes: deadLetter.maxBytes });
+}
+
+async function hasDirectory(runtime: Runtime, directory: string): Promise<boolean> {
+  try {
+    return (await runtime.files.list(directory)) !== null;
+  } catch (error) {
+    throw writeError(directory, error);
+  }
 }
 
 export function viewsOf(connector: string, file: DeadLetterFile | null): readonly DeadLetterView[] {

@@ -5,7 +5,7 @@ import { encodeHeaders, type MessageBatch, SPAN, SPAN_SIZE } from '../record/mes
 import type { Place } from '../record/position.ts';
 import { DEAD_LETTER_RATE } from './errors.ts';
 import { type DeadLetterFile, letterKey, type OpenLetter } from './file.ts';
-import { idOf, type LetterHead, type LetterParts, messageOf, partsOf } from './letter.ts';
+import { idInTopic, idOf, type LetterHead, type LetterParts, messageOf, partsOf } from './letter.ts';
 import { DeadLetterRate } from './rate.ts';
 
 /** What a connector's file says about messages that cannot be delivered. */
@@ -205,11 +205,13 @@ export class DeadLetters {
     const { file, log } = this.#ports;
     const { id, destination, code, error } = letter.head;
     const parts = await file.parts(letter);
-    let refused = await this.#write(messageOf(id, topic, 0, { ...parts, headers: this.#headers(letter, parts) }));
+    let refused = await this.#write(messageOf(idInTopic(id), topic, 0, { ...parts, headers: this.#headers(letter, parts) }));
     if (refused !== null) {
       const { key: _, ...head } = letter.head;
       const value = Buffer.from(JSON.stringify({ id: head.id, destination, code, error, bytes: head.value, file: letter.address }));
-      refused = await this.#write(messageOf(id, topic, 0, { key: null, value, headers: this.#headers(letter, { ...parts, headers: null }) }));
+      refused = await this.#write(
+        messageOf(idInTopic(id), topic, 0, { key: null, value, headers: this.#headers(letter, { ...parts, headers: null }) }),
+      );
     }
     if (refused !== null) log.warn(`A dead letter does not go to "${topic}" either (${refused.message}); the file has it.`, { code: refused.code });
     await file.happened('published', [id]);
@@ -218,6 +220,7 @@ export class DeadLetters {
   #headers({ head }: OpenLetter, { headers }: LetterParts): Buffer {
     const [ordinal, transaction] = head.id.split('/').slice(-3, -1).reverse();
     const about = encodeHeaders([
+      ['sluice.dead-letter.id', head.id],
       ['sluice.dead-letter.code', head.code],
       ['sluice.dead-letter.error', head.error],
       ['sluice.dead-letter.destination', head.destination],

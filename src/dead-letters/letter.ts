@@ -1,4 +1,5 @@
 /** A message that could not be delivered, with all that is needed to look at it, to send it again, or to let it go. */
+import { DEAD_LETTER } from '../record/message-id.ts';
 import { type MessageBatch, MessageWriter, SPAN, SPAN_SIZE } from '../record/messages.ts';
 
 /** What is known of a letter without its bytes. */
@@ -75,7 +76,13 @@ export function partsOfEntry(entry: Buffer, head: LetterHead): LetterParts {
   return { key: take(head.key), value: take(head.value), headers: take(head.headers) };
 }
 
-/** One message for a destination, under the letter's own id, so that it is recognised where it stands already (I4). */
+/** Under which a letter stands in the dead-letter topic: not under its own id, or where it is sent again it would be taken for a double. */
+export function idInTopic(id: string): string {
+  const at = id.indexOf('/') + 1;
+  return id.slice(0, at) + DEAD_LETTER + id.slice(at);
+}
+
+/** One message for a destination, under an id by which it is recognised where it stands already (I4). */
 export function messageOf(id: string, destination: string, spread: number, { key, value, headers }: LetterParts): MessageBatch {
   const writer = new MessageWriter((key?.length ?? 0) + (value?.length ?? 0) + (headers?.length ?? 0) + id.length * 3 + 16);
   writer.destinations = [destination];

@@ -1,4 +1,4 @@
-import { type MessageId, parseMessageId } from '../record/message-id.ts';
+import { DEAD_LETTER, type MessageId, parseMessageId } from '../record/message-id.ts';
 
 /** Messages that may go out before what was noted and never came is forgotten: far more than a replay holds. */
 const FORGET_AFTER = 100_000;
@@ -53,10 +53,10 @@ export class Noted {
     return rank <= highest;
   }
 
-  /** Ids of the noted transactions, each once. */
+  /** Ids of the noted transactions, each once; dead letters name none of their own. */
   transactions(): readonly string[] {
     const all = new Set<string>();
-    for (const noted of this.#lanes.values()) for (const transaction of noted.keys()) all.add(transaction);
+    for (const noted of this.#lanes.values()) for (const transaction of noted.keys()) if (!transaction.startsWith(DEAD_LETTER)) all.add(transaction);
     return [...all];
   }
 

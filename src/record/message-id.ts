@@ -7,6 +7,9 @@ export interface MessageId {
   readonly part: number;
 }
 
+/** In front of a transaction: a dead letter of it in the dead-letter topic, which is another message than the one that it holds. */
+export const DEAD_LETTER = 'dead-letter/';
+
 /** The parts of an id of this connector, null if it is none. `prefix` is the connector's name and a slash. */
 export function parseMessageId(id: string, prefix: string): MessageId | null {
   if (!id.startsWith(prefix)) return null;

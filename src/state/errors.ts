@@ -94,6 +94,16 @@ export const STATE_SOUND = defineError({
   remedy: 'Use `sluice offsets show`, `set` or `reset`.',
 });
 
+/** Descriptors come back; nothing that could not be opened was half written: the state is opened anew, with every check. */
+export const STATE_FILES = defineError({
+  code: 'SLUICE_STATE_FILES',
+  retry: 'auto',
+  exit: 3,
+  cause: 'There are no file descriptors left for the files in {directory}: {reason}.',
+  remedy:
+    'Raise the limit (`ulimit -n`, LimitNOFILE= of systemd, `prlimit --pid … --nofile=…` while it runs): sluice goes on by itself, and nothing was acknowledged that was not saved.',
+});
+
 /** Every kind that the state raises, for the documentation. */
 export const stateErrors = [
   STATE_LOCKED,
@@ -104,6 +114,7 @@ export const stateErrors = [
   STATE_ACCESS,
   STATE_WRITE,
   STATE_FULL,
+  STATE_FILES,
   STATE_CLOSED,
   STATE_RECOVERING,
   STATE_SOUND,
@@ -118,6 +129,12 @@ export function isDamage(error: unknown): error is SluiceError {
 export function writeError(directory: string, error: unknown): SluiceError {
   if (error instanceof SluiceError) return error;
   const reason = rootMessage(error);
+  if (isOutOfFiles(error)) return new SluiceError(STATE_FILES, { directory, reason }, { cause: error });
   const full = /ENOSPC|EDQUOT|No space left on device|Disk quota exceeded/.test(reason);
   return new SluiceError(full ? STATE_FULL : STATE_WRITE, { directory, reason }, { cause: error });
+}
+
+/** LevelDB says it in words. */
+export function isOutOfFiles(error: unknown): boolean {
+  return /EMFILE|ENFILE|Too many open files/i.test(rootMessage(error));
 }

@@ -1,5 +1,6 @@
 import { Level } from 'level';
 import { rootMessage } from '../plugin/error.ts';
+import { isOutOfFiles } from './errors.ts';
 import { EngineError, type KeyValueStore, type Operation } from './key-value.ts';
 
 /**
@@ -71,6 +72,8 @@ async function corruptionTyped<T>(result: Promise<T>): Promise<T> {
   try {
     return await result;
   } catch (error) {
+    // Not damage: they come back.
+    if (isOutOfFiles(error)) throw error;
     const code = (error as { code?: string }).code;
     if (code === 'LEVEL_CORRUPTION' || code === 'LEVEL_IO_ERROR') throw new EngineError('corrupt', rootMessage(error), error);
     throw error;

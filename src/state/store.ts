@@ -81,7 +81,7 @@ async function replaceDamaged(options: StoreOptions, connectors: readonly string
   const marker = await readMarker(directory, files).catch(() => null);
   // A recovery that was itself interrupted left only a beginning: what is known stands in what it had moved aside.
   const interrupted = marker?.initialised !== true && moved.length > 0;
-  const { newest } = await readSideFiles(files, interrupted ? `${directory}/state.damaged-${moved.at(-1)}` : stateDirectory(directory));
+  const { newest } = await readSideFiles(files, interrupted ? await lastWhole(directory, moved, files) : stateDirectory(directory));
   // I8: the positions of another format are not known here, and a connector that is not known would begin anew.
   if (newest !== null) checkFormat(directory, newest.format);
   await files.rename(stateDirectory(directory), target);
@@ -89,6 +89,23 @@ async function replaceDamaged(options: StoreOptions, connectors: readonly string
   const known: Positions = newest?.positions ?? new Map();
   const lost = newest === null ? connectors : [...known.keys()];
   return { store: await open(options, { instance: newest?.instance ?? marker?.instance ?? null, lost }), damaged: target, known };
+}
+
+/** The newest of the states that were moved aside that is not itself the beginning of a recovery which was interrupted: such a one knows nothing. */
+async function lastWhole(directory: string, moved: readonly number[], files: Files): Promise<string> {
+  const paths = [...moved].reverse().map((number) => `${directory}/state.damaged-${number}`);
+  for (const path of paths) if (!(await isBeginning(path, files))) return path;
+  return paths.at(-1) as string;
+}
+
+async function isBeginning(path: string, files: Files): Promise<boolean> {
+  const marker = await files.read(`${path}/marker.json`);
+  if (marker === null) return (await readSideFiles(files, path)).present === 0;
+  try {
+    return (JSON.parse(marker.toString()) as Partial<Marker> | null)?.initialised === false;
+  } catch {
+    return false;
+  }
 }
 
 interface Initial {

@@ -25,6 +25,11 @@ describe('help and version', () => {
     ['offsets', 'set'],
     ['offsets', 'reset'],
     ['offsets', 'recover'],
+    ['dlq'],
+    ['dlq', 'list'],
+    ['dlq', 'show'],
+    ['dlq', 'replay'],
+    ['dlq', 'discard'],
     ['version'],
   ];
 
@@ -40,7 +45,7 @@ describe('help and version', () => {
   });
 
   it('a wrong command line ends with 2 and says where help is', async () => {
-    for (const wrong of [[], ['rn'], ['run', '--onec'], ['offsets', 'set'], ['offsets', 'recover', '--from', 'memory']]) {
+    for (const wrong of [[], ['rn'], ['run', '--onec'], ['offsets', 'set'], ['offsets', 'recover', '--from', 'memory'], ['dlq', 'replay']]) {
       const { exit, stdout, stderr } = await sluice(wrong);
       expect([exit, stdout]).toEqual([2, '']);
       expect(stderr).toContain('--help');

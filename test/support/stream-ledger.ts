@@ -9,6 +9,8 @@ export interface StoredMessage {
   readonly key: string | null;
   /** Null = tombstone. */
   readonly value: DebeziumValue | null;
+  /** Left out where nobody asks for them. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 export interface DebeziumValue {
@@ -36,6 +38,7 @@ export async function readStream(servers: string, stream: string, onMessage: (me
         id: message.headers?.get('Nats-Msg-Id') ?? '',
         key: message.headers?.has('sluice.key') === true ? message.headers.get('sluice.key') : null,
         value: body === '' ? null : (JSON.parse(body) as DebeziumValue),
+        headers: Object.fromEntries((message.headers?.keys() ?? []).map((name) => [name, message.headers?.get(name) ?? ''])),
       });
       if (message.seq >= last) break;
     }

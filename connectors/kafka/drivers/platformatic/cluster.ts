@@ -1,6 +1,6 @@
 /** Connections to the brokers, and who leads which partition. */
 import { apiVersionsV3, Connection, type ConnectionOptions, metadataV12 } from '@platformatic/kafka';
-import type { Runtime } from '#plugin';
+import { type Runtime, sleep } from '#plugin';
 import { type BrokerAddress, type KafkaConfig, parseBroker } from '../../config.ts';
 import { toFailure } from '../../failures.ts';
 import { withDeadline } from '../deadline.ts';
@@ -13,6 +13,9 @@ type MetadataTopic = Metadata['topics'][number];
 const CONNECT_MS = 2_000;
 /** Metadata is asked of one broker after another: a frozen one must not cost a whole request time-out. */
 const METADATA_MS = 2_000;
+/** No request takes longer than this, whatever its size. */
+const LONGEST_MS = 600_000;
+const REAUTHENTICATION_LOOK_MS = 5;
 /** Many lanes share a connection; how many requests are under way is decided by them. */
 const MAX_IN_FLIGHT = 1_000;
 
@@ -62,7 +65,7 @@ export class Cluster {
       try {
         const connection = await this.#connection(address);
         signal.throwIfAborted();
-        await checkVersions(connection);
+        await withDeadline(this.#options.runtime, this.#options.config.request.timeout, checkVersions(connection));
         const metadata = await this.#ask(address, []);
         this.#preferred = address;
         return metadata;
@@ -111,6 +114,14 @@ export class Cluster {
     const address = this.#brokers.get(id);
     if (address === undefined) throw new KafkaFailure('BROKER_NOT_AVAILABLE', `broker ${id} is not known`);
     return this.#connection(address);
+  }
+
+  /**
+   * Resolves when something may be sent on it. The library proves who we are again while a connection is used (KIP-368), and holds nothing back meanwhile: a
+   * broker ends the connection of whoever sends anything else in between.
+   */
+  async ready(connection: Connection): Promise<void> {
+    while (connection.status === 'reauthenticating') await sleep(this.#options.runtime, REAUTHENTICATION_LOOK_MS);
   }
 
   /** Any broker, the one that answered last first. */
@@ -167,6 +178,7 @@ export class Cluster {
   async #ask(address: BrokerAddress, topics: readonly string[] | null): Promise<Metadata> {
     const connection = await this.#connection(address);
     let metadata: Metadata;
+    await this.ready(connection);
     try {
       metadata = await withDeadline(this.#options.runtime, METADATA_MS, metadataV12.api.async(connection, topics as string[] | null, false, true));
     } catch (error) {
@@ -227,7 +239,8 @@ export class Cluster {
     const connection = new Connection(clientId, {
       ...(await secure(host)),
       connectTimeout: CONNECT_MS,
-      requestTimeout: config.request.timeout,
+      // Each call has a time of its own: what is large may take longer.
+      requestTimeout: LONGEST_MS,
       maxInflights: MAX_IN_FLIGHT,
     });
     this.#open.add(connection);
@@ -235,7 +248,7 @@ export class Cluster {
     connection.on('error', () => this.#forget(connection));
     connection.on('close', () => this.#forget(connection));
     try {
-      await connection.connect(host, port);
+      await withDeadline(this.#options.runtime, CONNECT_MS + config.request.timeout, Promise.resolve(connection.connect(host, port)));
     } catch (error) {
       this.discard(connection);
       throw toFailure(error);

@@ -13,6 +13,7 @@ import type { KafkaConfig } from '../../config.ts';
 import { platformaticSecurity } from '../../connection.ts';
 import { classify, toFailure } from '../../failures.ts';
 import { AS_CONSUMER, type AskEnds, committedEnds } from '../committed-end.ts';
+import { withDeadline } from '../deadline.ts';
 import {
   type ClusterInfo,
   type KafkaDriver,
@@ -62,7 +63,7 @@ export class PlatformaticDriver implements KafkaDriver {
     const { runtime, connector } = context;
     const secure = (host: string): Promise<ConnectionOptions> => platformaticSecurity(config, context, host);
     this.#cluster = new Cluster({ config, runtime, clientId: `sluice-${connector}`, secure });
-    this.#queue = new ProduceQueue(this.#cluster, config);
+    this.#queue = new ProduceQueue(this.#cluster, config, runtime);
   }
 
   async connect(signal: AbortSignal): Promise<ClusterInfo> {
@@ -225,7 +226,7 @@ export class PlatformaticDriver implements KafkaDriver {
     }
     const connection = await this.#cluster.node(node);
     const request = [...byTopic].map(([name, some]) => ({ name, partitions: some }));
-    const { topics } = await this.#call(connection, listOffsetsV7.api.async(connection, replica, READ_UNCOMMITTED, request));
+    const { topics } = await this.#call(connection, () => listOffsetsV7.api.async(connection, replica, READ_UNCOMMITTED, request));
     for (const { name, partitions: some } of topics)
       for (const { partitionIndex, offset } of some) found.set(`${name}/${partitionIndex}`, Number(offset));
   }
@@ -238,7 +239,7 @@ export class PlatformaticDriver implements KafkaDriver {
         const connection = await this.#cluster.leaderOf(where);
         const wanted = { partition, currentLeaderEpoch: -1, fetchOffset: BigInt(offset), lastFetchedEpoch: -1, partitionMaxBytes: FETCH_BYTES };
         const topics = [{ topicId: topic, partitions: [wanted] }] as unknown as Parameters<typeof fetchV12.api.async>[7];
-        const call = fetchV12.api.async(connection, FETCH_WAIT_MS, 1, FETCH_BYTES, READ_UNCOMMITTED, 0, -1, topics, [], '');
+        const call = () => fetchV12.api.async(connection, FETCH_WAIT_MS, 1, FETCH_BYTES, READ_UNCOMMITTED, 0, -1, topics, [], '');
         const { responses } = await this.#call(connection, call);
         return responses[0]?.partitions[0]?.records ?? [];
       } catch (error) {
@@ -256,7 +257,7 @@ export class PlatformaticDriver implements KafkaDriver {
     for (let attempt = 1; ; attempt++) {
       try {
         const connection = await this.#cluster.any();
-        return await this.#call(connection, ask(connection));
+        return await this.#call(connection, () => ask(connection));
       } catch (error) {
         signal.throwIfAborted();
         const failure = toFailure(error);
@@ -267,9 +268,10 @@ export class PlatformaticDriver implements KafkaDriver {
   }
 
   /** A request that was not answered ends its connection: the library loses its way in the answers behind a late one. */
-  async #call<T>(connection: Connection, call: Promise<T>): Promise<T> {
+  async #call<T>(connection: Connection, call: () => Promise<T>): Promise<T> {
     try {
-      return await call;
+      await this.#cluster.ready(connection);
+      return await withDeadline(this.#context.runtime, this.#config.request.timeout, call());
     } catch (error) {
       const failure = toFailure(error);
       if (failure.code === 'TIMEOUT' || failure.code === 'CONNECTION') this.#cluster.discard(connection);

@@ -1,11 +1,17 @@
 /** Puts the lanes' batches together into one request for each broker. */
 import type { Connection } from '@platformatic/kafka';
+import { type Runtime, rootMessage } from '#plugin';
 import type { KafkaConfig } from '../../config.ts';
 import { classify } from '../../failures.ts';
+import { withDeadline } from '../deadline.ts';
 import { KafkaFailure, type RecordSet, refuseHopeless } from '../driver.ts';
 import type { Cluster } from './cluster.ts';
 import { offsetOf, PRODUCE, type ProduceAnswer, parseProduceAnswer, produceRequest } from './produce.ts';
 import { encodeRecordBatch } from './record-batch.ts';
+
+/** A link that carries less than 100 kB/s is no link: a request may take longer by its size. */
+const LEAST_BYTES_PER_MS = 100;
+const DURING_SASL = /during SASL authentication/;
 
 /**
  * Requests under way to one broker. It serves the requests of a connection one after the other, and each waits for the replicas: a second one is on
@@ -30,12 +36,14 @@ interface Broker {
 }
 
 export class ProduceQueue {
+  readonly #runtime: Runtime;
   readonly #cluster: Cluster;
   readonly #config: KafkaConfig;
   readonly #brokers = new Map<number, Broker>();
   #closed = false;
 
-  constructor(cluster: Cluster, config: KafkaConfig) {
+  constructor(cluster: Cluster, config: KafkaConfig, runtime: Runtime) {
+    this.#runtime = runtime;
     this.#cluster = cluster;
     this.#config = config;
   }
@@ -105,16 +113,26 @@ export class ProduceQueue {
   async #request(node: number, sets: readonly RecordSet[]): Promise<readonly ProduceAnswer[]> {
     const connection = await this.#cluster.node(node);
     const timeoutMs = Math.floor(this.#config.request.timeout * BROKER_SHARE);
+    const bytes = sets.reduce((sum, { encoded }) => sum + (encoded as Buffer).length, 0);
+    await this.#cluster.ready(connection);
     try {
-      return await new Promise((resolve, reject) => {
+      const answer = new Promise<readonly ProduceAnswer[]>((resolve, reject) => {
         const answered = (error: Error | null, answers?: readonly ProduceAnswer[]): void => (error ? reject(error) : resolve(answers ?? []));
         connection.send(PRODUCE.key, PRODUCE.version, () => produceRequest(sets, timeoutMs), parseProduceAnswer, true, true, answered);
       });
+      return await withDeadline(this.#runtime, this.#config.request.timeout + Math.ceil(bytes / LEAST_BYTES_PER_MS), answer);
     } catch (error) {
+      if (DURING_SASL.test(rootMessage(error))) throw this.#renewed(connection, error);
       // Whatever it was, this connection is not to be trusted any more: its answers may be out of step.
       this.#cluster.discard(connection as Connection);
       throw error;
     }
+  }
+
+  /** It was being proved again who we are when this was sent: the broker has ended the connection, and another one serves. */
+  #renewed(connection: Connection, error: unknown): KafkaFailure {
+    this.#cluster.discard(connection);
+    return new KafkaFailure('CONNECTION', 'the connection ended while its login was renewed', error);
   }
 
   /** Who leads these now? The lanes send again after a pause, and then to the one that is known by then. */

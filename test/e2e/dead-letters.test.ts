@@ -1,0 +1,224 @@
+/** Messages that can never be delivered: kept, in order, before the checkpoint passes them; looked at, sent again and let go by `sluice dlq`. */
+import { jetstreamManager } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
+import kafkajs from 'kafkajs';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { type KafkaServer, type NatsServer, type PostgresServer, startKafka, startNats, startPostgres } from '../servers/index.ts';
+import { availableKafkas } from '../support/available-servers.ts';
+import { sluice } from '../support/cli.ts';
+import { Daemon } from '../support/daemon.ts';
+import { createTopic, readTopic } from '../support/kafka-topics.ts';
+import { readStream } from '../support/stream-ledger.ts';
+
+const { ConfigResourceTypes, Kafka, logLevel } = kafkajs;
+
+/** What is too large for the servers below, and what fits. */
+const LARGE = 40_000;
+const LIMIT = 20_000;
+
+interface Stored {
+  readonly id: string;
+  readonly destination: string;
+  readonly row: number | null;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+interface Target {
+  readonly sink: Readonly<Record<string, unknown>>;
+  readonly deadLetterTopic: string;
+  /** Everything that stands in the sink. */
+  stored(): Promise<Stored[]>;
+  /** From now on it takes the large ones. */
+  allow(): Promise<void>;
+}
+
+interface View {
+  readonly id: string;
+  readonly destination: string;
+  readonly code: string;
+  readonly superseded: boolean;
+}
+
+const CODES = ['SLUICE_NATS_MESSAGE_TOO_LARGE', 'SLUICE_KAFKA_MESSAGE_TOO_LARGE'];
+
+describe('dead letters', () => {
+  let postgres: PostgresServer;
+  let nats: NatsServer;
+  let kafka: KafkaServer | null = null;
+  let daemon: Daemon | null = null;
+  let count = 0;
+
+  beforeAll(async () => {
+    [postgres, nats] = await Promise.all([startPostgres({ major: 17, own: true }), startNats({ own: true })]);
+    if (availableKafkas.length > 0) kafka = await startKafka({ own: true });
+  });
+
+  afterEach(async () => {
+    await daemon?.dispose();
+    daemon = null;
+  });
+
+  afterAll(() => Promise.all([postgres.dispose(), nats.dispose(), kafka?.dispose()]));
+
+  async function target(kind: string): Promise<Target> {
+    const name = `dead${++count}`;
+    return kind === 'nats' ? natsTarget(nats, name.toUpperCase()) : kafkaTarget(kafka as KafkaServer, name, kind);
+  }
+
+  /** A daemon that streams a table of its own. */
+  async function begin(to: Target, options: Readonly<Record<string, unknown>>): Promise<{ readonly database: string; readonly daemon: Daemon }> {
+    const database = await postgres.createDatabase('dead');
+    await postgres.query('CREATE TABLE t (id bigint PRIMARY KEY, v text NOT NULL)', database);
+    const source = { type: 'postgres', url: postgres.url(database), tables: ['public.t'], slot: `dead_${count}`, publication: `dead_${count}` };
+    daemon = await Daemon.create([{ name: 'shop', source, sink: to.sink, checkpoint: { maxDelay: '20ms' }, ...options }]);
+    daemon.start();
+    await daemon.waitForLog(({ msg }) => msg.startsWith('Streaming'));
+    return { database, daemon };
+  }
+
+  const insert = (database: string, id: number, length: number): Promise<unknown> =>
+    postgres.query(`INSERT INTO t VALUES (${id}, repeat('x', ${length}))`, database);
+  const list = async (running: Daemon): Promise<View[]> => JSON.parse((await sluice(['dlq', 'list', '--json', running.directory])).stdout) as View[];
+  const rows = async (to: Target): Promise<number[]> =>
+    (await to.stored()).filter(({ destination }) => destination !== to.deadLetterTopic).flatMap(({ row }) => row ?? []);
+
+  const sinks = ['nats', ...(availableKafkas.length > 0 ? ['platformatic', 'kafkajs'] : [])];
+
+  it.each(sinks)('%s: kept by policy, the others go on in order; sent again when the cause is mended (I1, I3)', async (kind) => {
+    const to = await target(kind);
+    const { database, daemon: running } = await begin(to, { onError: 'deadLetter', deadLetter: { topic: to.deadLetterTopic, maxPercent: 100 } });
+    for (const [id, length] of [
+      [1, 10],
+      [2, LARGE],
+      [3, 10],
+      [4, LARGE],
+      [5, LARGE],
+      [6, 10],
+    ] as const)
+      await insert(database, id, length);
+    // The key of the fifth is published again: it must not be overwritten later.
+    await postgres.query(`UPDATE t SET v = 'new' WHERE id = 5`, database);
+    await expect.poll(() => rows(to), { timeout: 20_000 }).toEqual([1, 3, 6, 5]);
+    const letters = await list(running);
+    expect(letters.map(({ code }) => CODES.includes(code))).toEqual([true, true, true]);
+    expect(letters.map(({ superseded }) => superseded)).toEqual([false, false, true]);
+    // The topic names them: they are too large for it as well.
+    await expect.poll(async () => (await to.stored()).filter(({ destination }) => destination === to.deadLetterTopic).length).toBe(3);
+    const [named] = (await to.stored()).filter(({ destination }) => destination === to.deadLetterTopic);
+    expect(named?.headers).toMatchObject({ 'sluice.dead-letter.id': letters[0]?.id, 'sluice.dead-letter.code': letters[0]?.code });
+    const shown = JSON.parse((await sluice(['dlq', 'show', '--id', letters[0]?.id ?? '', running.directory])).stdout) as { value: string };
+    expect((JSON.parse(shown.value) as { after: { id: number; v: string } }).after).toEqual({ id: 2, v: 'x'.repeat(LARGE) });
+
+    // A crash: nothing of it comes twice.
+    await running.stop('SIGKILL');
+    await to.allow();
+    running.start();
+    await expect.poll(() => running.log.filter(({ msg }) => msg.startsWith('Streaming')).length, { timeout: 20_000 }).toBe(2);
+    const replayed = await sluice(['dlq', 'replay', '--all', '--json', running.directory]);
+    const outcomes = (JSON.parse(replayed.stdout) as { id: string; outcome: string }[]).map(({ outcome }) => outcome);
+    expect([replayed.exit, outcomes]).toEqual([1, ['replayed', 'replayed', 'superseded']]);
+    expect(await rows(to)).toEqual([1, 3, 6, 5, 2, 4]);
+    expect(await list(running)).toHaveLength(1);
+    expect((await sluice(['dlq', 'discard', '--all', running.directory])).stdout).toBe('1 discarded.\n');
+    expect(await list(running)).toEqual([]);
+    expect(await running.stop('SIGTERM')).toBe(0);
+    expect(await list(running)).toEqual([]);
+    expect(running.log.filter(({ level }) => level === 'error')).toEqual([]);
+  });
+
+  it.each(sinks)('%s: kill -9 around them: each is kept once, none is lost (I1, I4)', async (kind) => {
+    const to = await target(kind);
+    const { database, daemon: running } = await begin(to, { onError: 'deadLetter', deadLetter: { maxPercent: 100 } });
+    const large: number[] = [];
+    const small: number[] = [];
+    for (let round = 0; round < 5; round++) {
+      for (let id = round * 20; id < round * 20 + 20; id++) {
+        (id % 4 === 3 ? large : small).push(id);
+        await insert(database, id, id % 4 === 3 ? LARGE : 10);
+      }
+      await running.stop('SIGKILL');
+      running.start();
+    }
+    await expect.poll(async () => (await rows(to)).length, { timeout: 60_000 }).toBe(small.length);
+    expect(await rows(to)).toEqual(small);
+    await expect.poll(async () => (await list(running)).length, { timeout: 20_000 }).toBe(large.length);
+    const ids = (await list(running)).map(({ id }) => id);
+    expect(new Set(ids).size).toBe(large.length);
+    expect((await sluice(['dlq', 'discard', '--id', ids[3] ?? '', running.directory])).stdout).toBe('1 discarded.\n');
+    expect(await running.stop('SIGTERM')).toBe(0);
+    // Without a daemon the file is read itself.
+    expect((await list(running)).map(({ id }) => id)).toEqual(ids.filter((id) => id !== ids[3]));
+    expect((await sluice(['dlq', 'replay', '--all', running.directory])).stderr).toContain('SLUICE_DEAD_LETTER_STOPPED');
+  });
+
+  it.each(sinks)('%s: too many of them are a wrong setting, and the connector stops', async (kind) => {
+    const to = await target(kind);
+    const { database, daemon: running } = await begin(to, { onError: 'deadLetter', deadLetter: { maxPercent: 20 } });
+    for (let id = 0; id < 12; id++) await insert(database, id, LARGE);
+    expect(await running.exit()).toBe(1);
+    expect(running.log.filter(({ level }) => level === 'error').map(({ code }) => code)).toEqual(['SLUICE_DEAD_LETTER_RATE']);
+    expect(await list(running)).toHaveLength(9);
+  });
+
+  it.each(sinks)('%s: an error can have a route of its own: here it stops', async (kind) => {
+    const to = await target(kind);
+    const code = CODES[kind === 'nats' ? 0 : 1] as string;
+    const { database, daemon: running } = await begin(to, { onError: 'deadLetter', deadLetter: { routes: { [code]: 'stop' } } });
+    await insert(database, 1, LARGE);
+    expect(await running.exit()).toBe(3);
+    expect(running.log.filter(({ level }) => level === 'error').map((line) => line.code)).toEqual([code]);
+    expect(await list(running)).toEqual([]);
+  });
+});
+
+async function natsTarget(nats: NatsServer, stream: string): Promise<Target> {
+  const connection = await connect({ servers: nats.url });
+  const { streams } = await jetstreamManager(connection);
+  await streams.add({ name: stream, subjects: [`${stream}.*.*`, `${stream}.dead-letter`], max_msg_size: LIMIT });
+  await connection.close();
+  return {
+    sink: { type: 'nats', servers: [nats.url], stream, subject: `${stream}.{schema}.{table}` },
+    deadLetterTopic: `${stream}.dead-letter`,
+    stored: async () => {
+      const all: Stored[] = [];
+      await readStream(nats.url, stream, ({ id, subject, value, headers = {} }) => {
+        all.push({ id, destination: subject, row: (value?.after?.['id'] as number | undefined) ?? null, headers });
+      });
+      return all;
+    },
+    allow: async () => {
+      const again = await connect({ servers: nats.url });
+      const manager = await jetstreamManager(again);
+      const { config } = await manager.streams.info(stream);
+      await manager.streams.update(stream, { ...config, max_msg_size: -1 });
+      await again.close();
+    },
+  };
+}
+
+async function kafkaTarget(kafka: KafkaServer, name: string, driver: string): Promise<Target> {
+  const [table, deadLetterTopic] = [`${name}.public.t`, `${name}.dead-letter`];
+  for (const topic of [table, deadLetterTopic]) await createTopic(kafka, topic, { settings: { 'max.message.bytes': String(LIMIT) } });
+  return {
+    sink: { type: 'kafka', brokers: kafka.brokers, driver, topic: `${name}.{schema}.{table}` },
+    deadLetterTopic,
+    stored: async () => {
+      const all: Stored[] = [];
+      for (const topic of [table, deadLetterTopic]) {
+        for (const { headers, value } of await readTopic(kafka, topic)) {
+          const named = Object.fromEntries(headers.map(([key, text]) => [key, String(text)]));
+          const row = value === null ? null : ((JSON.parse(value.toString()) as { after?: { id: number } }).after?.id ?? null);
+          all.push({ id: named['sluice.id'] ?? '', destination: topic, row, headers: named });
+        }
+      }
+      return all;
+    },
+    allow: async () => {
+      const admin = new Kafka({ brokers: [...kafka.brokers], logLevel: logLevel.NOTHING }).admin();
+      await admin.connect();
+      const configEntries = [{ name: 'max.message.bytes', value: '1000000' }];
+      await admin.alterConfigs({ validateOnly: false, resources: [{ type: ConfigResourceTypes.TOPIC, name: table, configEntries }] });
+      await admin.disconnect();
+    },
+  };
+}
