@@ -117,7 +117,9 @@ async function clientConfig(config: PostgresConfig, options: ConnectOptions): Pr
     keepAliveInitialDelayMillis: 10_000,
     connection: new GuardedConnection(config, ssl),
   };
+  // The server gives a statement up after 30 s; where no answer comes even then, the connection is dead, although nobody said so.
   if (options.replication === true) made.replication = 'database';
+  else made.query_timeout = 35_000;
   return made;
 }
 

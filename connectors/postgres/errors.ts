@@ -228,7 +228,7 @@ export const publicationAfterSlot = defineError({
   retry: 'manual',
   exit: 3,
   cause:
-    'Slot "{slot}" is older than publication "{publication}", which does not exist at the position of the slot: the log could not be decoded from there.',
+    'Publication "{publication}" does not exist at the position of slot "{slot}": it was dropped, or made later than the slot. The log cannot be decoded from there.',
   remedy:
     "If the output may begin anew, let both be made again in the right order: SELECT pg_drop_replication_slot('{slot}'); {sql} SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput'); then sluice offsets recover --connector {connector} --from slot",
 });
@@ -239,6 +239,15 @@ export const publicationOperations = defineError({
   exit: 3,
   cause: 'Publication "{publication}" does not publish {operations}: those changes would be lost.',
   remedy: 'Run: {sql}',
+});
+
+export const tableUnpublished = defineError({
+  code: 'SLUICE_PG_TABLE_UNPUBLISHED',
+  retry: 'manual',
+  exit: 3,
+  cause: 'Table {table} {detail} publication "{publication}": what was changed in it meanwhile was not sent and cannot be read any more.',
+  remedy:
+    'To capture it again from now on, the gap unread: {sql}sluice offsets recover --connector {connector} --from slot; to do without it, take it out of "tables".',
 });
 
 export const publicationByRoot = defineError({
@@ -274,6 +283,14 @@ export const slotInUse = defineError({
   cause: 'Slot "{slot}" is in use by another client: {holder}.',
   remedy:
     'Stop that client, or end its session: SELECT pg_terminate_backend({pid}); a slot serves one connector only: choose another name in "slot" for a second one; it is tried again.',
+});
+
+export const slotAwaitsPromotion = defineError({
+  code: 'SLUICE_PG_SLOT_STANDBY_COPY',
+  retry: 'auto',
+  exit: 3,
+  cause: 'Slot "{slot}" on {address} is a copy that this standby keeps of a slot of the primary: it can be read once the standby is promoted.',
+  remedy: 'Promote the standby (SELECT pg_promote()), or name the primary in "url"; it is tried again.',
 });
 
 export const slotLost = defineError({

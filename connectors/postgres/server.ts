@@ -97,7 +97,12 @@ export interface SystemIdentity {
 }
 
 export async function identifySystem(replication: pg.Client): Promise<SystemIdentity> {
-  const { rows } = await replication.query<{ systemid: string; timeline: number; xlogpos: string }>('IDENTIFY_SYSTEM');
+  const { rows } = await replication.query<{ systemid: string; timeline: number; xlogpos: string }>(withinLimit('IDENTIFY_SYSTEM'));
   const row = rows[0] as { systemid: string; timeline: number; xlogpos: string };
   return { systemId: row.systemid, timeline: String(row.timeline), logEnd: row.xlogpos };
+}
+
+/** A quick question: where no answer comes, the connection is dead although nobody said so. */
+export function withinLimit(text: string, values: unknown[] = []): pg.QueryConfig & { query_timeout: number } {
+  return { text, values, query_timeout: 10_000 };
 }

@@ -14,7 +14,7 @@ export class FaultProxy {
   /** Connections accepted so far. */
   accepted = 0;
   private readonly listener: Server;
-  private readonly target: { host: string; port: number };
+  private target: { host: string; port: number };
   private readonly links = new Set<Link>();
   private refusing = false;
   private silent = false;
@@ -58,6 +58,27 @@ export class FaultProxy {
   /** Resets each connection on which the client sends this text, and lets nothing of it through, until {@link heal}. */
   cutWhenSent(text: string): void {
     this.poison = text;
+  }
+
+  /**
+   * Leaves every open connection half open: this end is gone without a word, and the other one never hears of it, not after {@link heal} either.
+   * New connections are served. `except`: the port from which the server sees the one that stays whole.
+   */
+  strand(gone: 'client' | 'server', except?: number): void {
+    for (const { client, server } of this.links) {
+      if (except !== undefined && server.localPort === except) continue;
+      const [ended, stays] = gone === 'client' ? [client, server] : [server, client];
+      ended.removeAllListeners('close').removeAllListeners('error').removeAllListeners('data');
+      ended.on('error', () => undefined).resetAndDestroy();
+      // Read and thrown away: who is left can send for as long as it likes.
+      stays.removeAllListeners('data').on('data', () => undefined);
+      stays.resume();
+    }
+  }
+
+  /** New connections go there. @param target as {@link startProxy} takes it */
+  retarget(target: string): void {
+    this.target = targetOf(target);
   }
 
   /** Resets every connection, now and from now on, until {@link heal}. */
@@ -173,11 +194,15 @@ export class FaultProxy {
 
 /** Starts a proxy on a random port. @param target `host:port`, or any URL that holds them */
 export async function startProxy(target: string): Promise<FaultProxy> {
-  const { hostname, port } = new URL(target.includes('://') ? target : `tcp://${target}`);
   const listener = createServer();
   await new Promise<void>((resolve, reject) => {
     listener.once('error', reject);
     listener.listen(0, '127.0.0.1', resolve);
   });
-  return new FaultProxy(listener, { host: hostname, port: Number(port) });
+  return new FaultProxy(listener, targetOf(target));
+}
+
+function targetOf(target: string): { host: string; port: number } {
+  const { hostname, port } = new URL(target.includes('://') ? target : `tcp://${target}`);
+  return { host: hostname, port: Number(port) };
 }

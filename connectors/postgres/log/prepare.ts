@@ -17,8 +17,9 @@ import {
   walLevel,
 } from '../errors.ts';
 import { moneyProblems } from '../money.ts';
-import { identifySystem, readServer, type ServerFacts, type SystemIdentity } from '../server.ts';
-import { matchTables } from '../tables.ts';
+import { identifySystem, readServer, type ServerFacts, type SystemIdentity, withinLimit } from '../server.ts';
+import { type Matched, matchTables } from '../tables.ts';
+import { type Memberships, readMemberships, storedMemberships, unpublishedTable } from './membership.ts';
 import { commitLsnOf, formatLsn, type LogPosition, parseLsn, readPosition } from './position.ts';
 import { planPublications, preparePublications } from './publication.ts';
 import { createSlot, freeSlot, readSlot, type SlotState, type SlotWork, slotProblem } from './slot.ts';
@@ -34,6 +35,8 @@ export interface PreparedLog {
   /** The end of the server's log at this moment, as 64 bits. */
   readonly logEnd: bigint;
   readonly server: ServerFacts;
+  /** What the publications hold of the captured tables. */
+  readonly members: Memberships;
   /** Whether a relation of the log is captured, by its name there: the publication may hold more (I2). */
   captures(schema: string, name: string): boolean;
 }
@@ -82,7 +85,11 @@ async function prepare(config: PostgresConfig, context: SourceContext, options: 
   const publication = publicationName(config, context.connector);
   const system = await identify(config, replication);
   const stored = options.from === null ? null : storedPosition(context.connector, options.from);
-  if (stored !== null) await checkHistory(context.connector, stored, options.published, system, connections);
+  const found: unknown = await context.intent.get();
+  const recovered = stored !== null && isRecovered(found, stored) ? { recovered: stored.lsn } : {};
+  // What an operator was told of the sink's content, and went on from all the same, is not held against the server again.
+  const published = 'recovered' in recovered ? [] : options.published;
+  if (stored !== null) await checkHistory(context.connector, stored, published, system, connections);
   const state = await readSlot(client, slot);
   if (state !== null) {
     const problem = slotProblem(slot, state, server, context.connector);
@@ -104,6 +111,9 @@ async function prepare(config: PostgresConfig, context: SourceContext, options: 
   };
   // What is made is written down before it is made, so that after a crash it is known for ours.
   const intent = { slot, publication, systemId: system.systemId };
+  const ours = sameIntent(found, intent);
+  const before = ours && stored !== null ? storedMemberships(found) : null;
+  if (before !== null) await checkPublished(client, before, plan.names, matched, context.connector);
   if (state === null && plan.problems.length === 0) await context.intent.set(intent);
   await preparePublications(client, plan);
   for (const statement of plan.statements) context.log.info('The publication was changed.', { statement });
@@ -116,12 +126,13 @@ async function prepare(config: PostgresConfig, context: SourceContext, options: 
     await freeSlot(work, state);
     if (start === null) {
       start = state.confirmed as bigint;
-      const ours = sameIntent(await context.intent.get(), intent);
       context.log.info(
         `Slot "${slot}" ${ours ? 'was made by an earlier start of this connector' : 'existed already'}: it is used from its confirmed position ${formatLsn(start)}.`,
       );
     }
   }
+  const members = await readMemberships(client, plan.names, matched.captures);
+  if (JSON.stringify(members) !== JSON.stringify(before)) await context.intent.set({ ...intent, ...recovered, published: members });
   const lsn = formatLsn(start as bigint);
   const from: LogPosition = {
     lastCommit: stored?.lastCommit ?? null,
@@ -130,7 +141,14 @@ async function prepare(config: PostgresConfig, context: SourceContext, options: 
     timeline: system.timeline,
     systemId: system.systemId,
   };
-  return { slot, publications: plan.names, from, logEnd: parseLsn(system.logEnd) ?? 0n, server, captures: matched.captures };
+  return { slot, publications: plan.names, from, logEnd: parseLsn(system.logEnd) ?? 0n, server, members, captures: matched.captures };
+}
+
+/** I8: what was published of the captured tables before still is, and was all the while. */
+async function checkPublished(client: pg.Client, before: Memberships, names: readonly string[], matched: Matched, connector: string): Promise<void> {
+  const now = await readMemberships(client, names, matched.captures);
+  const missed = await unpublishedTable(client, before, now, matched.captures, connector);
+  if (missed !== null) throw missed;
 }
 
 async function identify(config: PostgresConfig, replication: pg.Client): Promise<SystemIdentity> {
@@ -192,7 +210,7 @@ function highestCommit(transactions: readonly string[]): bigint | null {
 /** The first timeline has no history. The content comes as bytea before version 15, as text since. */
 async function readHistory(replication: pg.Client, timeline: string): Promise<string> {
   if (timeline === '1') return '';
-  const { rows } = await replication.query<{ content: string | Buffer }>(`TIMELINE_HISTORY ${Number(timeline)}`);
+  const { rows } = await replication.query<{ content: string | Buffer }>(withinLimit(`TIMELINE_HISTORY ${Number(timeline)}`));
   const content = rows[0]?.content ?? '';
   return typeof content === 'string' ? content : content.toString('utf8');
 }
@@ -211,6 +229,11 @@ function checkOffset(connector: string, slot: string, state: SlotState | null, s
   if ((state.confirmed as bigint) > (parseLsn(stored.lsn) as bigint)) {
     throw new SluiceError(slotAhead, { slot, slotPosition: state.confirmedText, position: stored.lsn, connector });
   }
+}
+
+/** `sluice offsets recover` gave this offset, and nothing was saved since. */
+function isRecovered(found: unknown, { lsn }: LogPosition): boolean {
+  return (found as { recovered?: unknown } | null)?.recovered === lsn;
 }
 
 function sameIntent(found: unknown, intent: { slot: string; systemId: string }): boolean {

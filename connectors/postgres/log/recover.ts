@@ -33,6 +33,9 @@ export async function recoverPosition(
     if (problem !== null) throw problem;
     const lsn =
       options.from === 'slot' ? (slot.confirmed as bigint) : fromSink(context.connector, server.address, options.lastTransaction, slot, system);
+    // The operator goes on from here, whatever was taken out of the publications before, and whatever stands in the sink of another history.
+    const { published: _, ...intent } = ((await context.intent.get()) ?? {}) as { published?: unknown };
+    await context.intent.set({ ...intent, recovered: formatLsn(lsn) });
     return { lsn: formatLsn(lsn), lastCommit: null, lastCommitMicros: null, timeline: system.timeline, systemId: system.systemId };
   } catch (error) {
     signal.throwIfAborted();

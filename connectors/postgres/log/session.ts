@@ -38,6 +38,8 @@ export interface SessionOptions {
 const STATUS_MS = 5000;
 /** While the end of the log is waited for (`once`), the server is asked this often how far it has come. */
 const ASK_MS = 100;
+/** Once it is connected the server has this long to begin the stream: until then nobody looks whether it still speaks. */
+const START_MS = 10_000;
 /** Stopping waits this long for the driver. */
 const STOP_MS = 1000;
 
@@ -97,10 +99,17 @@ export class ReplicationSession {
   /** Connects and starts the stream. Throws a SluiceError. What goes wrong later fails the queue. */
   start(): Promise<void> {
     return new Promise((resolve, reject) => {
+      const limitMs = (this.#options.clientConfig.connectionTimeoutMillis ?? 0) + START_MS;
+      this.#timer = this.#options.runtime.setTimer(() => {
+        const error = new SluiceError(serverSilent, { seconds: Math.round(limitMs / 1000) });
+        this.#fail(error);
+        reject(error);
+      }, limitMs);
       this.#service.on('error', (error: unknown) => this.#fail(error));
       this.#service.on('heartbeat', (lsn: string, _time: number, shouldRespond: boolean) => this.#keepalive(lsn, shouldRespond));
       this.#service.on('start', () => {
         this.#streaming = true;
+        this.#timer?.clear();
         this.#tick();
         resolve();
       });

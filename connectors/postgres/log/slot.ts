@@ -1,8 +1,8 @@
 import type pg from 'pg';
 import { type Logger, type Runtime, SluiceError, type SourceHealth, sleep } from '#plugin';
 import { quoteIdentifier } from '../client.ts';
-import { slotInUse, slotLost, slotUnusable } from '../errors.ts';
-import type { ServerFacts } from '../server.ts';
+import { slotAwaitsPromotion, slotInUse, slotLost, slotUnusable } from '../errors.ts';
+import { type ServerFacts, withinLimit } from '../server.ts';
 import { parseLsn } from './position.ts';
 
 /** A row of pg_replication_slots. Columns that a version does not have are null. */
@@ -66,8 +66,8 @@ export function slotProblem(name: string, slot: SlotState, server: ServerFacts, 
   if (slot.database !== server.database) return unusable(`it belongs to database "${slot.database}"`);
   if (slot.temporary) return unusable('it is temporary: it ends with the session that made it');
   if (slot.twoPhase) return unusable('it decodes prepared transactions (two_phase)');
-  if (slot.synced && server.standby)
-    return unusable('it is a copy that this standby keeps of a slot of the primary; it can be read once the standby is promoted');
+  // In the middle of a failover the address may lead to the standby before it is promoted: that passes.
+  if (slot.synced && server.standby) return new SluiceError(slotAwaitsPromotion, { slot: name, address: server.address });
   // wal_status stays `lost` when the log was removed; other reasons (17+) leave the log in place, but the slot is as dead.
   if (slot.walStatus === 'lost' || slot.invalidation !== null) {
     const detail = slot.invalidation ?? 'the log it needs was removed';
@@ -195,7 +195,7 @@ const OBSERVE = `SELECT s.wal_status, pg_wal_lsn_diff(e.lsn, s.confirmed_flush_l
 
 /** How the slot fares: bytes of log not yet acknowledged, and bytes that the server keeps for it. */
 export async function observeSlot(client: pg.Client, name: string): Promise<Omit<SourceHealth, 'connected'>> {
-  const { rows } = await client.query<Observed>(OBSERVE, [name]);
+  const { rows } = await client.query<Observed>(withinLimit(OBSERVE, [name]));
   const row = rows[0];
   if (row === undefined) return { lagBytes: null, retainedBytes: null, slotState: null };
   const bytes = (text: string | null): number | null => (text === null ? null : Math.max(0, Number(text)));

@@ -6,6 +6,7 @@ import {
   type ReadOptions,
   type RecordBatch,
   type RecoverOptions,
+  SluiceError,
   type Source,
   type SourceContext,
   type SourceHealth,
@@ -13,12 +14,15 @@ import {
 } from '#plugin';
 import { type Catalog, loadCatalog } from '../catalog.ts';
 import { applicationName, ControlConnection, replicationClientConfig } from '../client.ts';
-import { addressOf, type PostgresConfig, slotName } from '../config.ts';
+import { addressOf, insertsPublicationName, type PostgresConfig, publicationName, slotName } from '../config.ts';
 import { asSluiceError } from '../connection-error.ts';
+import { publicationAfterSlot } from '../errors.ts';
 import { Heartbeat } from '../heartbeat.ts';
 import { moneyProblem } from '../money.ts';
 import { preflightPostgres } from '../preflight.ts';
+import { withinLimit } from '../server.ts';
 import type { CustomType } from '../types.ts';
+import { type Memberships, publicationSql, readMemberships, unpublishedTable } from './membership.ts';
 import { PgoutputDecoder } from './pgoutput.ts';
 import { formatHalves, type LogPosition, parseLsn } from './position.ts';
 import { type PreparedLog, prepareLog } from './prepare.ts';
@@ -46,6 +50,7 @@ export class PostgresLogSource implements Source {
   #queue: BatchQueue | null = null;
   #session: ReplicationSession | null = null;
   #heartbeat: Heartbeat | null = null;
+  #prepared: PreparedLog | null = null;
   readonly #closing = new AbortController();
 
   constructor(config: PostgresConfig, context: SourceContext) {
@@ -65,6 +70,7 @@ export class PostgresLogSource implements Source {
     const session = await this.#makeSession(prepared, queue);
     this.#queue = queue;
     this.#session = session;
+    this.#prepared = prepared;
     const abort = (): void => queue.fail(either.reason);
     either.addEventListener('abort', abort, { once: true });
     try {
@@ -101,7 +107,25 @@ export class PostgresLogSource implements Source {
     signal.throwIfAborted();
     const slot = slotName(this.#config, this.#context.connector);
     const health = await this.#control.run('the state of the slot', (client) => observeSlot(client, slot));
+    if (this.#prepared !== null) await this.#checkPublications(this.#prepared);
     return { ...health, connected: this.#session?.streaming ?? false };
+  }
+
+  /** What is taken out of a publication is no longer sent, and the log does not say so: reading stops (I8). */
+  async #checkPublications({ members, publications, captures }: PreparedLog): Promise<void> {
+    const error = await this.#control.run('the publications', async (client) => {
+      const now = await readMemberships(client, publications, captures);
+      const gone = publications.find((name) => now[name] === undefined);
+      return gone === undefined ? unpublishedTable(client, members, now, captures, this.#context.connector) : this.#publicationGone(gone, members);
+    });
+    if (error !== null) this.#queue?.fail(error);
+  }
+
+  #publicationGone(publication: string, members: Memberships): SluiceError {
+    const { connector } = this.#context;
+    const inserts = insertsPublicationName(publicationName(this.#config, connector));
+    const sql = publicationSql(publication, members, publication === inserts ? 'insert, truncate' : 'insert, update, delete, truncate');
+    return new SluiceError(publicationAfterSlot, { slot: slotName(this.#config, connector), publication, sql, connector });
   }
 
   recover(options: RecoverOptions, signal: AbortSignal): Promise<Position> {
@@ -171,7 +195,12 @@ export class PostgresLogSource implements Source {
       decoder,
       queue,
       learn: (relation, xid) => this.#learn(relation, xid),
-      toError: (error) => asSluiceError(error, { config: this.#config, doing: 'START_REPLICATION', replication: true, slot }),
+      toError: (error) => {
+        const typed = asSluiceError(error, { config: this.#config, doing: 'START_REPLICATION', replication: true, slot });
+        const publication =
+          typed.kind === publicationAfterSlot ? prepared.publications.find((name) => typed.message.includes(`"${name}"`)) : undefined;
+        return publication === undefined ? typed : this.#publicationGone(publication, prepared.members);
+      },
     });
   }
 
@@ -181,7 +210,7 @@ export class PostgresLogSource implements Source {
     let isSaid = false;
     while (!this.#closing.signal.aborted) {
       const catalog = await this.#control.run('the catalog', async (client) => {
-        const { rows } = await client.query<{ snapshot: string }>(SNAPSHOT);
+        const { rows } = await client.query<{ snapshot: string }>(withinLimit(SNAPSHOT));
         return isVisible(rows[0]?.snapshot ?? '', xid) ? loadCatalog(client, [relation.oid]) : null;
       });
       if (catalog !== null) return this.#facts.add(catalog);
