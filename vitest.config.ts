@@ -20,6 +20,7 @@ export default defineConfig({
     ...(process.env.SLUICE_TEST_JSON ? { outputFile: { json: process.env.SLUICE_TEST_JSON } } : {}),
     projects: [
       { extends: true, test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: 20_000 } },
+      { extends: true, test: { name: 'simulation', include: ['test/simulation/**/*.test.ts'], testTimeout: 60_000 } },
       {
         extends: true,
         test: { ...onServers, name: 'integration', include: ['test/integration/**/*.test.ts'], testTimeout: 60_000, hookTimeout: 120_000 },
