@@ -41,7 +41,7 @@ export const kafkaFields = fields({
     kind: 'list',
     default: [],
     about: 'Settings of a topic that is created, each `name=value`.',
-    example: ['cleanup.policy=compact', 'min.insync.replicas=2'],
+    example: ['retention.ms=604800000', 'min.insync.replicas=2'],
   },
   addedPartitions: {
     kind: 'choice',

@@ -16,7 +16,8 @@ export const authentication = defineError({
   retry: 'manual',
   exit: 2,
   cause: 'The Kafka broker did not accept the credentials ({detail}).',
-  remedy: 'Check "sasl": the mechanism must be one of the listener\'s sasl.enabled.mechanisms, and user and password those of the broker.',
+  remedy:
+    'Check "sasl": the mechanism must be one of the listener\'s sasl.enabled.mechanisms, and user and password those of the broker. A listener without any login answers ILLEGAL_SASL_STATE: then use another port, or leave "sasl" out.',
 });
 
 export const tlsFailed = defineError({
@@ -61,7 +62,7 @@ export const topicMissing = defineError({
   exit: 3,
   cause: 'There is no topic "{topic}", and topics may not be created here ("createTopics": false).',
   remedy:
-    'kafka-topics.sh --bootstrap-server {brokers} --create --topic {topic} --partitions 6 --replication-factor 3 --config min.insync.replicas=2',
+    'kafka-topics.sh --bootstrap-server {brokers} --create --topic {topic} --partitions 6 --replication-factor 3 --config min.insync.replicas=2 (replicas: no more than there are brokers)',
 });
 
 export const topicRefused = defineError({
@@ -70,7 +71,7 @@ export const topicRefused = defineError({
   exit: 3,
   cause: 'The topic "{topic}" could not be created: {detail}.',
   remedy:
-    'Where the right is missing: kafka-acls.sh --bootstrap-server … --add --allow-principal User:<user> --operation Create --topic {topic}. Where it is the number of replicas or a setting, change "replication", "partitions" or "topicSettings". Or create the topic by hand.',
+    'INVALID_REPLICATION_FACTOR, INVALID_PARTITIONS, INVALID_CONFIG: change "replication" (no more than there are brokers), "partitions" or "topicSettings". TOPIC_AUTHORIZATION_FAILED: kafka-acls.sh --bootstrap-server … --add --allow-principal User:<user> --operation Create --topic {topic}. Or create the topic by hand.',
 });
 
 export const topicForbidden = defineError({
@@ -149,7 +150,7 @@ export const compactedKeyless = defineError({
   exit: 3,
   cause: 'The topic "{topic}" is compacted, and a message for it has no key: the table has no primary key, or it was truncated.',
   remedy:
-    'kafka-configs.sh --bootstrap-server … --alter --topic {topic} --add-config cleanup.policy=delete, or give the table a primary key; or leave it out of "tables".',
+    'kafka-configs.sh --bootstrap-server … --alter --topic {topic} --add-config cleanup.policy=delete. A compacted topic takes only messages with a key: for a table without a primary key give it one, or leave it out of "tables"; a table that is truncated cannot go there at all.',
 });
 
 export const recordRefused = defineError({
@@ -208,7 +209,8 @@ export const deletesOld = defineError({
   retry: 'never',
   exit: 3,
   cause: 'The topic "{topic}" deletes old messages, read or not ({limits}): a confirmation says only that the message came in.',
-  remedy: 'Size the limits for the slowest consumer, or use cleanup.policy=compact where the last message of each key is what counts.',
+  remedy:
+    'Size the limits for the slowest consumer, or use cleanup.policy=compact where the last message of each key is what counts and the table is never truncated (a TRUNCATE has no key, and a compacted topic refuses it).',
 });
 
 export const maxMessageSmall = defineError({

@@ -302,12 +302,16 @@ export class KafkaSink implements Sink {
     await this.#saveIdentities(lanes, all);
     if (gone > 0) {
       log.warn(
-        `${gone} records behind the saved place are gone from Kafka (compacted, deleted, or markers of transactions): what this connector wrote to these partitions since is written again (at least once for it).`,
+        `${counted(gone, 'record')} behind the saved place ${gone === 1 ? 'is' : 'are'} gone from Kafka (compacted, deleted, or markers of transactions): what this connector wrote to these partitions since is written again (at least once for it).`,
       );
     }
-    if (transactions.size > 0) log.info(`Kafka holds ${transactions.size} transactions behind the saved place: they are not written again.`);
+    if (transactions.size > 0) log.info(`Kafka holds ${counted(transactions.size, 'transaction')} behind the saved place: not written again.`);
     return [...transactions];
   }
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }
 
 /** An epoch that was begun counts from its beginning, whether or not something was stored under it. */

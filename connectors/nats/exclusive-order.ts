@@ -1,3 +1,4 @@
+import type { StreamInfo } from '@nats-io/jetstream';
 import { EXPECT, type Expectation } from './header.ts';
 import type { Found, Job, Order, Resync } from './order.ts';
 
@@ -7,12 +8,19 @@ import type { Found, Job, Order, Resync } from './order.ts';
  *
  * With nothing in flight the stream's last sequence is known and expected instead of the last id: the server's own memory of that id is empty
  * after its restart once the duplicate window has passed, and the chain would fail for ever.
+ *
+ * Where the stream has replicas each message expects the sequence of the one before it instead: a chain of ids can stop such a stream for good
+ * (docs/decisions/0007).
  */
 export class ExclusiveOrder implements Order {
   job!: Job;
   index = 0;
   expect: Expectation = EXPECT.lastSequence;
   sequence = 0;
+  /** The stream has replicas. */
+  replicated = false;
+  /** Sequence of the message that was sent last, if it is stored as expected. */
+  #sent = 0;
   readonly #ours: string;
   readonly #foreign: (count: number) => void;
   #cursor: Job | null = null;
@@ -36,8 +44,8 @@ export class ExclusiveOrder implements Order {
       if (this.#at < job.batch.count) {
         this.job = job;
         this.index = this.#at;
-        this.expect = inFlight === 0 ? EXPECT.lastSequence : EXPECT.lastMessageId;
-        this.sequence = confirmed;
+        this.expect = inFlight === 0 || this.replicated ? EXPECT.lastSequence : EXPECT.lastMessageId;
+        this.sequence = inFlight === 0 ? confirmed : this.#sent;
         return true;
       }
       this.#cursor = job.next;
@@ -47,6 +55,7 @@ export class ExclusiveOrder implements Order {
   }
 
   sent(): void {
+    this.#sent = this.sequence + 1;
     this.#at++;
   }
 
@@ -62,7 +71,12 @@ export class ExclusiveOrder implements Order {
     return '';
   }
 
+  begin(info: StreamInfo): void {
+    this.replicated = info.config.num_replicas > 1;
+  }
+
   async resync({ access, info, floor, confirmed, signal }: Resync): Promise<ReadonlyMap<string, Found>> {
+    this.begin(info);
     const found = new Map<string, Found>();
     let others = 0;
     const visit = (sequence: number, subject: string, id: string): void => {

@@ -71,6 +71,8 @@ export interface Order {
   stored(job: Job, index: number, sequence: number): void;
   /** What keeps an order of its own: '' or the subject. */
   lane(subject: string): string;
+  /** Before the first message, and again whenever the stream was looked at. */
+  begin(info: StreamInfo): void;
   /** Reads what the stream holds of what is not known, by id. */
   resync(resync: Resync): Promise<ReadonlyMap<string, Found>>;
   /** Begins anew with everything of these calls that is not done. */

@@ -61,6 +61,7 @@ export const CODE = {
   streamNotFound: 10059,
   wrongLastMessageId: 10070,
   wrongLastSequence: 10071,
+  replicasUnsupported: 10074,
   storeFailed: 10077,
   headerExceedsMaximum: 10097,
   sealed: 10109,

@@ -97,6 +97,10 @@ export class SharedOrder implements Order {
     return subject;
   }
 
+  begin(): void {
+    // Each message says what it expects of its own subject, with and without replicas.
+  }
+
   /** Each lane with a message on its way is read from the last sequence that is known of it. */
   async resync({ access, info, signal }: Resync): Promise<ReadonlyMap<string, Found>> {
     const found = new Map<string, Found>();

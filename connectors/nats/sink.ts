@@ -164,6 +164,7 @@ export class NatsSink implements Sink {
       publisher,
       connect: async (attempt, signal) => session(await openConnection(config, context, attempt, signal)),
     });
+    order.begin(info);
     publisher.created = info.created;
     publisher.confirmed = info.state.last_seq;
     publisher.notedFloor = notedFloor;

@@ -89,7 +89,9 @@ export class StreamAccess {
       try {
         return await manager.streams.add(wanted);
       } catch (error) {
-        if (!(error instanceof JetStreamApiError) || error.status >= 500) throw error;
+        // A server that is not in a cluster says so as a fault of its own (500).
+        const isFinal = error instanceof JetStreamApiError && (error.status < 500 || error.code === CODE.replicasUnsupported);
+        if (!isFinal) throw error;
         // Another connector made it meanwhile.
         const existing = await manager.streams.info(stream).catch(() => null);
         if (existing !== null) return existing;

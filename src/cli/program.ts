@@ -113,7 +113,7 @@ function addOffsets(program: Command, action: Action, registry: Registry): void 
   const offsets = program
     .command('offsets')
     .description('Show or change where connectors resume. Asks the running daemon; opens the data directory itself when none runs.')
-    .addHelpText('after', '\nExamples:\n  $ sluice offsets show /etc/sluice\n  $ sluice offsets recover --connector shop --from sink /etc/sluice');
+    .addHelpText('after', '\nExamples:\n  $ sluice offsets show /etc/sluice\n  $ sluice offsets recover --connector shop --from slot /etc/sluice');
   offsets
     .command('show')
     .description('Show the stored offset of each connector.')
@@ -161,7 +161,10 @@ function addRecover(offsets: Command, action: Action, registry: Registry): void 
     )
     .argument('[paths...]', PATHS)
     .addOption(
-      new Option('--from <place>', 'sink: after the last message that stands there; slot: what the server holds as confirmed')
+      new Option(
+        '--from <place>',
+        'slot: what the server holds as confirmed; sink: after the last message that stands there (NATS only: Kafka has no last one)',
+      )
         .choices(['sink', 'slot'])
         .makeOptionMandatory(),
     )

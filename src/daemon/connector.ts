@@ -39,6 +39,8 @@ export interface ConnectorStatus {
   readonly health: SourceHealth | null;
 }
 
+/** How often a trouble that lasts is said again. */
+const SAY_AGAIN_MS = 30_000;
 /** How often the source is asked about its slot and lag. */
 const OBSERVE_MS = 5_000;
 /** Until the stream is connected: `/readyz` says so soon after. */
@@ -57,6 +59,7 @@ export class Connector {
   #error: SluiceError | null = null;
   #attempts = 0;
   #lastError = '';
+  #saidAt = 0;
   #health: SourceHealth | null = null;
   /** This process has opened the sink: what the process before it had sent was reckoned with. */
   #opened = false;
@@ -120,9 +123,12 @@ export class Connector {
     this.#become('retrying');
     this.#ports.metrics.retried(this.name, 'connector');
     const waitMs = backoffMs(retry, this.#attempts, () => this.#ports.runtime.random());
-    // The same trouble is said once, not at every attempt.
+    // The same trouble is said now and then, not at every attempt.
     const text = `${error.code} ${error.message}`;
-    this.#log[text === this.#lastError ? 'debug' : 'warn'](`${error.message} Trying again.`, {
+    const now = this.#ports.runtime.monotonicMs();
+    const isSaid = text === this.#lastError && now - this.#saidAt < SAY_AGAIN_MS;
+    if (!isSaid) this.#saidAt = now;
+    this.#log[isSaid ? 'debug' : 'warn'](`${error.message} Trying again.`, {
       code: error.code,
       remedy: error.remedy,
       attempt: this.#attempts,

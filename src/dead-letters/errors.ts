@@ -5,7 +5,7 @@ export const DEAD_LETTER_RATE = defineError({
   retry: 'manual',
   exit: 1,
   cause:
-    '{letters} of the last {messages} messages of connector {connector} could not be delivered, more than {percent} %; the last one for "{destination}": {reason}',
+    '{letters} of the last {messages} messages of connector {connector} could not be delivered, more than {percent} %, the last one for "{destination}": {reason}.',
   remedy:
     'So many are no bad rows but a wrong setting: look at `sluice dlq list`, mend the cause and start again (nothing is lost), or raise deadLetter.maxPercent.',
 });

@@ -1,7 +1,7 @@
 import { defineError, rootMessage, SluiceError } from '../plugin/error.ts';
 
 const RECOVER =
-  'If a backup of the whole data directory from this very moment does not exist, run `sluice offsets recover --connector <name> --from sink` (or `--from slot`): ' +
+  'If a backup of the whole data directory from this very moment does not exist, run `sluice offsets recover --connector <name> --from slot` (or `--from sink`): ' +
   'the damaged state is moved aside, never deleted, and reading resumes at a place that loses nothing.';
 
 export const STATE_LOCKED = defineError({
@@ -83,7 +83,7 @@ export const STATE_RECOVERING = defineError({
   exit: 3,
   cause: 'The state of connector {connector} was lost when the damaged data directory was replaced.',
   remedy:
-    'Run `sluice offsets recover --connector {connector} --from sink` (or `--from slot`), or `sluice offsets reset --connector {connector}` to begin anew.',
+    'Run `sluice offsets recover --connector {connector} --from slot` (or `--from sink`), or `sluice offsets reset --connector {connector}` to begin anew.',
 });
 
 export const STATE_SOUND = defineError({

@@ -43,7 +43,16 @@ function config(options: Partial<KafkaConfig> & { readonly brokers: readonly str
 
 function setOf(topic: string, partition: number, batch: MessageBatch): RecordSet {
   const indexes = Int32Array.from({ length: batch.count }, (_, index) => index);
-  return { topic, partition, runs: [{ batch, indexes }], count: batch.count, timestampMs: 1_700_000_000_123, identity: null, maxBytes: -1, encoded: null };
+  return {
+    topic,
+    partition,
+    runs: [{ batch, indexes }],
+    count: batch.count,
+    timestampMs: 1_700_000_000_123,
+    identity: null,
+    maxBytes: -1,
+    encoded: null,
+  };
 }
 
 function messages(topic: string, from: number, to: number, filler = ''): TestMessage[] {

@@ -130,3 +130,6 @@ function ledger(id: number, version: number, op: string): string {
 function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
+
+/** For tests that start the daemon many times: enough for every step to meet a change, little enough for two cores. */
+export const LIGHT = { writers: 2, pauseMs: 15 };

@@ -1,11 +1,15 @@
-/** Faults of Sluice itself and of its data directory (the first part of the fault matrix, docs/guarantees.md). */
+/** Faults of the process of Sluice itself (the first part of the fault matrix, docs/guarantees.md). */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type NatsServer, type PostgresServer, startNats, startPostgres } from '../../servers/index.ts';
-import { FaultRun, LONG, natsFaultSink } from '../../support/fault-run.ts';
+import { type KafkaServer, type NatsServer, type PostgresServer, startKafka, startNats, startPostgres } from '../../servers/index.ts';
+import { LIGHT } from '../../support/fault-load.ts';
+import { FaultRun, type FaultSink, kafkaFaultSink, LONG, natsFaultSink } from '../../support/fault-run.ts';
+import { ACKNOWLEDGES_EARLY, KILL_STEPS, type KillStep, killAt } from '../../support/kill-step.ts';
 
 describe('faults of Sluice (I1, I2, I3, I4, I5, I10)', () => {
   let postgres: PostgresServer;
   let nats: NatsServer;
+  /** Made by the first test that needs it. */
+  let kafka: Promise<KafkaServer> | null = null;
   let run: FaultRun | null = null;
 
   beforeAll(async () => {
@@ -17,24 +21,104 @@ describe('faults of Sluice (I1, I2, I3, I4, I5, I10)', () => {
     run = null;
   });
 
-  afterAll(() => Promise.all([postgres.dispose(), nats.dispose()]));
+  afterAll(async () => Promise.all([postgres?.dispose(), nats?.dispose(), (await kafka)?.dispose()]));
 
-  it('SIGKILL at random moments under load', async () => {
-    run = await FaultRun.begin({ name: 'killed', postgres, sink: natsFaultSink(nats, 'KILLED') });
+  const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+  /** NATS, and Kafka by its two drivers. */
+  const SINKS = ['nats', 'platformatic', 'kafkajs'];
+  const sink = async (to: string, name: string): Promise<FaultSink> => {
+    if (to === 'nats') return natsFaultSink(nats, name);
+    // After an unclean end kafkajs' driver waits for as long as a request may take.
+    kafka ??= startKafka({ own: true });
+    return kafkaFaultSink(await kafka, name, { driver: to, request: { timeout: to === 'kafkajs' ? '1s' : '5s' } });
+  };
+
+  it.each(LONG ? SINKS : ['nats'])('SIGKILL at random moments under load, to %s (I1–I5)', async (to) => {
+    run = await FaultRun.begin({ load: LIGHT, name: `killed${to}`, postgres, sink: await sink(to, `killed${to}`) });
     for (let kill = 0; kill < (LONG ? 100 : 8); kill++) {
-      await new Promise((resolve) => setTimeout(resolve, 300 + Math.random() * 700));
+      await pause(300 + Math.random() * 700);
       await run.kill();
     }
-    await run.streams();
     await run.verify('SIGKILL at random moments');
   });
 
-  it('SIGTERM under load: ends with 0, and the next start goes on', async () => {
-    run = await FaultRun.begin({ name: 'terminated', postgres, sink: natsFaultSink(nats, 'TERMINATED') });
+  /** Starts a daemon that kills itself there, with a load, and waits until it has. */
+  async function killedAt(of: FaultRun, step: KillStep, n: number): Promise<void> {
+    const { daemon } = of;
+    const streamed = of.streamed;
+    daemon.start([], killAt(step, n));
+    const exit = daemon.exit();
+    let exited = false;
+    void exit.then(() => {
+      exited = true;
+    });
+    const text = (): string => `${step}, time ${n}: ended by SIGKILL; ${daemon.stderr.slice(-2000)}`;
+    // Without a slot nothing would be captured of what the load does.
+    await expect.poll(() => exited || of.streamed > streamed, { timeout: 60_000, interval: 25, message: text() }).toBe(true);
+    if (of.streamed > 0) of.resume();
+    await expect.poll(() => exited, { timeout: 30_000, message: text() }).toBe(true);
+    expect(daemon.child?.signalCode, text()).toBe('SIGKILL');
+  }
+
+  it('SIGTERM under load: ends with 0, and the next start goes on (I1, I4)', async () => {
+    run = await FaultRun.begin({ load: LIGHT, name: 'terminated', postgres, sink: await sink('nats', 'TERMINATED') });
     await run.committed(100);
     expect(await run.daemon.stop('SIGTERM')).toBe(0);
     run.daemon.start();
     await run.committed(100);
     await run.verify('SIGTERM under load');
+  });
+
+  it.each(SINKS.slice(0, LONG ? 3 : 2))('SIGKILL at each step of the work, one after the other, to %s (I1–I6)', async (to) => {
+    const name = `steps${to}`;
+    run = await FaultRun.begin({
+      load: LIGHT,
+      name,
+      postgres,
+      sink: await sink(to, name),
+      start: (of) => killedAt(of, 'after receive', 1).then(() => of.daemon.start()),
+    });
+    for (const step of KILL_STEPS) {
+      await run.daemon.stop('SIGKILL');
+      await killedAt(run, step, step === 'after the first place' ? 1 : 2);
+      run.daemon.start();
+      await run.caughtUp();
+    }
+    await run.verify('SIGKILL at each step');
+  });
+
+  it.runIf(LONG).each(SINKS.flatMap((to) => KILL_STEPS.map((step) => [step, to] as const)))(
+    'SIGKILL %s, to %s: at the first start, at the next one, and later (I1–I6)',
+    async (step, to) => {
+      const name = `step${KILL_STEPS.indexOf(step)}${to}`;
+      const start = async (of: FaultRun): Promise<void> => {
+        // Before it is made, the slot captures nothing.
+        for (const n of step === 'between LevelDB and the side file' ? [1, 2, 3, 4] : [1]) await killedAt(of, step, n);
+        of.daemon.start();
+      };
+      run = await FaultRun.begin({ load: LIGHT, name, postgres, sink: await sink(to, name), start });
+      for (const n of step === 'after the first place' ? [] : [1, 2, 9]) {
+        await run.daemon.stop('SIGKILL');
+        await killedAt(run, step, n);
+        run.daemon.start();
+        await run.committed(30);
+      }
+      await run.recovers(`SIGKILL ${step}`, () => Promise.resolve());
+      await run.verify(`SIGKILL ${step}`);
+    },
+  );
+
+  it('the judgement itself: a daemon that acknowledges early is found out', async () => {
+    const start = async (of: FaultRun): Promise<unknown> => of.daemon.start([], ACKNOWLEDGES_EARLY);
+    run = await FaultRun.begin({ load: LIGHT, name: 'early', postgres, sink: await sink('nats', 'early'), start });
+    for (let kill = 0; kill < 3; kill++) {
+      await run.committed(50);
+      await run.daemon.stop('SIGKILL');
+      run.daemon.start([], ACKNOWLEDGES_EARLY);
+    }
+    await run.pause();
+    await run.caughtUp();
+    expect((await run.verdict()).lost).toBeGreaterThan(0);
   });
 });

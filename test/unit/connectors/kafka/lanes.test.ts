@@ -109,7 +109,7 @@ describe('Kafka lanes', () => {
     const context = pluginContext();
     const again = new KafkaSink(CONFIG, context, () => Promise.resolve(driver));
     await again.open({ ...saved }, never);
-    expect(context.lines.some(({ level, message }) => level === 'warn' && message.includes('1 records behind the saved place are gone'))).toBe(true);
+    expect(context.lines.some(({ level, message }) => level === 'warn' && message.includes('1 record behind the saved place is gone'))).toBe(true);
     await again.write(messageBatch(messages(0)), never);
     await again.close();
     expect(partition.records.slice(ids.length).map(({ id }) => id)).toEqual(ids);
