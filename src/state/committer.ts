@@ -6,7 +6,7 @@ import { writeError } from './errors.ts';
 import { frameJson } from './frame.ts';
 import { type Root, STATE_FORMAT } from './integrity.ts';
 import type { KeyValueStore, Operation } from './key-value.ts';
-import { ROOT_KEY } from './keys.ts';
+import { LOST_KEY, parseKey, ROOT_KEY } from './keys.ts';
 import { writeSideFile } from './side-file.ts';
 
 export interface Change {
@@ -26,6 +26,7 @@ export interface CommitterState {
   readonly generation: number;
   readonly digest: Digest;
   readonly positions: Map<string, Position>;
+  readonly lost: Set<string>;
 }
 
 /**
@@ -40,6 +41,7 @@ export class Committer {
   readonly #instance: string;
   readonly #digest: Digest;
   readonly #positions: Map<string, Position>;
+  readonly #lost: Set<string>;
   #generation: number;
   #waiting: Waiting[] = [];
   #running: Promise<void> | null = null;
@@ -54,6 +56,7 @@ export class Committer {
     this.#generation = state.generation;
     this.#digest = state.digest;
     this.#positions = state.positions;
+    this.#lost = state.lost;
   }
 
   /** What ended it; null: it works. */
@@ -106,6 +109,8 @@ export class Committer {
       for (const operation of change.operations) {
         operations.set(operation.key, operation);
         this.#digest.apply(operation);
+        const at = parseKey(operation.key);
+        if (at?.rest === LOST_KEY) this.#lost[operation.type === 'put' ? 'add' : 'delete'](at.connector);
       }
       if (change.position === undefined) continue;
       if (change.position.value === null) this.#positions.delete(change.position.connector);
@@ -114,7 +119,7 @@ export class Committer {
     const generation = this.#generation + 1;
     const root: Root = { format: STATE_FORMAT, instance: this.#instance, generation, clean, digest: this.#digest.sum };
     await this.#engine.batch([...operations.values(), { type: 'put', key: ROOT_KEY, value: frameJson(root) }]);
-    const side = { format: STATE_FORMAT, instance: this.#instance, generation, positions: this.#positions };
+    const side = { format: STATE_FORMAT, instance: this.#instance, generation, positions: this.#positions, lost: [...this.#lost] };
     await writeSideFile(this.#runtime.files, this.#stateDirectory, side);
     this.#generation = generation;
   }

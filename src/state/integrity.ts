@@ -4,7 +4,7 @@ import { Digest } from './digest.ts';
 import { STATE_BEHIND, STATE_CORRUPT, STATE_MISSING, STATE_VERSION } from './errors.ts';
 import { FrameError, unframeJson } from './frame.ts';
 import { EngineError, type KeyValueStore } from './key-value.ts';
-import { OFFSET_KEY, parseKey, ROOT_KEY } from './keys.ts';
+import { LOST_KEY, OFFSET_KEY, parseKey, ROOT_KEY } from './keys.ts';
 import { describeBoth, describePosition, type Positions, type StoredOffset } from './offset.ts';
 import type { SideFiles } from './side-file.ts';
 
@@ -28,6 +28,8 @@ export interface Scan {
   readonly root: Root | null;
   readonly digest: Digest;
   readonly positions: Map<string, Position>;
+  /** Connectors whose offsets are to be recovered. */
+  readonly lost: Set<string>;
   /** The first damage that was met, in words; null: none. */
   readonly damage: string | null;
 }
@@ -36,6 +38,7 @@ export interface Scan {
 export async function scan(engine: KeyValueStore): Promise<Scan> {
   const digest = new Digest();
   const positions = new Map<string, Position>();
+  const lost = new Set<string>();
   let root: Root | null = null;
   let damage: string | null = null;
   try {
@@ -49,6 +52,7 @@ export async function scan(engine: KeyValueStore): Promise<Scan> {
         digest.apply({ type: 'put', key, value });
         const at = parseKey(key);
         if (at?.rest === OFFSET_KEY) positions.set(at.connector, (content as StoredOffset).position);
+        else if (at?.rest === LOST_KEY) lost.add(at.connector);
       } catch (error) {
         if (!(error instanceof FrameError)) throw error;
         damage ??= error.message;
@@ -58,7 +62,7 @@ export async function scan(engine: KeyValueStore): Promise<Scan> {
     if (!(error instanceof EngineError)) throw error;
     damage ??= error.message;
   }
-  return { root, digest, positions, damage };
+  return { root, digest, positions, lost, damage };
 }
 
 /**

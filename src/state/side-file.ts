@@ -10,6 +10,8 @@ export interface SideRecord {
   readonly generation: number;
   /** By connector. */
   readonly positions: Positions;
+  /** Connectors whose offsets were lost with damaged state and are not recovered yet: damage must not make them forgotten a second time (I8). */
+  readonly lost: readonly string[];
 }
 
 export interface SideFiles {
@@ -42,8 +44,8 @@ export async function readSideFiles(files: Files, directory: string): Promise<Si
 
 /** One line that a person can read: the CRC-32C of the JSON in hexadecimal, a space, the JSON. */
 function encode(record: SideRecord): Buffer {
-  const { format, instance, generation, positions } = record;
-  const json = Buffer.from(JSON.stringify({ format, instance, generation, positions: [...positions] }));
+  const { format, instance, generation, positions, lost } = record;
+  const json = Buffer.from(JSON.stringify({ format, instance, generation, positions: [...positions], lost }));
   return Buffer.concat([Buffer.from(`${crc32c(json).toString(16).padStart(8, '0')} `), json, Buffer.from('\n')]);
 }
 
@@ -52,6 +54,9 @@ function decode(bytes: Buffer | null): SideRecord | null {
   const json = bytes.subarray(9, -1);
   if (bytes.toString('latin1', 0, 9) !== `${crc32c(json).toString(16).padStart(8, '0')} `) return null;
   // A file of another format has other fields: its format is all that is asked of it.
-  const { positions, ...rest } = JSON.parse(json.toString()) as Omit<SideRecord, 'positions'> & { positions?: [string, Position][] };
-  return { ...rest, positions: new Map(positions ?? []) };
+  const { positions, lost, ...rest } = JSON.parse(json.toString()) as Omit<SideRecord, 'positions' | 'lost'> & {
+    positions?: [string, Position][];
+    lost?: string[];
+  };
+  return { ...rest, positions: new Map(positions ?? []), lost: lost ?? [] };
 }

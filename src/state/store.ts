@@ -87,7 +87,7 @@ async function replaceDamaged(options: StoreOptions, connectors: readonly string
   await files.rename(stateDirectory(directory), target);
   await files.makeDirectory(stateDirectory(directory));
   const known: Positions = newest?.positions ?? new Map();
-  const lost = newest === null ? connectors : [...known.keys()];
+  const lost = newest === null ? connectors : [...new Set([...known.keys(), ...newest.lost])];
   return { store: await open(options, { instance: newest?.instance ?? marker?.instance ?? null, lost }), damaged: target, known };
 }
 
@@ -152,7 +152,13 @@ async function openHandle(
     checkIntegrity(directory, instance, found, sides);
     const root = found.root as Root;
     if ((sides.newest as SideRecord).generation < root.generation) {
-      await writeSideFile(files, state, { format: STATE_FORMAT, instance, generation: root.generation, positions: found.positions });
+      await writeSideFile(files, state, {
+        format: STATE_FORMAT,
+        instance,
+        generation: root.generation,
+        positions: found.positions,
+        lost: [...found.lost],
+      });
     }
     const committer = new Committer(directory, state, runtime, engine, { ...found, instance, generation: root.generation });
     // Not clean until it is closed; and the first write of a run shows at once whether the disk takes any.
@@ -182,7 +188,7 @@ async function initialise(options: StoreOptions, engine: KeyValueStore, initial:
   const root: Root = { format: STATE_FORMAT, instance, generation: 1, clean: true, digest: digest.sum };
   operations.push({ type: 'put', key: ROOT_KEY, value: frameJson(root) });
   await engine.batch(operations);
-  await writeBothSideFiles(runtime.files, state, { format: STATE_FORMAT, instance, generation: 1, positions: new Map() });
+  await writeBothSideFiles(runtime.files, state, { format: STATE_FORMAT, instance, generation: 1, positions: new Map(), lost: initial.lost });
   await writeMarker(directory, runtime.files, { format: STATE_FORMAT, instance, initialised: true });
 }
 

@@ -171,12 +171,7 @@ export class Simulation {
     this.#startIn(this.#random.next() * 800);
   }
 
-  /**
-   * One at a time. Between `recreateStore` and `offsets recover` only LevelDB says that a connector waits to be recovered: damage that hits just then
-   * makes the next `recreateStore` forget it, and the connector begins anew without a word (I8).
-   */
   #damage(): void {
-    if (this.#checks.isDamaged) return;
     const what = damage(this.#around.disk, this.#random);
     if (what === null) return;
     this.#tally.damages++;

@@ -1,8 +1,7 @@
 /** Loaded into the built daemon before it starts (kill-step.ts). JavaScript: a loader for TypeScript would take longer than the daemon. */
 import { Socket } from 'node:net';
 
-async function patch({ step, n = 1, acknowledgesEarly = false }) {
-  if (acknowledgesEarly) await acknowledgeEarly();
+async function patch({ step, n = 1 }) {
   if (step === undefined) return;
   let left = n;
   await POINTS[step]((kill = die) => {
@@ -149,15 +148,6 @@ function once(action) {
 
 function countOf(batch) {
   return batch?.count ?? 0;
-}
-
-/** Everything is called durable at once. */
-async function acknowledgeEarly() {
-  const { NatsSink } = await built('connectors/nats/sink.js');
-  around(NatsSink, 'write', (done) => {
-    void done.catch(() => undefined);
-    return Promise.resolve({});
-  });
 }
 
 const order = process.env.SLUICE_TEST_KILL;

@@ -27,9 +27,6 @@ export function killAt(step: KillStep, n: number): Record<string, string> {
   return environment({ step, n });
 }
 
-/** The environment of a daemon that is broken on purpose, so that the tests can be seen to fail. */
-export const ACKNOWLEDGES_EARLY = environment({ acknowledgesEarly: true });
-
 function environment(order: Readonly<Record<string, unknown>>): Record<string, string> {
   return { NODE_OPTIONS: `--import ${new URL('kill-step-preload.mjs', import.meta.url)}`, SLUICE_TEST_KILL: JSON.stringify(order) };
 }

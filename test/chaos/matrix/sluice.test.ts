@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type KafkaServer, type NatsServer, type PostgresServer, startKafka, startNats, startPostgres } from '../../servers/index.ts';
 import { LIGHT } from '../../support/fault-load.ts';
 import { FaultRun, type FaultSink, kafkaFaultSink, LONG, natsFaultSink } from '../../support/fault-run.ts';
-import { ACKNOWLEDGES_EARLY, KILL_STEPS, type KillStep, killAt } from '../../support/kill-step.ts';
+import { KILL_STEPS, type KillStep, killAt } from '../../support/kill-step.ts';
 
 describe('faults of Sluice (I1, I2, I3, I4, I5, I10)', () => {
   let postgres: PostgresServer;
@@ -108,17 +108,4 @@ describe('faults of Sluice (I1, I2, I3, I4, I5, I10)', () => {
       await run.verify(`SIGKILL ${step}`);
     },
   );
-
-  it('the judgement itself: a daemon that acknowledges early is found out', async () => {
-    const start = async (of: FaultRun): Promise<unknown> => of.daemon.start([], ACKNOWLEDGES_EARLY);
-    run = await FaultRun.begin({ load: LIGHT, name: 'early', postgres, sink: await sink('nats', 'early'), start });
-    for (let kill = 0; kill < 3; kill++) {
-      await run.committed(50);
-      await run.daemon.stop('SIGKILL');
-      run.daemon.start([], ACKNOWLEDGES_EARLY);
-    }
-    await run.pause();
-    await run.caughtUp();
-    expect((await run.verdict()).lost).toBeGreaterThan(0);
-  });
 });

@@ -186,7 +186,7 @@ describe('faults of the data directory (I1, I4, I5, I6, I8, I10)', () => {
   };
 
   // Finding 1 (SLUICE_STATE_WRITE is a stop for good).
-  it.fails('out of file descriptors: it waits, typed, and goes on when it has them back (I1, I4, I10)', async () => {
+  it('out of file descriptors: it waits, typed, and goes on when it has them back (I1, I4, I10)', async () => {
     run = await FaultRun.begin({ load: LIGHT, name: 'descriptors', postgres, sink: await sink('nats', 'descriptors') });
     const of = run;
     const { daemon } = run;
@@ -231,7 +231,7 @@ describe('faults of the data directory (I1, I4, I5, I6, I8, I10)', () => {
   });
 
   // Finding 2 (SLUICE_INTERNAL).
-  it.fails('out of file descriptors when a connector starts: typed (I8)', async () => {
+  it('out of file descriptors when a connector starts: typed (I8)', async () => {
     run = await FaultRun.begin({ load: LIGHT, name: 'fewlater', postgres, sink: await sink('nats', 'fewlater') });
     await startWithFewFiles(run, 'Health and metrics');
   });

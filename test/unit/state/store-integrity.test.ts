@@ -493,6 +493,31 @@ describe('recreateStore', () => {
     }
   });
 
+  it('interrupted twice it still knows, and damaged again before the offset is recovered too (I8)', async () => {
+    const options = await crashedAfter(2);
+    await flip((await levelFiles(options, '.log')).at(-1) as string, 100);
+    const { files } = options.runtime;
+    for (let twice = 0; twice < 2; twice++) {
+      let left = 2;
+      const replace = async (path: string, bytes: Uint8Array): Promise<void> => {
+        if (left-- === 0) throw new Error('crash');
+        await files.replace(path, bytes);
+      };
+      await expect(recreateStore({ ...options, runtime: { ...options.runtime, files: { ...files, replace } } }, [])).rejects.toThrow('crash');
+    }
+    for (let again = 0; again < 2; again++) {
+      const { store } = await recreateStore(options, []);
+      expect((await errorOf(store.load('shop'))).code).toBe('SLUICE_STATE_RECOVERING');
+      await store.savePlace('other', { at: String(again) });
+      await store.close();
+      await rm(join(options.directory, 'state', 'level', 'CURRENT'));
+    }
+    const { store } = await recreateStore(options, []);
+    await store.replaceOffset('shop', offset(2), 'test');
+    await store.close();
+    await withStore(options, async (sound) => expect(await offsetOf(sound, 'shop')).toEqual(offset(2)));
+  });
+
   it('a lost state beside an earlier damaged one is no first start', async () => {
     const options = await dataDirectory();
     await mkdir(join(options.directory, 'state.damaged-1'));
