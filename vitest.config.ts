@@ -15,7 +15,7 @@ const onServers = {
 const chaos =
   process.env.SLUICE_CHAOS === 'full'
     ? ['test/chaos/matrix/**/*.test.ts']
-    : ['sluice', 'two-daemons', 'postgres', 'nats', 'kafka'].map((name) => `test/chaos/matrix/${name}.test.ts`);
+    : ['sluice', 'two-daemons', 'postgres', 'nats'].map((name) => `test/chaos/matrix/${name}.test.ts`);
 
 export default defineConfig({
   resolve: { conditions },

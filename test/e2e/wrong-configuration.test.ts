@@ -34,7 +34,7 @@ describe('in a file: all of it is said before anything is started, exit 2', () =
     ['a wrong type', { source: { tables: 'public.orders' }, code: 'WRONG_TYPE', place: 'source.tables', says: 'list' }],
     ['a missing secret', { environment: { SHOP_DB_PASSWORD: '' }, code: 'VARIABLE_MISSING', place: 'source.password', says: 'Set SHOP_DB_PASSWORD' }],
     ['a bare number as duration', { top: { batch: { maxDelay: 5 } }, code: 'NO_UNIT', place: 'batch.maxDelay', says: '"5ms"' }],
-    ['an option that is not supported yet', { top: { deadLetter: {} }, code: 'NOT_SUPPORTED', place: 'deadLetter', says: 'not supported yet' }],
+    ['an option that is not supported yet', { top: { transforms: [{}] }, code: 'NOT_SUPPORTED', place: 'transforms', says: 'not supported yet' }],
   ];
 
   it.each(cases)('%s', async (_name, { code, place, says, ...wrong }) => {

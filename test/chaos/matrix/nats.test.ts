@@ -52,12 +52,14 @@ describe.runIf(natsAvailable)('faults of NATS (I1, I2, I3, I4, I8, I10)', () => 
       run = await FaultRun.begin({ name: `full-${limit.replace('_', '-')}`, postgres, sink: natsFaultSink(nats, 'FULL'), load: MODEST });
       await run.daemon.waitForLog(({ msg }) => msg.includes('takes no messages'));
       await sleep(2_000);
-      const [said, ...again] = warnings(run, /takes no messages/);
-      expect(said?.['remedy']).toContain('nats stream edit FULL --max-bytes');
-      expect(again).toEqual([]);
+      const said = warnings(run, /takes no messages/);
+      expect(said[0]?.['remedy']).toContain('nats stream edit FULL --max-bytes');
+      // A smaller message may still find room: then it is full a second time.
+      const between = run.daemon.log.filter(({ msg }) => msg === 'NATS takes messages again.').length;
+      expect(said.length).toBeLessThanOrEqual(1 + between);
       await observer.update('FULL', { max_bytes: -1, max_msgs: -1 });
       await run.recovers(`NATS stream full (${limit})`, () => natsWorks(nats.url, 'FULL'));
-      expect(run.daemon.log.some(({ msg }) => msg === 'NATS takes messages again.')).toBe(true);
+      await run.daemon.waitForLog(({ msg }) => msg === 'NATS takes messages again.');
       await run.verify(`NATS stream full (${limit})`);
     },
   );
