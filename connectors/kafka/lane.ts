@@ -49,6 +49,8 @@ export class Lane {
   /** In the scheduler's queue. */
   queued = false;
   failures = 0;
+  /** An attempt to send this very set was not answered, or not for good: it may stand there already. */
+  doubtful = false;
   readonly #queue: Run[] = [];
   /** Halved when a batch is too large, doubled when one went through. */
   #maxRecords = Number.POSITIVE_INFINITY;
@@ -81,6 +83,7 @@ export class Lane {
    * move. The rest of the notes is kept for a while all the same, for a replay under another configuration.
    */
   take(limits: LaneLimits, timestampMs: number, done: Done): Sending | null {
+    this.doubtful = false;
     const runs: { job: Job; indexes: Int32Array }[] = [];
     const maxRecords = Math.min(limits.records, this.#maxRecords);
     let count = 0;

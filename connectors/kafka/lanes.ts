@@ -239,7 +239,13 @@ export class Lanes {
     const { signal } = this.#stop;
     lane.failures++;
     const kind = classify(failure.code);
-    if ((kind === 'too large' || kind === 'bad record') && lane.halve()) return;
+    const isOfRecords = kind === 'too large' || kind === 'bad record';
+    // A limit that was lowered is looked at before the sequence number: what may stand there already is not cut, and no dead letter.
+    if (isOfRecords && lane.doubtful) {
+      await this.#persist(lane.key, () => this.#look(lane));
+      return;
+    }
+    if (isOfRecords && lane.halve()) return;
     if (kind === 'producer') {
       trouble.happened(lane.key, failure, `Kafka does not take more of this producer for ${lane.key} (${failure.message})`);
       await this.#persist(lane.key, () => this.#resync(lane));
@@ -254,6 +260,7 @@ export class Lanes {
       if (undeliverable.includes(error.kind) && lane.sending?.set.count === 1) return this.#handOver(lane, lane.sending, error);
       throw error;
     }
+    if (kind === 'again') lane.doubtful = true;
     if (kind === 'clock') lane.restamp(this.#nowMs());
     trouble.happened(lane.key, failure, `Kafka did not confirm messages for ${lane.key} (${failure.message})`);
     await this.#pause(lane.failures);
@@ -264,6 +271,15 @@ export class Lanes {
     const { job, indexes } = runs[0] as Sending['runs'][number];
     await this.#host.context.undeliverable(job.batch, indexes[0] as number, error);
     if (this.#failure === null) lane.passOver(this.#done);
+  }
+
+  /** Does what is being sent stand there? Under the same identity, whose sequence number still tells what comes late; what does not is taken once more. */
+  async #look(lane: Lane): Promise<void> {
+    const { driver, context } = this.#host;
+    const { signal } = this.#stop;
+    const range = { from: lane.offset, end: await endOf(driver, lane, signal), connector: context.connector, identity: lane.identity };
+    const { standing } = await findOurs(driver, lane, range, signal);
+    if (this.#failure === null) lane.settle(standing, this.#done);
   }
 
   /** A confirmation under sequence numbers that a process before this one has used may be of its records: are these ours? */
