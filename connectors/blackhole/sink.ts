@@ -6,7 +6,7 @@ import {
   type Sink,
   SPAN,
   SPAN_SIZE,
-  type TableVersion,
+  type TableIdentity,
   tableLabel,
   type Written,
 } from '#plugin';
@@ -34,7 +34,7 @@ export class BlackholeSink implements Sink {
     return Promise.resolve({ transactions: [], holdsOutput: false });
   }
 
-  destination(table: TableVersion): string {
+  destination(table: TableIdentity): string {
     return tableLabel(table);
   }
 

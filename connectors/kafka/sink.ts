@@ -6,7 +6,7 @@ import {
   type SinkContext,
   SluiceError,
   sleep,
-  type TableVersion,
+  type TableIdentity,
   type Written,
 } from '#plugin';
 import type { KafkaConfig } from './config.ts';
@@ -30,7 +30,7 @@ import {
 import { findingsOfTopic, gathered } from './preflight.ts';
 import { holdsOutput, readSuffix, unsavedFrom } from './read-back.ts';
 import { topicMatcher, topicOf } from './topic.ts';
-import { readSettings, Topics } from './topics.ts';
+import { newTopic, readSettings, refusedTopic, Topics } from './topics.ts';
 import { Trouble } from './trouble.ts';
 import { typedError } from './typed-error.ts';
 
@@ -58,13 +58,14 @@ export class KafkaSink implements Sink {
     this.#load = load;
   }
 
-  async preflight(signal: AbortSignal): Promise<readonly Finding[]> {
+  async preflight(destinations: readonly string[], signal: AbortSignal): Promise<readonly Finding[]> {
     await this.#connect(signal);
     return this.#typed(signal, async () => {
-      const names = (await this.#ownTopics(signal)).slice(0, PREFLIGHT_TOPICS);
-      const infos = await this.#driver.topics(names, signal);
+      const wanted = destinations.slice(0, PREFLIGHT_TOPICS);
+      const names = new Set([...wanted, ...(await this.#ownTopics(signal))].slice(0, PREFLIGHT_TOPICS));
+      const infos = await this.#driver.topics([...names], signal);
       const findings: Finding[] = [];
-      if (!this.#config.createTopics && !/\{(schema|table)\}/.test(this.#config.topic) && infos.size === 0) findings.push(this.#missing());
+      for (const topic of wanted) if (!infos.has(topic)) findings.push(...(await this.#absent(topic, signal)));
       for (const info of infos.values()) {
         this.#judged.add(info.name);
         findings.push(...findingsOfTopic(this.#config, this.#context.connector, info, await readSettings(this.#driver, info.name, signal)));
@@ -102,7 +103,7 @@ export class KafkaSink implements Sink {
     });
   }
 
-  destination(table: TableVersion): string {
+  destination(table: TableIdentity): string {
     return topicOf(this.#config.topic, this.#context.connector, table);
   }
 
@@ -183,12 +184,19 @@ export class KafkaSink implements Sink {
     if (Object.keys(chosen).length > 0) await this.#context.savePlace(chosen);
   }
 
-  #missing(): Finding {
-    const { code, message, remedy } = new SluiceError(topicMissing, {
-      topic: topicOf(this.#config.topic, this.#context.connector, { catalog: '', schema: '', name: '' }),
-      brokers: this.#config.brokers.join(','),
-    });
-    return { severity: 'error', code, message, remedy };
+  /** A topic that is needed and not there: whether it can be made is known before there is a message for it. */
+  async #absent(topic: string, signal: AbortSignal): Promise<readonly Finding[]> {
+    const { createTopics, brokers } = this.#config;
+    if (!createTopics) return [asFinding(new SluiceError(topicMissing, { topic, brokers: brokers.join(',') }))];
+    try {
+      await this.#driver.tryTopic(newTopic(this.#config, topic), signal);
+      return [];
+    } catch (error) {
+      signal.throwIfAborted();
+      const refused = refusedTopic(error, topic, this.#context.connector);
+      if (refused instanceof SluiceError) return [asFinding(refused)];
+      throw refused;
+    }
   }
 
   async #ownTopics(signal: AbortSignal): Promise<readonly string[]> {
@@ -308,6 +316,10 @@ export class KafkaSink implements Sink {
     if (transactions.size > 0) log.info(`Kafka holds ${counted(transactions.size, 'transaction')} behind the saved place: not written again.`);
     return [...transactions];
   }
+}
+
+function asFinding({ code, message, remedy }: SluiceError): Finding {
+  return { severity: 'error', code, message, remedy };
 }
 
 function counted(count: number, what: string): string {

@@ -1,4 +1,4 @@
-import { SluiceError, type TableVersion } from '#plugin';
+import { SluiceError, type TableIdentity } from '#plugin';
 import { nameTooLong } from './errors.ts';
 
 /** Placeholders of a topic template. */
@@ -27,7 +27,7 @@ export function templateProblem(template: string): string | null {
 }
 
 /** The topic of a table's messages. Where the system has no schemas, `{schema}` is the database. Throws if the name is longer than Kafka allows. */
-export function topicOf(template: string, connector: string, table: Pick<TableVersion, 'catalog' | 'schema' | 'name'>): string {
+export function topicOf(template: string, connector: string, table: Omit<TableIdentity, 'kind'>): string {
   const names: Readonly<Record<string, string>> = { connector, schema: table.schema === '' ? table.catalog : table.schema, table: table.name };
   const topic = template.replace(PLACEHOLDER, (_, name: string) => sanitise(names[name] as string));
   if (topic.length > MAX_NAME) throw new SluiceError(nameTooLong, { topic, length: topic.length, limit: MAX_NAME });

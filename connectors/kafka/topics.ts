@@ -96,9 +96,7 @@ export class Topics {
     try {
       await this.#driver.createTopic(wanted, signal);
     } catch (error) {
-      const failure = toFailure(error);
-      if (classify(failure.code) === 'again') throw failure;
-      throw typedError(failure, { topic, connector, bytes: 0, limit: -1, creating: true });
+      throw refusedTopic(error, topic, connector);
     }
     log.info(`Topic "${topic}" was created.`);
     const until = runtime.monotonicMs() + SETTLE_MS;
@@ -132,7 +130,15 @@ export async function readSettings(driver: KafkaDriver, topic: string, signal: A
   }
 }
 
-function newTopic({ partitions, replication, topicSettings }: KafkaConfig, name: string): NewTopic {
+/** Why a topic cannot be made: the failure itself where it may pass. */
+export function refusedTopic(error: unknown, topic: string, connector: string): KafkaFailure | SluiceError {
+  const failure = toFailure(error);
+  if (classify(failure.code) === 'again') return failure;
+  return typedError(failure, { topic, connector, bytes: 0, limit: -1, creating: true });
+}
+
+/** A topic as the configuration wants it. */
+export function newTopic({ partitions, replication, topicSettings }: KafkaConfig, name: string): NewTopic {
   const settings = Object.fromEntries(
     topicSettings.map((setting) => {
       const at = setting.indexOf('=');

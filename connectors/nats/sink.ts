@@ -8,7 +8,7 @@ import {
   type Sink,
   type SinkContext,
   SluiceError,
-  type TableVersion,
+  type TableIdentity,
   type Written,
 } from '#plugin';
 import type { NatsConfig } from './config.ts';
@@ -42,7 +42,7 @@ export class NatsSink implements Sink {
     this.#context = context;
   }
 
-  async preflight(signal: AbortSignal): Promise<readonly Finding[]> {
+  async preflight(_destinations: readonly string[], signal: AbortSignal): Promise<readonly Finding[]> {
     const connection = await this.#connected(signal);
     const info = await this.#access(connection).info();
     signal.throwIfAborted();
@@ -70,7 +70,7 @@ export class NatsSink implements Sink {
     return { transactions: noted.transactions(), holdsOutput: holds };
   }
 
-  destination(table: TableVersion): string {
+  destination(table: TableIdentity): string {
     return subjectOf(this.#config.subject, this.#context.connector, table);
   }
 

@@ -1,4 +1,4 @@
-import type { SinkContext, TableVersion } from '#plugin';
+import type { SinkContext, TableIdentity } from '#plugin';
 
 /** Placeholders of a subject template. */
 const PLACEHOLDER = /\{([^{}]*)\}/g;
@@ -29,7 +29,7 @@ export function templateProblem(template: string): string | null {
 }
 
 /** The subject of a table's messages. Where the system has no schemas, `{schema}` is the database. */
-export function subjectOf(template: string, connector: string, table: Pick<TableVersion, 'catalog' | 'schema' | 'name'>): string {
+export function subjectOf(template: string, connector: string, table: Omit<TableIdentity, 'kind'>): string {
   const names: Readonly<Record<string, string>> = { connector, schema: table.schema === '' ? table.catalog : table.schema, table: table.name };
   const subject = template.replace(PLACEHOLDER, (_, name: string) => sanitise(names[name] as string));
   // A table called "$JS" must not reach the server's own subjects.

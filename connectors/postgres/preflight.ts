@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { type Finding, SluiceError, type SourceContext } from '#plugin';
+import { type Finding, SluiceError, type SourceContext, type SourcePreflight } from '#plugin';
 import { applicationName, connectClient, endClient } from './client.ts';
 import { type PostgresConfig, publicationName, slotName } from './config.ts';
 import { asSluiceError } from './connection-error.ts';
@@ -15,7 +15,7 @@ import { matchTables } from './tables.ts';
  * Everything that can be said before the log is read, at once. Changes nothing on the server. Throws only for what makes checking impossible:
  * no connection, no catalog. What another client may give free again (a walsender, the slot) is no finding: reading waits for it.
  */
-export async function preflightPostgres(config: PostgresConfig, context: SourceContext, signal: AbortSignal): Promise<readonly Finding[]> {
+export async function preflightPostgres(config: PostgresConfig, context: SourceContext, signal: AbortSignal): Promise<SourcePreflight> {
   const connect = { applicationName: applicationName(context.connector, context.instance), files: context.runtime.files, signal };
   const client = await connectClient(config, { ...connect, ownMoney: true });
   try {
@@ -43,7 +43,8 @@ export async function preflightPostgres(config: PostgresConfig, context: SourceC
     // What concerns tables that cannot be captured anyway is said by them.
     if (matched.problems.length === 0) findings.push(...plan.problems.map(asFinding));
     findings.push(...plan.findings, ...serverFindings(config, server));
-    return findings;
+    const tables = matched.tables.map(({ schema, name }) => ({ kind: 'table' as const, catalog: server.database, schema, name }));
+    return { findings, tables };
   } catch (error) {
     signal.throwIfAborted();
     throw asSluiceError(error, { config, doing: 'the preflight' });

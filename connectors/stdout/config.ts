@@ -1,4 +1,4 @@
-import { type ConfigOf, fields, type TableVersion } from '#plugin';
+import { type ConfigOf, fields, type TableIdentity } from '#plugin';
 
 /** Options of the stdout sink, as they stand under `sink` in a connector file. */
 export const stdoutFields = fields({
@@ -21,7 +21,7 @@ export function validateStdout(config: StdoutConfig): readonly { path: string; m
 }
 
 /** Logical messages have a topic of their own, as Debezium's have. */
-export function topicOf(template: string, connector: string, table: Pick<TableVersion, 'kind' | 'catalog' | 'schema' | 'name'>): string {
+export function topicOf(template: string, connector: string, table: TableIdentity): string {
   if (table.kind === 'message') return `${connector}.message`;
   const names: Readonly<Record<string, string>> = { connector, schema: table.schema === '' ? table.catalog : table.schema, table: table.name };
   return template.replace(PLACEHOLDER, (whole, name: string) => names[name] ?? whole);

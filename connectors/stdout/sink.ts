@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream';
-import { type Finding, type MessageBatch, type Place, type PluginContext, type Sink, SluiceError, type TableVersion, type Written } from '#plugin';
+import { type Finding, type MessageBatch, type Place, type PluginContext, type Sink, SluiceError, type TableIdentity, type Written } from '#plugin';
 import { type StdoutConfig, topicOf } from './config.ts';
 import { outputClosed, outputFailed } from './errors.ts';
 import { toLines } from './lines.ts';
@@ -34,7 +34,7 @@ export class StdoutSink implements Sink {
     return Promise.resolve({ transactions: [], holdsOutput: false });
   }
 
-  destination(table: TableVersion): string {
+  destination(table: TableIdentity): string {
     return topicOf(this.#config.topic, this.#context.connector, table);
   }
 

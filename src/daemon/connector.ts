@@ -154,7 +154,9 @@ export class Connector {
     const observing = new AbortController();
     try {
       this.#letters = await this.#openLetters((batch) => sink.write(batch, abort));
-      this.#judge([...(await source.preflight(starting)), ...(await sink.preflight(starting))]);
+      const { findings, tables: captured } = await source.preflight(starting);
+      const destinations = [...captured.map((table) => sink.destination(table)), ...extraDestinations(definition)];
+      this.#judge([...findings, ...(await sink.preflight([...new Set(destinations)], starting))]);
       const written = await sink.open(stored.place, starting);
       this.#opened = true;
       const format = definition.format.plugin.create(definition.format.config, {

@@ -1,6 +1,6 @@
 import type { MessageBatch } from '../record/messages.ts';
 import type { Place } from '../record/position.ts';
-import type { TableVersion } from '../record/table.ts';
+import type { TableIdentity } from '../record/table.ts';
 import type { SinkContext } from './context.ts';
 import type { ErrorKind } from './error.ts';
 import type { ConfigOf, FieldTable } from './field.ts';
@@ -15,15 +15,18 @@ export interface Written {
 }
 
 export interface Sink {
-  /** Connects, checks what must hold, changes nothing. */
-  preflight(signal: AbortSignal): Promise<readonly Finding[]>;
+  /**
+   * Connects, checks what must hold, changes nothing.
+   * @param destinations where messages will go, as far as is known: of the tables that are captured now, and of dead letters
+   */
+  preflight(destinations: readonly string[], signal: AbortSignal): Promise<readonly Finding[]>;
   /**
    * `place`: where this connector's output ended at the last checkpoint, all entries; null = nothing was saved yet. Creates what is missing and may be created. Reads
    * forward from the place what a run before this one left there, so that it is not written twice (I4). Throws if the sink lost what was confirmed.
    */
   open(place: Place | null, signal: AbortSignal): Promise<Written>;
   /** Where messages of a table go: a topic or subject, by the configured template. Called once per table version. */
-  destination(table: TableVersion): string;
+  destination(table: TableIdentity): string;
   /**
    * Resolves when all of it is durable, with the entries of the place that moved. Calls overlap; messages of one key become durable in call order; retries are the sink's
    * own business and go on for as long as it takes. Beyond the place after call n stands everything that later calls have written.

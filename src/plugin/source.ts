@@ -1,5 +1,6 @@
 import type { RecordBatch } from '../record/batch.ts';
 import type { Position } from '../record/position.ts';
+import type { TableIdentity } from '../record/table.ts';
 import type { SourceContext } from './context.ts';
 import type { ErrorKind } from './error.ts';
 import type { ConfigOf, FieldTable } from './field.ts';
@@ -31,6 +32,12 @@ export interface SourceHealth {
   readonly connected: boolean;
 }
 
+export interface SourcePreflight {
+  readonly findings: readonly Finding[];
+  /** The tables that are captured as things stand. */
+  readonly tables: readonly TableIdentity[];
+}
+
 /** How `offsets recover` finds a place to resume from when the state is lost (design §9). */
 export interface RecoverOptions {
   readonly from: 'sink' | 'slot';
@@ -40,7 +47,7 @@ export interface RecoverOptions {
 
 export interface Source {
   /** Connects, checks what must hold, changes nothing. Throws only for what makes checking impossible. */
-  preflight(signal: AbortSignal): Promise<readonly Finding[]>;
+  preflight(signal: AbortSignal): Promise<SourcePreflight>;
   /**
    * Batches in commit order. Pull is the back-pressure. Without `from` the first batch is empty and its checkpoint is where reading begins. An empty batch with a checkpoint says that the log has moved on without captured changes.
    * The iterator ends only for `once`; anything else throws a SluiceError. So does a lost connection (`retry: 'auto'`): the engine reads anew from the saved

@@ -12,8 +12,8 @@ export interface ColumnShape {
   readonly precision: number | null;
 }
 
-/** What identifies a version of a table: two equal shapes are the same version. */
-export interface TableShape {
+/** Which table it is, whatever its columns. */
+export interface TableIdentity {
   /** `message` is the pseudo-table of logical decoding messages: columns `prefix` and `content`. */
   readonly kind: 'table' | 'message';
   /** The database. */
@@ -21,6 +21,10 @@ export interface TableShape {
   /** Empty where the system has no schemas below the database. */
   readonly schema: string;
   readonly name: string;
+}
+
+/** What identifies a version of a table: two equal shapes are the same version. */
+export interface TableShape extends TableIdentity {
   readonly columns: readonly ColumnShape[];
   /** Indexes into `columns`, in key order; empty = the table has no key. */
   readonly key: readonly number[];

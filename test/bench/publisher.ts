@@ -31,7 +31,7 @@ const context: SinkContext = {
 };
 const never = new AbortController().signal;
 const sink = definition.sink.plugin.create(definition.sink.config, context);
-await sink.preflight(never);
+await sink.preflight([], never);
 await sink.open(null, never);
 const batches = await encodeSample();
 const count = batches.reduce((sum, batch) => sum + batch.count, 0);

@@ -7,23 +7,26 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type KafkaServer, type NatsServer, type PostgresServer, startKafka, startNats, startPostgres } from '../servers/index.ts';
+import { createTopic } from '../support/kafka-topics.ts';
 import type { DebeziumValue } from '../support/stream-ledger.ts';
 import { deleteStream } from '../support/streams.ts';
 import { copySlot, dropSlot, type Parity, writeBacklog } from './backlog.ts';
+import { type Debezium, drainDebezium, provideDebezium } from './debezium.ts';
 import { type Latency, measureLatency } from './latency.ts';
 import { Measured, type Usage } from './measure.ts';
 import { parityOfStream, parityOfTopic, RowSum } from './parity.ts';
 import { type Row, report } from './report.ts';
 
-const HELP = `Usage: npm run bench [-- --rows N] [--rounds N] [--sinks LIST] [--partitions N] [--json]
+const HELP = `Usage: npm run bench [-- --rows N] [--rounds N] [--sinks LIST] [--partitions N] [--without-debezium] [--json]
 
 Drains the same backlog by pg_recvlogical, a bare reader, Sluice into nothing, into NATS and into Kafka, and by the NATS publisher and the Kafka lanes
-alone; then start-up, latency and idle memory. Prints rows/s, CPU per row, peak memory and the ratios.
+alone, and by Debezium's engine into nothing and into Kafka; then start-up, latency and idle memory. Prints rows/s, CPU per row, peak memory and the ratios.
 
   --rows N     rows of the backlog, in transactions of 1,000 (default 1000000)
   --rounds N   repetitions, interleaved; the median counts (default 3)
   --sinks LIST nats, kafka, kafkajs or some of them, separated by commas (default nats,kafka)
   --partitions N  of the Kafka topic (default 6)
+  --without-debezium  leave the rival out (Maven and a JDK are needed for it)
   --json       one JSON document instead of the table
 `;
 
@@ -33,6 +36,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '3' },
     sinks: { type: 'string', default: 'nats,kafka' },
     partitions: { type: 'string', default: '6' },
+    'without-debezium': { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -63,6 +67,7 @@ const [postgres, nats, kafka] = await Promise.all([
   startNats({ own: true }),
   startKafka({ own: true, jvm: ['-Xmx1g', '-XX:TieredStopAtLevel=4'] }),
 ]);
+const debezium = values['without-debezium'] ? null : await provideDebezium().catch(withoutDebezium);
 const home = await mkdtemp(join(tmpdir(), 'sluice-bench-'));
 try {
   const database = await postgres.createDatabase('bench');
@@ -109,6 +114,7 @@ function DRAINS(): Record<string, (bench: Bench, round: number) => Promise<Drain
     ...(SINKS.has('nats') ? { 'Sluice into NATS': intoNats, 'NATS publisher alone': publisherAlone } : {}),
     ...(SINKS.has('kafka') ? kafkaDrains('Kafka', 'platformatic') : {}),
     ...(SINKS.has('kafkajs') ? kafkaDrains('Kafka (kafkajs)', 'kafkajs') : {}),
+    ...(debezium === null ? {} : debeziumDrains(debezium)),
   };
 }
 
@@ -193,6 +199,36 @@ function kafkaDrains(name: string, driver: string): Record<string, (bench: Bench
     },
     [`${name} lanes alone`]: (bench, round) => sinkAlone(bench, `lanes${driver}_${round}`, sink(bench, `alone-${driver}-${round}`)),
   };
+}
+
+function withoutDebezium(error: Error): null {
+  say(`Debezium is left out: ${error.message}`);
+  return null;
+}
+
+function debeziumDrains(engine: Debezium): Record<string, (bench: Bench, round: number) => Promise<Drained>> {
+  const drain = async ({ postgres: server, database, kafka: broker }: Bench, slot: string, topic?: string): Promise<Drained> => {
+    await copySlot(server, database, slot);
+    const usage = await drainDebezium(
+      engine,
+      { postgres: server, database, slot, rows: ROWS },
+      topic === undefined ? undefined : { kafka: broker, topic },
+    );
+    await dropSlot(server, database, slot);
+    return { ...usage, count: ROWS };
+  };
+  return {
+    'Debezium into nothing': (bench, round) => drain(bench, `dbz_nothing_${round}`),
+    ...(SINKS.has('kafka') ? { 'Debezium into Kafka': intoKafka } : {}),
+  };
+
+  async function intoKafka(bench: Bench, round: number): Promise<Drained> {
+    const topic = `into-debezium-${round}`;
+    await createTopic(bench.kafka, topic, { partitions: Number(values.partitions) });
+    const drained = await drain(bench, `dbz_kafka_${round}`, topic);
+    requireParity(await parityOfTopic(bench.kafka, topic), bench.parity);
+    return drained;
+  }
 }
 
 function requireParity(arrived: Parity, source: Parity): void {

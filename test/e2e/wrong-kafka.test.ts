@@ -111,6 +111,25 @@ describe.runIf(availableKafkas.length > 0).each(KAFKA_DRIVERS)('Kafka over %s', 
     expect(remedy).toContain('kafka-topics.sh');
   });
 
+  it('a missing topic of one table of several, where the template names tables: known before its first message', async () => {
+    await createTopic(kafka, 'there.public.orders');
+    const sink = plain({ createTopics: false, topic: 'there.{schema}.{table}' });
+    const { exit, code, msg } = await failure({ source: source(['public.orders', 'public.notes']), sink, environment });
+    expect([exit, code]).toEqual([3, 'SLUICE_KAFKA_TOPIC_MISSING']);
+    expect(msg).toContain('there.public.notes');
+  });
+
+  it.each([
+    ['more replicas than brokers', { replication: 3 }, /replic/i],
+    ['a setting that the broker does not know', { topicSettings: ['cleanup.polizy=compact'] }, /cleanup.polizy/],
+    ['a setting with a value that it does not take', { topicSettings: ['retention.ms=soon'] }, /retention.ms/],
+  ])('a topic that could not be created is known before the first message: %s', async (_, options, detail) => {
+    const { exit, code, msg } = await failure({ source: source(), sink: plain({ topic: 'refused', ...options }), environment });
+    expect([exit, code]).toEqual([3, 'SLUICE_KAFKA_TOPIC_REFUSED']);
+    // kafkajs passes on the broker's code alone.
+    expect(msg).toMatch(driver === 'kafkajs' ? /INVALID_(REPLICATION_FACTOR|CONFIG)/ : detail);
+  });
+
   it('a record that is too large', async () => {
     await createTopic(kafka, 'small', { settings: { 'max.message.bytes': '20000' } });
     const sink = plain({ topic: 'small' });

@@ -14,7 +14,7 @@ import { SluiceError } from '../../src/plugin/error.ts';
 import type { MessageBatch } from '../../src/record/messages.ts';
 import { run } from '../servers/command.ts';
 import { type FaultProxy, type KafkaServer, startKafka, startProxy } from '../servers/index.ts';
-import { classPath } from '../servers/kafka-provision.ts';
+import { classPath } from '../servers/maven.ts';
 import { resolveKafka } from '../servers/resolve.ts';
 import { availableKafkas } from '../support/available-servers.ts';
 import { unlimited } from '../support/kafka-sinks.ts';

@@ -24,7 +24,7 @@ describe.runIf(natsAvailable)('NATS sink: who may connect, and how', () => {
 
   async function works(options: Omit<SinkOptions, 'stream'>): Promise<void> {
     const { sink } = natsSink({ stream: 'S', ...options });
-    await sink.preflight(unlimited);
+    await sink.preflight([], unlimited);
     await sink.open(null, unlimited);
     await sink.write(batch, unlimited);
     await sink.close();
@@ -33,7 +33,7 @@ describe.runIf(natsAvailable)('NATS sink: who may connect, and how', () => {
   /** The code with which preflight answers. */
   async function answer(options: Omit<SinkOptions, 'stream'>): Promise<string> {
     const { sink } = natsSink({ stream: 'S', ...options });
-    const outcome = await sink.preflight(unlimited).then(
+    const outcome = await sink.preflight([], unlimited).then(
       () => 'passed',
       (error: { code: string }) => error.code,
     );
@@ -62,7 +62,7 @@ describe.runIf(natsAvailable)('NATS sink: who may connect, and how', () => {
     const stranger = new TextDecoder().decode(nkeys.createUser().getSeed());
     expect(await answer({ servers: [url], auth: { nkey: stranger } })).toBe('SLUICE_NATS_AUTH');
     const { sink } = natsSink({ servers: [url], stream: 'S', auth: { nkey: 'SUAMXXSECRETXXSECRET' } });
-    const error = await sink.preflight(unlimited).catch((reason: Error & { code: string }) => reason);
+    const error = await sink.preflight([], unlimited).catch((reason: Error & { code: string }) => reason);
     expect(error).toMatchObject({ code: 'SLUICE_NATS_CREDENTIALS' });
     expect(JSON.stringify(error) + (error as Error).message).not.toContain('SECRET');
   });
@@ -146,7 +146,7 @@ describe.runIf(natsAvailable)('NATS sink: who may connect, and how', () => {
   it('a host that cannot be reached is an error that is tried again; of several servers one is enough', async () => {
     const { url } = await start({ own: true });
     const { sink } = natsSink({ servers: ['nats://127.0.0.1:1'], stream: 'S' });
-    await expect(sink.preflight(unlimited)).rejects.toMatchObject({
+    await expect(sink.preflight([], unlimited)).rejects.toMatchObject({
       code: 'SLUICE_NATS_UNREACHABLE',
       kind: { retry: 'auto' },
       message: expect.stringContaining('127.0.0.1:1: connection refused'),

@@ -60,7 +60,7 @@ describe.runIf(natsAvailable)('NATS sink', () => {
 
   it('the stream that it makes loses nothing silently and remembers ids for 10 s', async () => {
     const { sink } = natsSink({ servers: [server.url], stream: 'MADE' });
-    expect(await sink.preflight(unlimited)).toEqual([]);
+    expect(await sink.preflight([], unlimited)).toEqual([]);
     await sink.open(null, unlimited);
     await sink.close();
     expect((await observer.info('MADE')).config).toMatchObject({

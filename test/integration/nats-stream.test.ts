@@ -103,7 +103,7 @@ describe.runIf(natsAvailable)('NATS sink and the state of its stream', () => {
     await between.close();
     await sleep(200);
     const { sink } = sinkOf();
-    expect(await sink.preflight(unlimited)).toContainEqual(expect.objectContaining({ severity: 'warning', code: 'SLUICE_NATS_RETENTION' }));
+    expect(await sink.preflight([], unlimited)).toContainEqual(expect.objectContaining({ severity: 'warning', code: 'SLUICE_NATS_RETENTION' }));
     await sink.open(place, unlimited);
     await sink.write(batch(10, 30), unlimited);
     await sink.close();
@@ -240,7 +240,7 @@ describe.runIf(natsAvailable)('NATS sink and the state of its stream', () => {
   it('preflight says what the acknowledgement of an existing stream is worth', async () => {
     const codes = async (): Promise<string[]> => {
       const { sink } = sinkOf();
-      const found = (await sink.preflight(unlimited)).map(({ severity, code }) => `${severity} ${code}`);
+      const found = (await sink.preflight([], unlimited)).map(({ severity, code }) => `${severity} ${code}`);
       await sink.close();
       return found;
     };
@@ -261,7 +261,7 @@ describe.runIf(natsAvailable)('NATS sink and the state of its stream', () => {
 
   it('a missing stream that may not be created is an error with the command', async () => {
     const { sink } = sinkOf({ createStream: false });
-    expect(await sink.preflight(unlimited)).toMatchObject([
+    expect(await sink.preflight([], unlimited)).toMatchObject([
       { severity: 'error', code: 'SLUICE_NATS_STREAM_MISSING', remedy: expect.stringContaining('nats stream add STREAM --subjects "shop.*.*"') },
     ]);
     await expect(sink.open(null, unlimited)).rejects.toMatchObject({ code: 'SLUICE_NATS_STREAM_MISSING' });

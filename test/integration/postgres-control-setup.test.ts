@@ -108,7 +108,7 @@ describe.each(availableMajors)('PostgreSQL %i', (major) => {
     );
     await server.query(`SELECT pg_create_logical_replication_slot('${slot}', 'pgoutput')`, database);
     const config = connector({ tables: ['public.keyed'], slot, publication: 'by_dba' }, { user });
-    const findings = await preflightPostgres(config, context, signal);
+    const { findings } = await preflightPostgres(config, context, signal);
     expect(findings.filter(({ severity }) => severity === 'error')).toEqual([]);
     const prepared = await prepare(config);
     expect(prepared.publications).toEqual(['by_dba']);
@@ -118,7 +118,7 @@ describe.each(availableMajors)('PostgreSQL %i', (major) => {
     const error = await rejection(prepare(wider));
     expect(error.code).toBe('SLUICE_PG_PUBLICATION_RIGHT');
     expect(error.remedy).toContain('ALTER PUBLICATION "by_dba" ADD TABLE "public"."other";');
-    expect((await preflightPostgres(wider, context, signal)).map(({ code }) => code)).toContain('SLUICE_PG_PUBLICATION_RIGHT');
+    expect((await preflightPostgres(wider, context, signal)).findings.map(({ code }) => code)).toContain('SLUICE_PG_PUBLICATION_RIGHT');
     // That statement mends it.
     await server.query((error.remedy.match(/ALTER PUBLICATION.*?;/) as RegExpMatchArray)[0], database);
     expect((await prepare(wider)).publications).toEqual(['by_dba']);
@@ -131,7 +131,7 @@ describe.each(availableMajors)('PostgreSQL %i', (major) => {
     const prepared = await prepare(config);
     expect(prepared.publications).toEqual(['everything']);
     expect(prepared.captures('public', 'other')).toBe(false);
-    const codes = (await preflightPostgres(config, context, signal)).map(({ code }) => code);
+    const codes = (await preflightPostgres(config, context, signal)).findings.map(({ code }) => code);
     expect(codes).toContain('SLUICE_PG_PUBLICATION_WIDER');
     // Partitions under their own names, while the partitioned table is asked for: nothing would be captured.
     const error = await rejection(prepare({ ...config, tables: ['public.parted'] }, { ...NEW, from: prepared.from as never }));
@@ -156,7 +156,7 @@ describe.each(availableMajors)('PostgreSQL %i', (major) => {
 
   it.runIf(major >= 15)('a row filter and a column list of the publication are said', async () => {
     await server.query(`CREATE PUBLICATION part FOR TABLE keyed (id) WHERE (id > 5)`, database);
-    const findings = await preflightPostgres(connector({ tables: ['public.keyed'], publication: 'part' }), context, signal);
+    const { findings } = await preflightPostgres(connector({ tables: ['public.keyed'], publication: 'part' }), context, signal);
     expect(findings.find(({ code }) => code === 'SLUICE_PG_PUBLICATION_LIMITED')?.message).toContain(
       'a row filter and a column list for public.keyed',
     );

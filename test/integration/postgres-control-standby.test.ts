@@ -49,7 +49,7 @@ describe.each(majors)('a standby of PostgreSQL %i', (major) => {
     const context = sourceContext('shop');
     const error = await rejection(prepareLog(config(), context, NEW, signal));
     expect([error.code, error.kind.exit]).toEqual(['SLUICE_PG_STANDBY', 3]);
-    expect((await preflightPostgres(config(), context, signal)).map(({ code }) => code)).toContain('SLUICE_PG_STANDBY');
+    expect((await preflightPostgres(config(), context, signal)).findings.map(({ code }) => code)).toContain('SLUICE_PG_STANDBY');
   });
 
   it.runIf(major >= 16)('is read, with the publication of the primary', async () => {

@@ -21,7 +21,7 @@ const prepare = (config: PostgresConfig, options: ReadOptions = NEW): Promise<Pr
 
 /** Code and exit code of the errors that preflight finds. */
 async function errors(config: PostgresConfig): Promise<string[]> {
-  const findings = await preflightPostgres(config, context, signal);
+  const { findings } = await preflightPostgres(config, context, signal);
   for (const { message, remedy } of findings) expect(`${message} ${remedy}`).not.toMatch(/\{\w+\}|undefined|null/);
   return findings.filter(({ severity }) => severity === 'error').map(({ code }) => code);
 }
@@ -92,7 +92,7 @@ describe.each(majors)('PostgreSQL %i', (major) => {
     expect(await errors(connector({ tables: ['public.seen'] }))).toEqual(['SLUICE_PG_TABLE_KIND']);
     expect(await errors(connector({ tables: ['public.fleeting'] }))).toEqual(['SLUICE_PG_TABLE_KIND']);
     expect(await errors(connector({ tables: ['nowhere.*'] }))).toEqual(['SLUICE_PG_NO_TABLES']);
-    const findings = await preflightPostgres(connector({ tables: ['public.keyed', 'public.f*', 'x.*'] }), context, signal);
+    const { findings } = await preflightPostgres(connector({ tables: ['public.keyed', 'public.f*', 'x.*'] }), context, signal);
     expect(findings).toContainEqual(expect.objectContaining({ code: 'SLUICE_PG_TABLE_SKIPPED', table: 'public.fleeting' }));
     expect(findings).toContainEqual(expect.objectContaining({ code: 'SLUICE_PG_PATTERN_MATCHES_NOTHING', severity: 'warning' }));
   });

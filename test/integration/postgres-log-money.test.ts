@@ -74,7 +74,7 @@ describe.each(availableMajors)('PostgreSQL %i', (major) => {
         message: expect.stringMatching(new RegExp(`^Column ${column} of table public.${table} .* with ${digits} digits .* = ${locale}\\)`)),
         remedy: expect.stringContaining(`ALTER TABLE "public"."${table}" ALTER COLUMN "${column}" TYPE numeric`),
       };
-      const findings = await preflightPostgres(config, sourceContext('money'), signal);
+      const { findings } = await preflightPostgres(config, sourceContext('money'), signal);
       expect(findings.filter(({ severity }) => severity === 'error')).toEqual([expect.objectContaining(error)]);
       const reader = new LogReader({ url: server.url(database), config });
       await expect.poll(() => reader.error, { timeout: 10_000 }).toMatchObject(error);

@@ -11,7 +11,7 @@ import { findCached, provideCached, runsAsRoot } from './cache.ts';
 import { run } from './command.ts';
 import { brokerProperties, javaArguments, type KafkaPlan, kafkaId, metaProperties } from './kafka-configuration.ts';
 import { KafkaNode } from './kafka-node.ts';
-import { classPath } from './kafka-provision.ts';
+import { classPath } from './maven.ts';
 import { freePort, giveToServerUser, serverUser, temporaryDirectory } from './process.ts';
 import type { KafkaBinary } from './resolve.ts';
 

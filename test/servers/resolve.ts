@@ -109,7 +109,7 @@ export async function resolveKafka(version: KafkaVersion, own = false): Promise<
 }
 
 /** The Java of `JAVA_HOME`, else of the PATH. */
-async function findJava(): Promise<{ java: string; javaVersion: string }> {
+export async function findJava(): Promise<{ java: string; javaVersion: string }> {
   const home = process.env.JAVA_HOME;
   const java = home ? join(home, 'bin', 'java') : await findOnPath('java');
   if (java === null) throw new Error('there is no java on the PATH and no JAVA_HOME');
@@ -120,7 +120,7 @@ async function findJava(): Promise<{ java: string; javaVersion: string }> {
   return { java, javaVersion };
 }
 
-async function findOnPath(program: string): Promise<string | null> {
+export async function findOnPath(program: string): Promise<string | null> {
   for (const directory of (process.env.PATH ?? '').split(delimiter)) {
     if (directory === '') continue;
     const path = join(directory, program);

@@ -58,6 +58,10 @@ export class SimulatedDriver implements KafkaDriver {
     return this.#ask('create topic', signal, () => this.#cluster.create(name));
   }
 
+  tryTopic(_topic: NewTopic, signal: AbortSignal): Promise<void> {
+    return this.#ask('try topic', signal, () => undefined);
+  }
+
   topicSettings(_topic: string, signal: AbortSignal): Promise<ReadonlyMap<string, string>> {
     return this.#ask('topic settings', signal, () => new Map([['min.insync.replicas', '2']]));
   }

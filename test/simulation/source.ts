@@ -1,12 +1,12 @@
 import type { SourceContext } from '../../src/plugin/context.ts';
 import { defineError, SluiceError } from '../../src/plugin/error.ts';
-import type { ReadOptions, Source, SourceHealth, SourcePlugin } from '../../src/plugin/source.ts';
+import type { ReadOptions, Source, SourceHealth, SourcePlugin, SourcePreflight } from '../../src/plugin/source.ts';
 import { ABSENT, type BatchWriter, OP, type RecordBatch } from '../../src/record/batch.ts';
 import type { Position } from '../../src/record/position.ts';
 import type { TableShape, TableVersion } from '../../src/record/table.ts';
 import type { Change, Committed } from './log.ts';
 import type { Server } from './server.ts';
-import { cellsOf } from './tables.ts';
+import { cellsOf, TABLES } from './tables.ts';
 import type { Owner, World } from './world.ts';
 
 const LOST = defineError({ code: 'SLUICE_SIM_LOST', retry: 'auto', exit: 1, cause: 'The connection to the source was lost.', remedy: 'Wait.' });
@@ -40,9 +40,9 @@ export class SimulatedSource implements Source {
     this.#context = context;
   }
 
-  async preflight(): Promise<readonly []> {
+  async preflight(): Promise<SourcePreflight> {
     await this.#answer('preflight');
-    return [];
+    return { findings: [], tables: TABLES.map(([first]) => first as TableShape) };
   }
 
   async *read({ from, published, sinkHoldsOutput }: ReadOptions): AsyncGenerator<RecordBatch> {

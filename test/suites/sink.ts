@@ -47,7 +47,7 @@ export function sinkSuite(name: string, traits: SinkTraits, make: () => Promise<
     async function opened(place: Place | null): Promise<Sink> {
       const sink = harness.sink();
       open.push(sink);
-      await sink.preflight(never);
+      await sink.preflight([], never);
       await sink.open(place, never);
       return sink;
     }

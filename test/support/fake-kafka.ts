@@ -128,6 +128,10 @@ export class FakeDriver implements KafkaDriver {
     return Promise.resolve(new Map(found.map((name) => [name, { name, id: `id-${name}`, partitions, rights: null }])));
   }
 
+  tryTopic(): Promise<void> {
+    return Promise.resolve();
+  }
+
   createTopic({ name }: { name: string }): Promise<void> {
     if (!this.#cluster.topics.has(name)) {
       this.#cluster.topics.set(

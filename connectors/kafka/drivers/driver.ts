@@ -137,6 +137,8 @@ export interface KafkaDriver {
   topics(names: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, TopicInfo>>;
   /** Resolves when the topic exists, also if somebody else made it. Throws KafkaFailure (`TOPIC_AUTHORIZATION_FAILED`, `INVALID_REPLICATION_FACTOR`, `POLICY_VIOLATION`, …). */
   createTopic(topic: NewTopic, signal: AbortSignal): Promise<void>;
+  /** Throws what `createTopic` would throw, and makes nothing. */
+  tryTopic(topic: NewTopic, signal: AbortSignal): Promise<void>;
   /** Values of a topic's settings by name. Throws KafkaFailure, `TOPIC_AUTHORIZATION_FAILED` where they may not be read. */
   topicSettings(topic: string, signal: AbortSignal): Promise<ReadonlyMap<string, string>>;
   /**

@@ -1,7 +1,6 @@
 /** The Postgres log as a source: composes preparation, replication session, decoder and batch queue. */
 import {
   BatchWriter,
-  type Finding,
   type Position,
   type ReadOptions,
   type RecordBatch,
@@ -10,6 +9,7 @@ import {
   type Source,
   type SourceContext,
   type SourceHealth,
+  type SourcePreflight,
   sleep,
 } from '#plugin';
 import { type Catalog, loadCatalog } from '../catalog.ts';
@@ -59,7 +59,7 @@ export class PostgresLogSource implements Source {
     this.#control = new ControlConnection(config, { applicationName: this.#applicationName, files: context.runtime.files });
   }
 
-  preflight(signal: AbortSignal): Promise<readonly Finding[]> {
+  preflight(signal: AbortSignal): Promise<SourcePreflight> {
     return preflightPostgres(this.#config, this.#context, signal);
   }
 

@@ -32,7 +32,7 @@ function connectorWith(
   let runs = 0;
   let closed = 0;
   const source = {
-    preflight: () => Promise.resolve(findings),
+    preflight: () => Promise.resolve({ findings, tables: [] }),
     read: () => (lives[runs++] ?? endless)(),
     acknowledge: () => undefined,
     observe: () => Promise.resolve({ lagBytes: 0, retainedBytes: 0, slotState: 'reserved', connected: true }),

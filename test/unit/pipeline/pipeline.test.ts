@@ -6,7 +6,7 @@ import type { Source } from '../../../src/plugin/source.ts';
 import { BatchWriter, OP, type RecordBatch } from '../../../src/record/batch.ts';
 import type { MessageBatch } from '../../../src/record/messages.ts';
 import type { Place, Position } from '../../../src/record/position.ts';
-import { TableRegistry, type TableShape } from '../../../src/record/table.ts';
+import { TableRegistry, type TableShape, tableLabel } from '../../../src/record/table.ts';
 import { FakeRuntime, settle } from '../../support/fake-runtime.ts';
 
 const SHAPE: TableShape = { kind: 'table', catalog: 'db', schema: 'public', name: 't', columns: [], key: [] };
@@ -42,7 +42,7 @@ class Rig {
 
   source(): Source {
     return {
-      preflight: () => Promise.resolve([]),
+      preflight: () => Promise.resolve({ findings: [], tables: [] }),
       read: () => this.#read(),
       acknowledge: (at: Position) => void this.happened.push(`acknowledged ${at['lsn']}`),
       observe: () => Promise.reject(new Error('not used')),
@@ -66,7 +66,7 @@ class Rig {
     return {
       preflight: () => Promise.resolve([]),
       open: () => Promise.resolve({ transactions: [], holdsOutput: false }),
-      destination: (table) => table.label,
+      destination: tableLabel,
       write: (batch: MessageBatch) =>
         new Promise<Place>((resolve, reject) => {
           this.writes.push({ resolve, reject, messages: batch.count });

@@ -73,11 +73,12 @@ export class Admins {
     return found;
   }
 
-  async createTopic({ name, partitions, replication, settings }: NewTopic, signal: AbortSignal): Promise<void> {
+  async createTopic({ name, partitions, replication, settings }: NewTopic, validateOnly: boolean, signal: AbortSignal): Promise<void> {
     const configEntries = Object.entries(settings).map(([setting, value]) => ({ name: setting, value }));
     const topics = [{ topic: name, numPartitions: partitions, replicationFactor: replication, configEntries }];
     // False: it exists. It is a request like any other: `timeout` is the broker's.
-    await this.#ask(signal, ({ admin }) => admin.createTopics({ topics, waitForLeaders: false, timeout: this.#config.request.timeout }));
+    const options = { topics, validateOnly, waitForLeaders: false, timeout: this.#config.request.timeout };
+    await this.#ask(signal, ({ admin }) => admin.createTopics(options));
   }
 
   async topicSettings(topic: string, signal: AbortSignal): Promise<ReadonlyMap<string, string>> {

@@ -50,7 +50,11 @@ export class KafkajsDriver implements KafkaDriver {
   }
 
   createTopic(topic: NewTopic, signal: AbortSignal): Promise<void> {
-    return this.#admins.createTopic(topic, signal);
+    return this.#admins.createTopic(topic, false, signal);
+  }
+
+  tryTopic(topic: NewTopic, signal: AbortSignal): Promise<void> {
+    return this.#admins.createTopic(topic, true, signal);
   }
 
   topicSettings(topic: string, signal: AbortSignal): Promise<ReadonlyMap<string, string>> {

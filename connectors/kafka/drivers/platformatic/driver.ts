@@ -104,11 +104,19 @@ export class PlatformaticDriver implements KafkaDriver {
     return found;
   }
 
-  async createTopic({ name, partitions, replication, settings }: NewTopic, signal: AbortSignal): Promise<void> {
+  createTopic(topic: NewTopic, signal: AbortSignal): Promise<void> {
+    return this.#createTopic(topic, false, signal);
+  }
+
+  tryTopic(topic: NewTopic, signal: AbortSignal): Promise<void> {
+    return this.#createTopic(topic, true, signal);
+  }
+
+  async #createTopic({ name, partitions, replication, settings }: NewTopic, onlyTry: boolean, signal: AbortSignal): Promise<void> {
     const configs = Object.entries(settings).map(([setting, value]) => ({ name: setting, value }));
     const topic = { name, numPartitions: partitions, replicationFactor: replication, assignments: [], configs };
     try {
-      await this.#asking(signal, async (connection) => createTopicsV7.api.async(connection, [topic], this.#config.request.timeout, false));
+      await this.#asking(signal, async (connection) => createTopicsV7.api.async(connection, [topic], this.#config.request.timeout, onlyTry));
     } catch (error) {
       if (!(error instanceof KafkaFailure) || error.code !== 'TOPIC_ALREADY_EXISTS') throw error;
     }
