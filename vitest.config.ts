@@ -33,7 +33,13 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { ...onServers, name: 'chaos', include: chaos, testTimeout: 600_000, hookTimeout: 180_000 },
+        test: {
+          ...onServers,
+          name: 'chaos',
+          include: chaos,
+          testTimeout: process.env.SLUICE_CHAOS === 'full' ? 3_600_000 : 600_000,
+          hookTimeout: 180_000,
+        },
       },
       { extends: true, test: { ...onServers, name: 'e2e', include: ['test/e2e/**/*.test.ts'], testTimeout: 180_000, hookTimeout: 180_000 } },
     ],

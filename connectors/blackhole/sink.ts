@@ -1,6 +1,7 @@
 import {
   type Finding,
   type MessageBatch,
+  NOTHING_WRITTEN,
   type Place,
   type PluginContext,
   type Sink,
@@ -31,11 +32,15 @@ export class BlackholeSink implements Sink {
   }
 
   open(): Promise<Written> {
-    return Promise.resolve({ transactions: [], holdsOutput: false });
+    return Promise.resolve(NOTHING_WRITTEN);
   }
 
   destination(table: TableIdentity): string {
     return tableLabel(table);
+  }
+
+  stands(): boolean {
+    return false;
   }
 
   write(batch: MessageBatch, signal: AbortSignal): Promise<Place> {

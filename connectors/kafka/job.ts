@@ -1,4 +1,4 @@
-import { type MessageBatch, type Place, SPAN, SPAN_SIZE } from '#plugin';
+import { idAt, type MessageBatch, type Place } from '#plugin';
 
 /** One `write()`. */
 export class Job {
@@ -17,9 +17,7 @@ export class Job {
   }
 
   id(message: number): string {
-    const { bytes, spans } = this.batch;
-    const at = message * SPAN_SIZE;
-    return bytes.toString('utf8', spans[at + SPAN.idStart], spans[at + SPAN.idEnd]);
+    return idAt(this.batch, message);
   }
 }
 

@@ -1,4 +1,4 @@
-import { type MessageBatch, SluiceError, SPAN, SPAN_SIZE } from '#plugin';
+import { destinationAt, idAt, type MessageBatch, SluiceError, SPAN, SPAN_SIZE } from '#plugin';
 import { compactedKeyless } from './errors.ts';
 import { Lane } from './lane.ts';
 import { partitionOfKey } from './partitioner.ts';
@@ -41,7 +41,7 @@ export class LaneMap {
       const partition = this.#partitionOf(batch, message);
       partitions[message] = partition;
       if (partition === TO_ALL) for (const lane of this.#all(batch, message)) count(counts, lane);
-      else count(counts, this.lane(topicOf(batch, message), partition));
+      else count(counts, this.lane(destinationAt(batch, message), partition));
     }
     const filled = new Map<Lane, { readonly indexes: Int32Array; length: number }>();
     for (const [lane, length] of counts) filled.set(lane, { indexes: new Int32Array(length), length: 0 });
@@ -52,9 +52,21 @@ export class LaneMap {
     for (let message = 0; message < batch.count; message++) {
       const partition = partitions[message] as number;
       if (partition === TO_ALL) for (const lane of this.#all(batch, message)) put(lane, message);
-      else put(this.lane(topicOf(batch, message), partition), message);
+      else put(this.lane(destinationAt(batch, message), partition), message);
     }
     return [...filled].map(([lane, { indexes }]) => ({ lane, indexes }));
+  }
+
+  /** Whether a message was noted as standing in its lanes. A topic that nothing was written to yet has no lanes. */
+  stands(batch: MessageBatch, message: number): boolean {
+    const topic = destinationAt(batch, message);
+    const id = idAt(batch, message);
+    const lanes = this.#lanes.get(topic) ?? [];
+    const partitions = this.#topics.partitionsOf(topic);
+    if (partitions === 0) return false;
+    const partition = partitionIn(batch, message, partitions);
+    const of = partition === TO_ALL ? lanes : [lanes[partition]];
+    return of.length > 0 && of.every((lane) => lane?.noted?.has('', id) === true);
   }
 
   /** Whether something that was sent is unanswered. */
@@ -68,26 +80,25 @@ export class LaneMap {
   }
 
   #partitionOf(batch: MessageBatch, message: number): number {
-    const { bytes, spans } = batch;
-    const at = message * SPAN_SIZE;
-    const topic = topicOf(batch, message);
+    const topic = destinationAt(batch, message);
     const { partitions, compacted } = this.#topics.known(topic) as KnownTopic;
-    const start = spans[at + SPAN.keyStart] as number;
-    if (start >= 0) return partitionOfKey(bytes, start, spans[at + SPAN.keyEnd] as number, partitions);
-    if (compacted) throw new SluiceError(compactedKeyless, { topic });
-    const spread = spans[at + SPAN.spread] as number;
-    return spread < 0 ? TO_ALL : spread % partitions;
+    if (compacted && (batch.spans[message * SPAN_SIZE + SPAN.keyStart] as number) < 0) throw new SluiceError(compactedKeyless, { topic });
+    return partitionIn(batch, message, partitions);
   }
 
   #all(batch: MessageBatch, message: number): readonly Lane[] {
-    const topic = topicOf(batch, message);
+    const topic = destinationAt(batch, message);
     const { partitions } = this.#topics.known(topic) as KnownTopic;
     return Array.from({ length: partitions }, (_, each) => this.lane(topic, each));
   }
 }
 
-function topicOf({ spans, destinations }: MessageBatch, message: number): string {
-  return destinations[spans[message * SPAN_SIZE + SPAN.destination] as number] as string;
+function partitionIn({ bytes, spans }: MessageBatch, message: number, partitions: number): number {
+  const at = message * SPAN_SIZE;
+  const start = spans[at + SPAN.keyStart] as number;
+  if (start >= 0) return partitionOfKey(bytes, start, spans[at + SPAN.keyEnd] as number, partitions);
+  const spread = spans[at + SPAN.spread] as number;
+  return spread < 0 ? TO_ALL : spread % partitions;
 }
 
 function count(counts: Map<Lane, number>, lane: Lane): void {

@@ -64,6 +64,11 @@ export class Lanes {
     });
   }
 
+  /** Whether a message was found behind the place. */
+  stands(batch: MessageBatch, index: number): boolean {
+    return this.#map.stands(batch, index);
+  }
+
   /** Nothing that was sent is unanswered. */
   get isSettled(): boolean {
     return this.#failure === null && !this.#map.isSending;

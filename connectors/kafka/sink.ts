@@ -107,6 +107,10 @@ export class KafkaSink implements Sink {
     return topicOf(this.#config.topic, this.#context.connector, table);
   }
 
+  stands(batch: MessageBatch, index: number): boolean {
+    return this.#lanes?.stands(batch, index) === true;
+  }
+
   write(batch: MessageBatch, signal: AbortSignal): Promise<Place> {
     if (this.#lanes === null) return Promise.reject(new Error('write() before open()'));
     return this.#lanes.write(batch, signal);

@@ -50,6 +50,11 @@ export class Topics {
     return this.#known.get(topic);
   }
 
+  /** That are written to; 0 = not known yet. */
+  partitionsOf(topic: string): number {
+    return this.#known.get(topic)?.partitions ?? this.#before.saved.get(topic)?.partitions ?? 0;
+  }
+
   /** Resolves when the topic can be written to. Throws KafkaFailure for what may pass, SluiceError for what does not. */
   async ensure(topic: string, signal: AbortSignal): Promise<void> {
     if (this.#known.has(topic)) return;

@@ -1,5 +1,5 @@
 import type { StreamInfo } from '@nats-io/jetstream';
-import { type MessageBatch, type Place, SPAN, SPAN_SIZE } from '#plugin';
+import { destinationAt, idAt, type MessageBatch, type Place } from '#plugin';
 import type { Expectation } from './header.ts';
 import type { StreamAccess } from './stream.ts';
 
@@ -27,12 +27,11 @@ export class Job {
   }
 
   subject(index: number): string {
-    return this.batch.destinations[this.batch.spans[index * SPAN_SIZE + SPAN.destination] as number] as string;
+    return destinationAt(this.batch, index);
   }
 
   id(index: number): string {
-    const at = index * SPAN_SIZE;
-    return this.batch.bytes.toString('utf8', this.batch.spans[at + SPAN.idStart], this.batch.spans[at + SPAN.idEnd]);
+    return idAt(this.batch, index);
   }
 }
 

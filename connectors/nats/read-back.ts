@@ -1,5 +1,5 @@
 import type { StreamInfo } from '@nats-io/jetstream';
-import { DEAD_LETTER, Noted, parseMessageId } from '#plugin';
+import { isOfLog, Noted, parseMessageId } from '#plugin';
 import type { StreamAccess } from './stream.ts';
 
 /**
@@ -61,7 +61,7 @@ export async function lastWritten(
     let last: string | null = null;
     const visit = (_: number, __: string, id: string): void => {
       const parsed = parseMessageId(id, prefix);
-      if (parsed === null || parsed.transaction.startsWith(DEAD_LETTER)) return;
+      if (parsed === null || !isOfLog(parsed.transaction)) return;
       first ??= parsed.transaction;
       last = parsed.transaction;
     };

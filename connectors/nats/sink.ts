@@ -1,7 +1,9 @@
 import type { StreamInfo } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import {
+  destinationAt,
   type Finding,
+  idAt,
   type MessageBatch,
   type Noted,
   type Place,
@@ -33,6 +35,8 @@ export class NatsSink implements Sink {
   #connection: NatsConnection | null = null;
   #publisher: Publisher | null = null;
   #recovery: Recovery | null = null;
+  /** What stands behind the place, by the lanes of the order. */
+  #found: { readonly order: Order; readonly noted: Noted } | null = null;
   /** The stream's end when it was opened. */
   #opened = 0;
   #foreignSaid = false;
@@ -66,12 +70,18 @@ export class NatsSink implements Sink {
       saved === null && (noted.size > 0 || (await holdsOutput(access, info, connector, subjectFilter(this.#config.subject, connector), signal)));
     signal.throwIfAborted();
     this.#opened = end;
+    this.#found = { order, noted };
     this.#start(connection, info, order, noted, from);
     return { transactions: noted.transactions(), holdsOutput: holds };
   }
 
   destination(table: TableIdentity): string {
     return subjectOf(this.#config.subject, this.#context.connector, table);
+  }
+
+  stands(batch: MessageBatch, index: number): boolean {
+    if (this.#found === null || this.#found.noted.size === 0) return false;
+    return this.#found.noted.has(this.#found.order.lane(destinationAt(batch, index)), idAt(batch, index));
   }
 
   write(batch: MessageBatch, signal: AbortSignal): Promise<Place> {

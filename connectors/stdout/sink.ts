@@ -1,5 +1,15 @@
 import type { Writable } from 'node:stream';
-import { type Finding, type MessageBatch, type Place, type PluginContext, type Sink, SluiceError, type TableIdentity, type Written } from '#plugin';
+import {
+  type Finding,
+  type MessageBatch,
+  NOTHING_WRITTEN,
+  type Place,
+  type PluginContext,
+  type Sink,
+  SluiceError,
+  type TableIdentity,
+  type Written,
+} from '#plugin';
 import { type StdoutConfig, topicOf } from './config.ts';
 import { outputClosed, outputFailed } from './errors.ts';
 import { toLines } from './lines.ts';
@@ -31,11 +41,15 @@ export class StdoutSink implements Sink {
   open(): Promise<Written> {
     // Without a listener a reader that goes away would end the process with a stack.
     this.#output.on('error', this.#onError);
-    return Promise.resolve({ transactions: [], holdsOutput: false });
+    return Promise.resolve(NOTHING_WRITTEN);
   }
 
   destination(table: TableIdentity): string {
     return topicOf(this.#config.topic, this.#context.connector, table);
+  }
+
+  stands(): boolean {
+    return false;
   }
 
   write(batch: MessageBatch, signal: AbortSignal): Promise<Place> {

@@ -7,6 +7,7 @@ import { pipelineErrors } from '../../src/pipeline/errors.ts';
 import type { ErrorKind } from '../../src/plugin/error.ts';
 import { segmentErrors } from '../../src/segments/errors.ts';
 import { stateErrors } from '../../src/state/errors.ts';
+import { stoppedTableErrors } from '../../src/stopped-tables/errors.ts';
 
 /** Every error kind of `src`, by what it is about. A test finds those that are missing. */
 export const engineErrors: readonly { readonly title: string; readonly kinds: readonly ErrorKind[] }[] = [
@@ -14,5 +15,5 @@ export const engineErrors: readonly { readonly title: string; readonly kinds: re
   { title: 'Daemon and commands', kinds: [CONNECTOR_UNKNOWN, CONNECTOR_RUNNING, HEALTH_LISTEN, ...controlErrors] },
   { title: 'Pipeline', kinds: pipelineErrors },
   { title: 'State', kinds: stateErrors },
-  { title: 'Dead letters', kinds: [...deadLetterErrors, ...segmentErrors] },
+  { title: 'Dead letters and stopped tables', kinds: [...deadLetterErrors, ...stoppedTableErrors, ...segmentErrors] },
 ];

@@ -67,10 +67,24 @@ export const connectorFields = fields({
   },
   onError: {
     kind: 'choice',
-    choices: ['stop', 'deadLetter'],
+    choices: ['stop', 'stopTable', 'deadLetter'],
     notYet: ['skip'],
     default: 'stop',
-    about: 'What happens to a message that can never be delivered (too large, refused): the connector stops, or the message becomes a dead letter.',
+    about:
+      'What happens to a message that can never be delivered (too large, refused): the connector stops; or its table alone stops, whose changes are kept until it is resumed (`sluice tables`); or the message becomes a dead letter.',
+  },
+  spool: {
+    kind: 'object',
+    about: 'With `onError: stopTable`: where the changes of a stopped table are kept (`spool/` in the data directory).',
+    fields: {
+      maxBytes: {
+        kind: 'size',
+        default: '1GiB',
+        minBytes: 2 ** 20,
+        maxBytes: 2 ** 42,
+        about: 'Bound of what is kept for each stopped table: the connector stops when it is reached.',
+      },
+    },
   },
   deadLetter: {
     kind: 'object',
@@ -90,7 +104,7 @@ export const connectorFields = fields({
         namePattern: /^SLUICE_[A-Z0-9_]+$/,
         nameHint: 'an error code of the sink (docs/errors.md)',
         example: { SLUICE_KAFKA_MESSAGE_TOO_LARGE: '{connector}.too-large', SLUICE_KAFKA_RECORD_REFUSED: 'stop' },
-        about: 'By error code: another topic, `file` for the file alone, or `stop`.',
+        about: 'By error code: another topic, `file` for the file alone, `stop` or `stopTable`.',
       },
       maxPercent: {
         kind: 'integer',

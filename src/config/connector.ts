@@ -52,12 +52,12 @@ export async function loadConnector(tree: JsonNode, file: string, registry: Regi
   const loaded = { ...nothing, name, nameAt: nodeAt(tree, 'name') };
   if (source === null || format === null || sink === null || name === null || problems.errors > errorsBefore || validation.failed.size > 0)
     return loaded;
-  const { batch, checkpoint, retry, onError, deadLetter, maxInFlightBytes } = common;
+  const { batch, checkpoint, retry, onError, deadLetter, spool, maxInFlightBytes } = common;
   checkDeadLetters(common, sink.plugin, tree, validation);
   if (problems.errors > errorsBefore) return loaded;
   return {
     ...loaded,
-    definition: { name, file, source, format, sink, batch, checkpoint, retry, onError, deadLetter, maxInFlightBytes },
+    definition: { name, file, source, format, sink, batch, checkpoint, retry, onError, deadLetter, spool, maxInFlightBytes },
     claims: [...claimsOf('source', source, name, validation), ...claimsOf('sink', sink, name, validation)],
   };
 }
@@ -80,8 +80,19 @@ function checkDeadLetters(
       '"deadLetter" says where messages go, and "onError" says that there are none.',
       'Add "onError": "deadLetter", or leave it out.',
     );
-  if (onError === 'deadLetter' && known.length === 0)
-    wrong('onError', `The sink "${sink.type}" takes every message: there are no dead letters.`, 'Leave "onError" out.');
+  if (onError !== 'stop' && known.length === 0)
+    wrong('onError', `The sink "${sink.type}" takes every message: there is nothing to be done with others.`, 'Leave "onError" out.');
+  if (
+    onError === 'stopTable' &&
+    given?.kind === 'object' &&
+    given.members.size > 0 &&
+    Object.values(deadLetter.routes).every((route) => route === 'stop' || route === 'stopTable')
+  )
+    wrong('deadLetter', '"onError": "stopTable" makes no dead letters, unless "routes" sends some errors there.', 'Leave it out, or add "routes".');
+  const stopsTables = onError === 'stopTable' || (onError === 'deadLetter' && Object.values(deadLetter.routes).includes('stopTable'));
+  const spool = tree.members.get('spool')?.value;
+  if (!stopsTables && spool?.kind === 'object' && spool.members.size > 0)
+    wrong('spool', '"spool" is for stopped tables, and "onError" stops none.', 'Add "onError": "stopTable", or leave it out.');
   for (const code of Object.keys(deadLetter.routes)) {
     if (known.length > 0 && !known.includes(code))
       wrong(

@@ -25,5 +25,6 @@ export interface ConnectorDefinition {
   readonly retry: CommonConfig['retry'];
   readonly onError: CommonConfig['onError'];
   readonly deadLetter: CommonConfig['deadLetter'];
+  readonly spool: CommonConfig['spool'];
   readonly maxInFlightBytes: number;
 }

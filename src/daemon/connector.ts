@@ -1,5 +1,5 @@
 import type { ConnectorDefinition } from '../config/load.ts';
-import { DeadLetters } from '../dead-letters/dead-letters.ts';
+import type { DeadLetters } from '../dead-letters/dead-letters.ts';
 import { DEAD_LETTER_STOPPED } from '../dead-letters/errors.ts';
 import type { DeadLetterFile } from '../dead-letters/file.ts';
 import { INTERNAL } from '../pipeline/errors.ts';
@@ -10,15 +10,18 @@ import type { Finding } from '../plugin/finding.ts';
 import { type Runtime, sleep } from '../plugin/runtime.ts';
 import type { Sink } from '../plugin/sink.ts';
 import type { Source, SourceHealth } from '../plugin/source.ts';
-import type { MessageBatch } from '../record/messages.ts';
-import type { Place } from '../record/position.ts';
 import { TableRegistry } from '../record/table.ts';
 import type { StateStore } from '../state/state-store.ts';
+import { TABLE_STOPPED, TABLES_NOT_RUNNING } from '../stopped-tables/errors.ts';
+import type { StoppedTableView } from '../stopped-tables/state.ts';
+import { type OpenSpool, sinkPlace } from '../stopped-tables/stopped-tables.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { backoffMs } from './backoff.ts';
-import { extraDestinations, policyOf } from './dead-letter-policy.ts';
+import { extraDestinations } from './dead-letter-policy.ts';
 import { chosenLetters, type DeadLetterView, discardLetters, openDeadLetters, viewsOf } from './dead-letters.ts';
 import { type ConnectorState, isFinal, mayFollow } from './lifecycle.ts';
+import { discardSpool, openStopped, storedViews } from './stopped-tables.ts';
+import { UndeliveredMessages } from './undelivered.ts';
 
 export interface ConnectorPorts {
   readonly store: StateStore;
@@ -63,9 +66,11 @@ export class Connector {
   #health: SourceHealth | null = null;
   /** This process has opened the sink: what the process before it had sent was reckoned with. */
   #opened = false;
+  /** Ends this life in order, for another one. */
+  #life = new AbortController();
   #letterFile: DeadLetterFile | null = null;
   /** Of this life; null: between two. */
-  #letters: DeadLetters | null = null;
+  #undelivered: UndeliveredMessages | null = null;
 
   constructor(definition: ConnectorDefinition, ports: ConnectorPorts) {
     this.name = definition.name;
@@ -93,8 +98,13 @@ export class Connector {
   async run(drain: AbortSignal, abort: AbortSignal): Promise<void> {
     while (!isFinal(this.#state)) {
       try {
-        await this.#runOnce(drain, abort);
-        this.#become('stopped');
+        this.#life = new AbortController();
+        await this.#runOnce(AbortSignal.any([drain, this.#life.signal]), abort);
+        if (!this.#life.signal.aborted || drain.aborted || abort.aborted) this.#become('stopped');
+        else {
+          this.#become('retrying');
+          this.#become('starting');
+        }
       } catch (error) {
         await this.#afterFailure(asSluiceError(error), drain, abort);
       }
@@ -105,6 +115,13 @@ export class Connector {
     if (drain.aborted || abort.aborted) {
       if (!abort.aborted) this.#log.warn(error.message, { code: error.code, remedy: error.remedy });
       this.#become('stopped');
+      return;
+    }
+    if (error.kind === TABLE_STOPPED) {
+      // Nothing to wait for: the next life begins with the table aside.
+      this.#log.warn(error.message, { code: error.code, remedy: error.remedy, table: error.table ?? '' });
+      this.#become('retrying');
+      this.#become('starting');
       return;
     }
     const { retry } = this.#definition;
@@ -150,15 +167,17 @@ export class Connector {
     // Until streaming begins there is nothing to drain: a stop then ends at once.
     const starting = AbortSignal.any([drain, abort]);
     const source = definition.source.plugin.create(definition.source.config, context);
+    const stopped = await openStopped({ definition, ...this.#ports }, stored.place);
     const sink: Sink = definition.sink.plugin.create(definition.sink.config, this.#sinkContext());
     const observing = new AbortController();
     try {
-      this.#letters = await this.#openLetters((batch) => sink.write(batch, abort));
+      const undelivered = await this.#openUndelivered(sink, stopped, abort);
       const { findings, tables: captured } = await source.preflight(starting);
       const destinations = [...captured.map((table) => sink.destination(table)), ...extraDestinations(definition)];
       this.#judge([...findings, ...(await sink.preflight([...new Set(destinations)], starting))]);
-      const written = await sink.open(stored.place, starting);
+      const written = await sink.open(sinkPlace(stored.place), starting);
       this.#opened = true;
+      undelivered.begin();
       const format = definition.format.plugin.create(definition.format.config, {
         connector: this.name,
         capture: 'log',
@@ -182,7 +201,7 @@ export class Connector {
           maxInFlightBytes: definition.maxInFlightBytes,
           maxDelayMs: definition.batch.maxDelay,
           checkpointMaxDelayMs: definition.checkpoint.maxDelay,
-          undelivered: this.#letters ?? NOTHING_UNDELIVERED,
+          undelivered,
           save: (checkpoint) => store.save(this.name, { offset: checkpoint, put: tables.takeUnsaved() }),
           events: {
             ...events,
@@ -199,8 +218,9 @@ export class Connector {
       );
     } finally {
       observing.abort();
-      this.#letters = null;
-      await Promise.allSettled([sink.close(), source.close()]);
+      const ended = this.#undelivered?.end();
+      this.#undelivered = null;
+      await Promise.allSettled([sink.close(), source.close(), ended]);
     }
   }
 
@@ -217,7 +237,7 @@ export class Connector {
       ...this.#context(),
       previousShutdown,
       savePlace: (entries) => store.savePlace(this.name, entries),
-      undeliverable: (batch, index, error) => this.#letters?.undeliverable(batch, index, error) ?? Promise.reject(error),
+      undeliverable: (batch, index, error) => this.#undelivered?.undeliverable(batch, index, error) ?? Promise.reject(error),
       extraDestinations: extraDestinations(this.#definition),
     };
   }
@@ -236,7 +256,7 @@ export class Connector {
 
   /** Throws SLUICE_DEAD_LETTER_STOPPED unless the connector is running. */
   async replayDeadLetters(id: string | undefined): Promise<Awaited<ReturnType<DeadLetters['replay']>>> {
-    const [letters, file] = [this.#letters, this.#letterFile];
+    const [letters, file] = [this.#undelivered?.letters ?? null, this.#letterFile];
     if (letters === null || this.#state !== 'running') throw new SluiceError(DEAD_LETTER_STOPPED, { connector: this.name });
     const replayed = await letters.replay(chosenLetters(this.name, file, id));
     this.#ports.metrics.openDeadLetters(this.name, file?.size ?? 0);
@@ -248,18 +268,35 @@ export class Connector {
     return this.#letterFile;
   }
 
+  /** What the commands `sluice tables …` ask for. */
+  async stoppedTables(): Promise<readonly StoppedTableView[]> {
+    return this.#undelivered !== null && this.#state === 'running' ? this.#undelivered.tables.views() : storedViews(this.name, this.#ports.store);
+  }
+
+  /**
+   * What waits is sent by the next life, whose sink sees what was mended meanwhile (a limit that was raised); this one ends in order. Throws
+   * SLUICE_TABLES_NOT_RUNNING unless the connector is running, SLUICE_TABLE_NOT_STOPPED.
+   */
+  async resumeTable(table: string): Promise<StoppedTableView> {
+    if (this.#undelivered === null || this.#state !== 'running') throw new SluiceError(TABLES_NOT_RUNNING, { connector: this.name });
+    const view = await this.#undelivered.tables.resume(table);
+    this.#life.abort();
+    return view;
+  }
+
+  /** Throws SLUICE_TABLE_NOT_STOPPED, SLUICE_TABLE_RESUMING, and SLUICE_TABLES_NOT_RUNNING while it is between two lives. */
+  async discardTable(table: string): Promise<StoppedTableView> {
+    if (isFinal(this.#state)) return discardSpool({ definition: this.#definition, ...this.#ports }, table);
+    if (this.#undelivered === null || this.#state !== 'running') throw new SluiceError(TABLES_NOT_RUNNING, { connector: this.name });
+    return this.#undelivered.tables.discard(table);
+  }
+
   /** Opened anew for each life: after a disk's failure nothing else would do. */
-  async #openLetters(write: (batch: MessageBatch) => Promise<Place>): Promise<DeadLetters | null> {
-    const { runtime, metrics } = this.#ports;
+  async #openUndelivered(sink: Sink, stopped: readonly OpenSpool[], abort: AbortSignal): Promise<UndeliveredMessages> {
     this.#letterFile = await openDeadLetters(this.#definition, this.#ports);
-    const file = this.#letterFile;
-    if (file === null) return null;
-    metrics.openDeadLetters(this.name, file.size);
-    const counted = (code: string, open: number): void => {
-      metrics.deadLetter(this.name, code);
-      metrics.openDeadLetters(this.name, open);
-    };
-    return new DeadLetters({ connector: this.name, policy: policyOf(this.#definition), file, runtime, log: this.#log, counted, write });
+    if (this.#letterFile !== null) this.#ports.metrics.openDeadLetters(this.name, this.#letterFile.size);
+    this.#undelivered = new UndeliveredMessages({ ...this.#ports, definition: this.#definition, sink, abort, letters: this.#letterFile, stopped });
+    return this.#undelivered;
   }
 
   #sourceContext(tables: TableRegistry): SourceContext {
@@ -317,8 +354,6 @@ export class Connector {
     if (state === 'stopped') this.#log.info('Stopped.');
   }
 }
-
-const NOTHING_UNDELIVERED = { passing: () => undefined, settled: () => null };
 
 function asSluiceError(error: unknown): SluiceError {
   return error instanceof SluiceError ? error : new SluiceError(INTERNAL, { reason: rootMessage(error) }, { cause: error });

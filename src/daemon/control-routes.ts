@@ -31,6 +31,7 @@ export function controlRoutes(ports: ControlPorts): ControlHandlers {
     return connectors.find((connector) => connector.name === name) as Connector;
   };
   const id = (body: unknown): string | undefined => (body as { id?: string }).id;
+  const table = (body: unknown): string => String((body as { table?: unknown }).table);
   return {
     'POST /dlq/list': async (body) => {
       const asked = (body as { connector?: string }).connector === undefined ? connectors : [running(body)];
@@ -38,6 +39,12 @@ export function controlRoutes(ports: ControlPorts): ControlHandlers {
     },
     'POST /dlq/replay': (body) => running(body).replayDeadLetters(id(body)),
     'POST /dlq/discard': (body) => running(body).discardDeadLetters(id(body)),
+    'POST /tables/list': async (body) => {
+      const asked = (body as { connector?: string }).connector === undefined ? connectors : [running(body)];
+      return (await Promise.all(asked.map((connector) => connector.stoppedTables()))).flat();
+    },
+    'POST /tables/resume': (body) => running(body).resumeTable(table(body)),
+    'POST /tables/discard': (body) => running(body).discardTable(table(body)),
     'GET /offsets': () =>
       showOffsets(
         store,

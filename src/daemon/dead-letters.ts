@@ -1,4 +1,5 @@
 import type { ConnectorDefinition } from '../config/load.ts';
+import { isDeadLetterRoute } from '../dead-letters/dead-letters.ts';
 import { DEAD_LETTER_UNKNOWN } from '../dead-letters/errors.ts';
 import { DeadLetterFile, deadLetterDirectory, type OpenLetter } from '../dead-letters/file.ts';
 import { SluiceError } from '../plugin/error.ts';
@@ -35,7 +36,8 @@ export async function openDeadLetters(
   { name, onError, deadLetter }: Pick<ConnectorDefinition, 'name' | 'onError' | 'deadLetter'>,
   { store, runtime, dataDir }: DeadLetterPorts,
 ): Promise<DeadLetterFile | null> {
-  if (onError === 'stop' && !(await hasDirectory(runtime, deadLetterDirectory(dataDir, name)))) return null;
+  const writes = onError === 'deadLetter' || (onError === 'stopTable' && Object.values(deadLetter.routes).some(isDeadLetterRoute));
+  if (!writes && !(await hasDirectory(runtime, deadLetterDirectory(dataDir, name)))) return null;
   return DeadLetterFile.open({ connector: name, dataDir, runtime, store, maxBytes: deadLetter.maxBytes });
 }
 

@@ -1,23 +1,35 @@
+import type { Holds } from '../pipeline/holds.ts';
 import type { Logger } from '../plugin/context.ts';
 import { SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
-import { encodeHeaders, type MessageBatch, SPAN, SPAN_SIZE } from '../record/messages.ts';
+import { destinationAt, encodeHeaders, idAt, type MessageBatch, SPAN, SPAN_SIZE } from '../record/messages.ts';
 import type { Place } from '../record/position.ts';
 import { DEAD_LETTER_RATE } from './errors.ts';
 import { type DeadLetterFile, letterKey, type OpenLetter } from './file.ts';
-import { idInTopic, idOf, type LetterHead, type LetterParts, messageOf, partsOf } from './letter.ts';
+import { idInTopic, type LetterHead, type LetterParts, messageOf, partsOf } from './letter.ts';
 import { DeadLetterRate } from './rate.ts';
 
 /** What a connector's file says about messages that cannot be delivered. */
 export interface DeadLetterPolicy {
-  /** `stop`: the connector stops at the first one. */
-  readonly onError: 'stop' | 'deadLetter';
+  /** `stop`: the connector stops at the first one; `stopTable`: its table does. */
+  readonly onError: 'stop' | 'stopTable' | 'deadLetter';
   /** Topic or subject; null: the file only. */
   readonly topic: string | null;
-  /** By error code: a topic, `file` or `stop`. */
+  /** By error code: a topic, `file`, `stop` or `stopTable`. */
   readonly routes: Readonly<Record<string, string>>;
   readonly maxPercent: number;
   readonly windowMs: number;
+}
+
+/** Where a message goes that met with this error: `stop`, `stopTable`, `file`, or a topic. */
+export function routeOf({ onError, routes, topic }: DeadLetterPolicy, code: string): string {
+  if (onError === 'stop') return 'stop';
+  return routes[code] ?? (onError === 'stopTable' ? 'stopTable' : (topic ?? 'file'));
+}
+
+/** True for the file and for topics. */
+export function isDeadLetterRoute(route: string): boolean {
+  return route !== 'stop' && route !== 'stopTable';
 }
 
 export interface DeadLettersPorts {
@@ -28,6 +40,7 @@ export interface DeadLettersPorts {
   readonly log: Logger;
   /** Counts one. */
   readonly counted: (code: string, open: number) => void;
+  readonly holds: Holds;
   /** The sink's `write`. */
   readonly write: (batch: MessageBatch) => Promise<Place>;
 }
@@ -73,7 +86,7 @@ export class DeadLetters {
   /** A batch is given to the sink now: letters whose key it publishes are not to be sent again. */
   passing(batch: MessageBatch): void {
     const { policy, file, runtime } = this.#ports;
-    if (policy.onError === 'deadLetter') {
+    if (policy.onError !== 'stop') {
       this.#inFlight.add(batch);
       this.#rate.sent(batch.count, runtime.monotonicMs());
     }
@@ -95,6 +108,11 @@ export class DeadLetters {
     });
   }
 
+  /** True for what is being sent again, or to a topic of its own: its refusal is ours. */
+  owns(batch: MessageBatch): boolean {
+    return this.#own.has(batch);
+  }
+
   /** The sink's answer for a message that no attempt will bring through. Resolves when it is durable as a letter; rejects with what ends the sink. */
   async undeliverable(batch: MessageBatch, index: number, error: SluiceError): Promise<void> {
     const own = this.#own.get(batch);
@@ -103,9 +121,9 @@ export class DeadLetters {
       return;
     }
     const { policy, file } = this.#ports;
-    const route = policy.onError === 'stop' ? 'stop' : (policy.routes[error.code] ?? policy.topic ?? 'file');
-    if (route === 'stop') throw error;
-    const id = idOf(batch, index);
+    const route = routeOf(policy, error.code);
+    if (!isDeadLetterRoute(route)) throw error;
+    const id = idAt(batch, index);
     if (!file.knows(id)) await this.#add(batch, index, id, error);
     const letter = file.get(id);
     if (route !== 'file' && letter !== undefined && !letter.published) this.#hold(batch, this.#publish(letter, route));
@@ -122,19 +140,22 @@ export class DeadLetters {
         continue;
       }
       // From the check to the sink's queue nothing is awaited: what is published after it comes behind it.
-      const refused = await this.#write(messageOf(id, destination, spread, parts));
-      if (refused !== null) results.push({ id, destination, outcome: 'refused', error: refused.message });
-      else {
-        await this.#ports.file.happened('replayed', [id]);
-        results.push({ id, destination, outcome: 'replayed' });
-      }
+      const refused = await this.#ports.holds.during(this.#again(id, messageOf(id, destination, spread, parts)));
+      results.push(refused === null ? { id, destination, outcome: 'replayed' } : { id, destination, outcome: 'refused', error: refused.message });
     }
     return results;
   }
 
+  /** What it moves of the place is not saved by itself: it may be beyond what the pipeline's checkpoint covers. */
+  async #again(id: string, message: MessageBatch): Promise<SluiceError | null> {
+    const { refused } = await this.#write(message);
+    if (refused === null) await this.#ports.file.happened('replayed', [id]);
+    return refused;
+  }
+
   async #add(batch: MessageBatch, index: number, id: string, error: SluiceError): Promise<void> {
     const { connector, policy, file, runtime, counted } = this.#ports;
-    const destination = batch.destinations[batch.spans[index * SPAN_SIZE + SPAN.destination] as number] as string;
+    const destination = destinationAt(batch, index);
     this.#rate.dead(runtime.monotonicMs());
     const { letters, messages } = this.#rate;
     if (letters >= FEWEST && letters * 100 > messages * policy.maxPercent) {
@@ -170,11 +191,11 @@ export class DeadLetters {
   /** Letters whose key a batch publishes, from a message on. */
   #supersededBy(batch: MessageBatch, from: number): readonly OpenLetter[] {
     const { file } = this.#ports;
-    const { count, spans, bytes, destinations } = batch;
+    const { count, spans, bytes } = batch;
     const found: OpenLetter[] = [];
     for (let index = from; index < count; index++) {
       const at = index * SPAN_SIZE;
-      const destination = destinations[spans[at + SPAN.destination] as number] as string;
+      const destination = destinationAt(batch, index);
       const keyStart = spans[at + SPAN.keyStart] as number;
       if (keyStart >= 0) {
         const same = file.ofKey(letterKey(destination, bytes.subarray(keyStart, spans[at + SPAN.keyEnd])));
@@ -205,14 +226,15 @@ export class DeadLetters {
     const { file, log } = this.#ports;
     const { id, destination, code, error } = letter.head;
     const parts = await file.parts(letter);
-    let refused = await this.#write(messageOf(idInTopic(id), topic, 0, { ...parts, headers: this.#headers(letter, parts) }));
+    let { refused, place } = await this.#write(messageOf(idInTopic(id), topic, 0, { ...parts, headers: this.#headers(letter, parts) }));
     if (refused !== null) {
       const { key: _, ...head } = letter.head;
       const value = Buffer.from(JSON.stringify({ id: head.id, destination, code, error, bytes: head.value, file: letter.address }));
-      refused = await this.#write(
+      ({ refused, place } = await this.#write(
         messageOf(idInTopic(id), topic, 0, { key: null, value, headers: this.#headers(letter, { ...parts, headers: null }) }),
-      );
+      ));
     }
+    Object.assign(this.#moved, place);
     if (refused !== null) log.warn(`A dead letter does not go to "${topic}" either (${refused.message}); the file has it.`, { code: refused.code });
     await file.happened('published', [id]);
   }
@@ -230,13 +252,13 @@ export class DeadLetters {
     return headers === null ? about : Buffer.concat([headers, about]);
   }
 
-  /** Null: it is durable; else why it was refused. */
-  async #write(message: MessageBatch): Promise<SluiceError | null> {
+  /** `refused` null: it is durable; else why it is not. */
+  async #write(message: MessageBatch): Promise<Own & { readonly place: Place }> {
     const own: Own = { refused: null };
     this.#own.set(message, own);
     try {
-      Object.assign(this.#moved, await this.#ports.write(message));
-      return own.refused;
+      const place = await this.#ports.write(message);
+      return { ...own, place };
     } finally {
       this.#own.delete(message);
     }
@@ -252,6 +274,6 @@ export class DeadLetters {
 }
 
 function hasMessage(batch: MessageBatch, from: number, id: string): boolean {
-  for (let index = from; index < batch.count; index++) if (idOf(batch, index) === id) return true;
+  for (let index = from; index < batch.count; index++) if (idAt(batch, index) === id) return true;
   return false;
 }

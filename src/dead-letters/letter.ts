@@ -48,10 +48,6 @@ export function partsOf({ bytes, spans }: MessageBatch, index: number): LetterPa
   };
 }
 
-export function idOf({ bytes, spans }: MessageBatch, index: number): string {
-  return bytes.toString('utf8', spans[index * SPAN_SIZE + SPAN.idStart], spans[index * SPAN_SIZE + SPAN.idEnd]);
-}
-
 /** As an entry of the file: u32 length of the JSON, the JSON, key, value, headers. */
 export function letterBytes(head: LetterHead, { key, value, headers }: LetterParts): Buffer {
   return Buffer.concat([jsonBytes(head), ...[key, value, headers].filter((part) => part !== null)]);

@@ -11,6 +11,8 @@ interface PreparedTable {
   readonly encoder: Encoder;
   readonly destination: number;
   readonly table: TableVersion;
+  /** Among the labels. */
+  readonly label: number;
   readonly spread: number;
 }
 
@@ -38,6 +40,7 @@ export class BatchEncoder {
   readonly #destinationOf: (table: TableVersion) => string;
   readonly #prepared = new Map<TableVersion, PreparedTable>();
   readonly #destinations: string[] = [];
+  readonly #labels: string[] = [];
   readonly #owners = new Map<string, TableVersion>();
   readonly #cursor = new RecordCursor();
   readonly #pool: MessageWriter[] = [];
@@ -53,6 +56,7 @@ export class BatchEncoder {
     out.reset();
     const tables = batch.tables.map((table) => this.#prepare(table));
     out.destinations = this.#destinations;
+    out.tables = this.#labels;
     this.#format.begin(nowMicros);
     const cursor = this.#cursor;
     cursor.open(batch);
@@ -60,7 +64,7 @@ export class BatchEncoder {
       cursor.move(index);
       const prepared = tables[cursor.tableIndex] as PreparedTable;
       out.destination = prepared.destination;
-      out.record = index;
+      out.table = prepared.label;
       out.spread = cursor.op === OP.truncate && prepared.table.key.length > 0 ? TO_EVERY_PARTITION : prepared.spread;
       prepared.encoder.encode(cursor, out);
     }
@@ -82,7 +86,9 @@ export class BatchEncoder {
     this.#owners.set(name, table);
     let destination = this.#destinations.indexOf(name);
     if (destination < 0) destination = this.#destinations.push(name) - 1;
-    const prepared = { encoder: this.#format.prepare(table), destination, table, spread: spreadOf(table) };
+    let label = this.#labels.indexOf(table.label);
+    if (label < 0) label = this.#labels.push(table.label) - 1;
+    const prepared = { encoder: this.#format.prepare(table), destination, table, label, spread: spreadOf(table) };
     this.#prepared.set(table, prepared);
     return prepared;
   }

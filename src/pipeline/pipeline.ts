@@ -4,7 +4,7 @@ import type { Runtime } from '../plugin/runtime.ts';
 import type { Sink } from '../plugin/sink.ts';
 import type { ReadOptions, Source } from '../plugin/source.ts';
 import type { RecordBatch, Transaction } from '../record/batch.ts';
-import type { MessageBatch } from '../record/messages.ts';
+import type { MessageBatch, MessageWriter } from '../record/messages.ts';
 import type { Place } from '../record/position.ts';
 import { type Checkpoint, CheckpointTracker } from './checkpoints.ts';
 import { BatchEncoder, countRows, type RowCounts } from './encode.ts';
@@ -41,6 +41,11 @@ export interface PipelineOptions {
 
 /** What becomes of messages that the sink cannot deliver. */
 export interface Undelivered {
+  /**
+   * Takes out of a batch what is not to go to the sink. Null: nothing was, nor of one before it that still waits; else resolves with entries of the place when it is
+   * durable elsewhere (I1), in the order of the calls. Only then the rest is given to the sink: what stands there says that all before it is safe.
+   */
+  divert(messages: MessageWriter): Promise<Place> | null;
   /** A batch is given to the sink. */
   passing(messages: MessageBatch): void;
   /** The sink has done with it: null, or resolves when what was not delivered is durable elsewhere (I1), with entries of the place that moved by it. */
@@ -126,12 +131,15 @@ export async function runPipeline(options: PipelineOptions, drain: AbortSignal, 
 }
 
 /** Resolves when every message is durable, in the sink or where undeliverable ones are kept (I1), with the entries of the place that moved. */
-async function deliver({ sink, undelivered }: PipelineOptions, messages: MessageBatch, abort: AbortSignal): Promise<Place> {
+async function deliver({ sink, undelivered }: PipelineOptions, messages: MessageWriter, abort: AbortSignal): Promise<Place> {
+  const diverted = undelivered.divert(messages);
+  const kept = diverted === null ? null : await diverted;
   undelivered.passing(messages);
-  const place = await sink.write(messages, abort);
+  const place = messages.count === 0 ? {} : await sink.write(messages, abort);
   const rest = undelivered.settled(messages);
+  if (rest === null) return kept === null ? place : { ...kept, ...place };
   // The sink's own entry is the one that covers no later call.
-  return rest === null ? place : { ...(await rest), ...place };
+  return { ...kept, ...(await rest), ...place };
 }
 
 interface Way {

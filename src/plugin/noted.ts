@@ -1,10 +1,7 @@
-import { DEAD_LETTER, type MessageId, parseMessageId } from '../record/message-id.ts';
+import { isOfLog, type MessageId, parseMessageId, RESUMED, rankOf } from '../record/message-id.ts';
 
 /** Messages that may go out before what was noted and never came is forgotten: far more than a replay holds. */
 const FORGET_AFTER = 100_000;
-/** A record makes few messages; (ordinal, part) as one number that orders as they do, exact below 2^53. */
-const PARTS = 1024;
-
 /**
  * What of this connector's messages stands in the stream beyond the saved place (algorithms §2): per lane, transaction → highest (ordinal, part).
  * A lane keeps its order, so that everything of the transaction up to there stands there too. Positions are never compared: a message is skipped
@@ -53,16 +50,26 @@ export class Noted {
     return rank <= highest;
   }
 
-  /** Ids of the noted transactions, each once; dead letters name none of their own. */
+  /** True if the message was noted as standing there: asked for one that is not written, and changes nothing. */
+  has(lane: string, id: string): boolean {
+    const noted = this.#lanes.get(lane);
+    const parsed = noted === undefined ? null : parseMessageId(id, this.#prefix);
+    const highest = parsed === null ? undefined : (noted as Map<string, number>).get(parsed.transaction);
+    return highest !== undefined && rankOf(parsed as MessageId) <= highest;
+  }
+
+  /** Ids of the noted transactions, each once; dead letters and resumed tables name none of their own. */
   transactions(): readonly string[] {
     const all = new Set<string>();
-    for (const noted of this.#lanes.values()) for (const transaction of noted.keys()) if (!transaction.startsWith(DEAD_LETTER)) all.add(transaction);
+    for (const noted of this.#lanes.values()) for (const transaction of noted.keys()) if (isOfLog(transaction)) all.add(transaction);
     return [...all];
   }
 
-  /** A lane replays in the order in which it was written: what was noted before this transaction will not come again. */
+  /** A lane replays in the order in which it was written: what was noted before this transaction will not come again, but for a resumed table's, which come apart. */
   #dropUpTo(noted: Map<string, number>, last: string): void {
+    const apart = resumedTable(last);
     for (const transaction of noted.keys()) {
+      if (resumedTable(transaction) !== apart) continue;
       noted.delete(transaction);
       this.size--;
       if (transaction === last) break;
@@ -76,6 +83,7 @@ export class Noted {
   }
 }
 
-function rankOf({ ordinal, part }: MessageId): number {
-  return ordinal * PARTS + Math.min(part, PARTS - 1);
+/** The table of what is sent when it is resumed, '' = of the log itself. */
+function resumedTable(transaction: string): string {
+  return transaction.startsWith(RESUMED) ? transaction.slice(0, transaction.indexOf('/', RESUMED.length)) : '';
 }

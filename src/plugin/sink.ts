@@ -14,6 +14,9 @@ export interface Written {
   readonly holdsOutput: boolean;
 }
 
+/** Of a sink that cannot be read back. */
+export const NOTHING_WRITTEN: Written = { transactions: [], holdsOutput: false };
+
 export interface Sink {
   /**
    * Connects, checks what must hold, changes nothing.
@@ -33,6 +36,11 @@ export interface Sink {
    * A throw (SluiceError) ends the sink: every pending write settles, the engine closes it and reads again from the saved offset (I3).
    */
   write(batch: MessageBatch, signal: AbortSignal): Promise<Place>;
+  /**
+   * Whether a message stood beyond the place when the sink was opened, so that `write` would skip it. For messages that go elsewhere (those of a stopped table):
+   * asked after `open`, in the order of the batches, before any later message is written.
+   */
+  stands(batch: MessageBatch, index: number): boolean;
   /** The place to store by `offsets recover`, and the id of the transaction of the last message of this connector (null: none, or no total order). */
   recover(signal: AbortSignal): Promise<{ readonly place: Place; readonly lastTransaction: string | null }>;
   close(): Promise<void>;

@@ -10,6 +10,14 @@ export interface MessageId {
 /** In front of a transaction: a dead letter of it in the dead-letter topic, which is another message than the one that it holds. */
 export const DEAD_LETTER = 'dead-letter/';
 
+/** In front of a table's name and a transaction: a message of a table that was stopped, sent when it was resumed. */
+export const RESUMED = 'resumed/';
+
+/** True if it is a transaction of the log, and no message that was sent beside it. */
+export function isOfLog(transaction: string): boolean {
+  return !transaction.startsWith(DEAD_LETTER) && !transaction.startsWith(RESUMED);
+}
+
 /** The parts of an id of this connector, null if it is none. `prefix` is the connector's name and a slash. */
 export function parseMessageId(id: string, prefix: string): MessageId | null {
   if (!id.startsWith(prefix)) return null;
@@ -31,4 +39,12 @@ function wholeNumber(text: string, start: number, end: number): number {
     value = value * 10 + digit;
   }
   return value;
+}
+
+/** A record makes few messages. */
+const PARTS = 1024;
+
+/** (ordinal, part) as one number that orders as they do within a transaction; exact below 2^53. */
+export function rankOf({ ordinal, part }: MessageId): number {
+  return ordinal * PARTS + Math.min(part, PARTS - 1);
 }

@@ -9,7 +9,8 @@ export const SPAN = {
   idStart: 6,
   idEnd: 7,
   destination: 8,
-  record: 9,
+  /** Index into `tables`. */
+  table: 9,
   /**
    * Where a message without a key goes: a number ≥ 0 made from its table's label, the same for all its messages; −1: to every partition (TRUNCATE of
    * a table with a key).
@@ -31,7 +32,11 @@ export interface MessageBatch {
   readonly spans: Int32Array;
   /** Names that `destination` spans index. */
   readonly destinations: readonly string[];
+  /** Labels that `table` spans index: of the tables that the messages are of; '' = of none. */
+  readonly tables: readonly string[];
 }
+
+const NO_TABLE: readonly string[] = [''];
 
 /** Collects messages into growing memory that the pipeline recycles once they are durable. */
 export class MessageWriter implements MessageBatch {
@@ -41,9 +46,10 @@ export class MessageWriter implements MessageBatch {
   bytesLength = 0;
   spans: Int32Array;
   destinations: readonly string[] = [];
+  tables: readonly string[] = NO_TABLE;
   /** Set by the pipeline before each record. */
   destination = 0;
-  record = 0;
+  table = 0;
   spread = 0;
 
   constructor(bytes: number) {
@@ -88,7 +94,7 @@ export class MessageWriter implements MessageBatch {
     spans[at++] = idStart;
     spans[at++] = idEnd;
     spans[at++] = this.destination;
-    spans[at++] = this.record;
+    spans[at++] = this.table;
     spans[at] = this.spread;
     this.count++;
   }
@@ -97,6 +103,31 @@ export class MessageWriter implements MessageBatch {
     this.count = 0;
     this.bytesLength = 0;
   }
+
+  /** Leaves only these messages, which are given in order. Their bytes stay where they are. */
+  retain(indexes: readonly number[]): void {
+    for (let message = 0; message < indexes.length; message++) {
+      const from = (indexes[message] as number) * SPAN_SIZE;
+      this.spans.copyWithin(message * SPAN_SIZE, from, from + SPAN_SIZE);
+    }
+    this.count = indexes.length;
+  }
+}
+
+/** The id of a message. */
+export function idAt({ bytes, spans }: MessageBatch, message: number): string {
+  const at = message * SPAN_SIZE;
+  return bytes.toString('utf8', spans[at + SPAN.idStart], spans[at + SPAN.idEnd]);
+}
+
+/** The topic or subject of a message. */
+export function destinationAt({ spans, destinations }: MessageBatch, message: number): string {
+  return destinations[spans[message * SPAN_SIZE + SPAN.destination] as number] as string;
+}
+
+/** The label of the table that a message is of; '' = of none. */
+export function tableAt({ spans, tables }: MessageBatch, message: number): string {
+  return tables[spans[message * SPAN_SIZE + SPAN.table] as number] as string;
 }
 
 /** Calls back for each header of a message. For sinks that need them one by one. */

@@ -6,8 +6,7 @@ export const SEGMENTS_DAMAGED = defineError({
   exit: 3,
   cause:
     'The file {path} of connector {connector} is damaged at byte {offset}: {reason}. What was confirmed there ends at byte {expected} of segment {segment}.',
-  remedy:
-    'Restore the directory {directory} from a copy, or move it aside: what it held is then lost to Sluice, and nothing else. `sluice dlq list` shows what can still be read.',
+  remedy: 'Restore the directory {directory} from a copy, or move it aside: what it held is then lost to Sluice, and nothing else.',
 });
 
 export const SEGMENTS_FULL = defineError({
@@ -15,7 +14,8 @@ export const SEGMENTS_FULL = defineError({
   retry: 'manual',
   exit: 1,
   cause: 'The directory {directory} of connector {connector} holds {bytes} bytes, and the bound is {limit}.',
-  remedy: 'Look at what is there (`sluice dlq list`), replay or discard it, or raise deadLetter.maxBytes; then start again. Nothing is lost.',
+  remedy:
+    'Look at what is there (`sluice dlq list`, `sluice tables list`), replay, resume or discard it, or raise deadLetter.maxBytes or spool.maxBytes; then start again. Nothing is lost.',
 });
 
 export const segmentErrors = [SEGMENTS_DAMAGED, SEGMENTS_FULL];

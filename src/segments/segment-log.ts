@@ -97,6 +97,14 @@ export class SegmentLog {
     }
   }
 
+  /** Removes every entry; the next one begins a new segment. */
+  async clear(): Promise<void> {
+    await this.#tail;
+    this.#segment++;
+    this.#end = 0;
+    await this.trim(this.#segment);
+  }
+
   async #open(visit: (payload: Buffer, address: Address) => void): Promise<void> {
     const { files, directory, mark } = this.#options;
     await files.makeDirectory(directory);

@@ -37,6 +37,18 @@ export function tableKey(table: TableVersion): string {
   return `${TABLE_PREFIX}${parts}/${String(table.version).padStart(8, '0')}`;
 }
 
+export const TABLE_STATE_PREFIX = 'table-state/';
+
+/** Relative to the connector: of one table, by its label. */
+export function tableStateKey(table: string): string {
+  return TABLE_STATE_PREFIX + encodeURIComponent(table);
+}
+
+/** The label of a whole key. */
+export function tableStateLabel(key: string): string {
+  return decodeURIComponent(key.slice(key.indexOf(TABLE_STATE_PREFIX) + TABLE_STATE_PREFIX.length));
+}
+
 /** Relative to the connector: how far one of its segment logs was confirmed. */
 export function markKey(log: string): string {
   return `mark/${encodeURIComponent(log)}`;

@@ -18,7 +18,10 @@ import {
   placeEntry,
   placeKey,
   TABLE_PREFIX,
+  TABLE_STATE_PREFIX,
   tableKey,
+  tableStateKey,
+  tableStateLabel,
 } from './keys.ts';
 import type { Offset, StoredOffset } from './offset.ts';
 
@@ -162,6 +165,20 @@ export class StateStore {
 
   async setMark(connector: string, log: string, mark: unknown): Promise<void> {
     await this.#commit({ operations: [put(connectorPrefix(connector) + markKey(log), mark)] });
+  }
+
+  /** By label, what is stored of tables that are not live (plain JSON). */
+  async getTableStates(connector: string): Promise<ReadonlyMap<string, unknown>> {
+    await this.#revive();
+    const states = new Map<string, unknown>();
+    await this.#each(connectorPrefix(connector) + TABLE_STATE_PREFIX, (key, value) => states.set(tableStateLabel(key), value));
+    return states;
+  }
+
+  /** Null: the table is live. Durable when it resolves. */
+  async setTableState(connector: string, table: string, state: unknown): Promise<void> {
+    const key = connectorPrefix(connector) + tableStateKey(table);
+    await this.#commit({ operations: [state === null ? { type: 'del', key } : put(key, state)] });
   }
 
   /** Names of all connectors that something is stored for, sorted. */

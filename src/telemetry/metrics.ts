@@ -14,6 +14,8 @@ export class Metrics {
   readonly #checkpoints = this.#counter('sluice_checkpoints_total', 'Checkpoints that were stored', ['connector']);
   readonly #deadLetters = this.#counter('sluice_dead_letters_total', 'Messages that became dead letters, by error code', ['connector', 'code']);
   readonly #deadLettersOpen = this.#gauge('sluice_dead_letters_open', 'Dead letters that nobody has dealt with yet', ['connector']);
+  readonly #stoppedTables = this.#gauge('sluice_stopped_tables', 'Tables that are stopped, or being resumed', ['connector']);
+  readonly #spoolBytes = this.#gauge('sluice_spool_bytes', 'Changes of stopped tables on the local disk', ['connector']);
   readonly #lagSeconds = this.#gauge(
     'sluice_lag_seconds',
     'Age of the oldest change that is not durable in the sink; when all are, how long the newest took',
@@ -66,6 +68,11 @@ export class Metrics {
 
   openDeadLetters(connector: string, open: number): void {
     this.#deadLettersOpen.labels(connector).set(open);
+  }
+
+  stoppedTables(connector: string, tables: number, bytes: number): void {
+    this.#stoppedTables.labels(connector).set(tables);
+    this.#spoolBytes.labels(connector).set(bytes);
   }
 
   health(connector: string, health: SourceHealth): void {

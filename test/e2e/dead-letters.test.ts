@@ -1,36 +1,10 @@
 /** Messages that can never be delivered: kept, in order, before the checkpoint passes them; looked at, sent again and let go by `sluice dlq`. */
-import { jetstreamManager } from '@nats-io/jetstream';
-import { connect } from '@nats-io/transport-node';
-import kafkajs from 'kafkajs';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type KafkaServer, type NatsServer, type PostgresServer, startKafka, startNats, startPostgres } from '../servers/index.ts';
 import { availableKafkas } from '../support/available-servers.ts';
 import { sluice } from '../support/cli.ts';
 import { Daemon } from '../support/daemon.ts';
-import { createTopic, readTopic } from '../support/kafka-topics.ts';
-import { readStream } from '../support/stream-ledger.ts';
-
-const { ConfigResourceTypes, Kafka, logLevel } = kafkajs;
-
-/** What is too large for the servers below, and what fits. */
-const LARGE = 40_000;
-const LIMIT = 20_000;
-
-interface Stored {
-  readonly id: string;
-  readonly destination: string;
-  readonly row: number | null;
-  readonly headers: Readonly<Record<string, string>>;
-}
-
-interface Target {
-  readonly sink: Readonly<Record<string, unknown>>;
-  readonly deadLetterTopic: string;
-  /** Everything that stands in the sink. */
-  stored(): Promise<Stored[]>;
-  /** From now on it takes the large ones. */
-  allow(): Promise<void>;
-}
+import { kafkaLimited, LARGE, type LimitedSink, natsLimited } from '../support/limited-sinks.ts';
 
 interface View {
   readonly id: string;
@@ -60,13 +34,13 @@ describe('dead letters', () => {
 
   afterAll(() => Promise.all([postgres.dispose(), nats.dispose(), kafka?.dispose()]));
 
-  async function target(kind: string): Promise<Target> {
+  async function target(kind: string): Promise<LimitedSink> {
     const name = `dead${++count}`;
-    return kind === 'nats' ? natsTarget(nats, name.toUpperCase()) : kafkaTarget(kafka as KafkaServer, name, kind);
+    return kind === 'nats' ? natsLimited(nats, name.toUpperCase()) : kafkaLimited(kafka as KafkaServer, name, kind);
   }
 
   /** A daemon that streams a table of its own. */
-  async function begin(to: Target, options: Readonly<Record<string, unknown>>): Promise<{ readonly database: string; readonly daemon: Daemon }> {
+  async function begin(to: LimitedSink, options: Readonly<Record<string, unknown>>): Promise<{ readonly database: string; readonly daemon: Daemon }> {
     const database = await postgres.createDatabase('dead');
     await postgres.query('CREATE TABLE t (id bigint PRIMARY KEY, v text NOT NULL)', database);
     const source = { type: 'postgres', url: postgres.url(database), tables: ['public.t'], slot: `dead_${count}`, publication: `dead_${count}` };
@@ -79,7 +53,7 @@ describe('dead letters', () => {
   const insert = (database: string, id: number, length: number): Promise<unknown> =>
     postgres.query(`INSERT INTO t VALUES (${id}, repeat('x', ${length}))`, database);
   const list = async (running: Daemon): Promise<View[]> => JSON.parse((await sluice(['dlq', 'list', '--json', running.directory])).stdout) as View[];
-  const rows = async (to: Target): Promise<number[]> =>
+  const rows = async (to: LimitedSink): Promise<number[]> =>
     (await to.stored()).filter(({ destination }) => destination !== to.deadLetterTopic).flatMap(({ row }) => row ?? []);
 
   const sinks = ['nats', ...(availableKafkas.length > 0 ? ['platformatic', 'kafkajs'] : [])];
@@ -170,55 +144,3 @@ describe('dead letters', () => {
     expect(await list(running)).toEqual([]);
   });
 });
-
-async function natsTarget(nats: NatsServer, stream: string): Promise<Target> {
-  const connection = await connect({ servers: nats.url });
-  const { streams } = await jetstreamManager(connection);
-  await streams.add({ name: stream, subjects: [`${stream}.*.*`, `${stream}.dead-letter`], max_msg_size: LIMIT });
-  await connection.close();
-  return {
-    sink: { type: 'nats', servers: [nats.url], stream, subject: `${stream}.{schema}.{table}` },
-    deadLetterTopic: `${stream}.dead-letter`,
-    stored: async () => {
-      const all: Stored[] = [];
-      await readStream(nats.url, stream, ({ id, subject, value, headers = {} }) => {
-        all.push({ id, destination: subject, row: (value?.after?.['id'] as number | undefined) ?? null, headers });
-      });
-      return all;
-    },
-    allow: async () => {
-      const again = await connect({ servers: nats.url });
-      const manager = await jetstreamManager(again);
-      const { config } = await manager.streams.info(stream);
-      await manager.streams.update(stream, { ...config, max_msg_size: -1 });
-      await again.close();
-    },
-  };
-}
-
-async function kafkaTarget(kafka: KafkaServer, name: string, driver: string): Promise<Target> {
-  const [table, deadLetterTopic] = [`${name}.public.t`, `${name}.dead-letter`];
-  for (const topic of [table, deadLetterTopic]) await createTopic(kafka, topic, { settings: { 'max.message.bytes': String(LIMIT) } });
-  return {
-    sink: { type: 'kafka', brokers: kafka.brokers, driver, topic: `${name}.{schema}.{table}` },
-    deadLetterTopic,
-    stored: async () => {
-      const all: Stored[] = [];
-      for (const topic of [table, deadLetterTopic]) {
-        for (const { headers, value } of await readTopic(kafka, topic)) {
-          const named = Object.fromEntries(headers.map(([key, text]) => [key, String(text)]));
-          const row = value === null ? null : ((JSON.parse(value.toString()) as { after?: { id: number } }).after?.id ?? null);
-          all.push({ id: named['sluice.id'] ?? '', destination: topic, row, headers: named });
-        }
-      }
-      return all;
-    },
-    allow: async () => {
-      const admin = new Kafka({ brokers: [...kafka.brokers], logLevel: logLevel.NOTHING }).admin();
-      await admin.connect();
-      const configEntries = [{ name: 'max.message.bytes', value: '1000000' }];
-      await admin.alterConfigs({ validateOnly: false, resources: [{ type: ConfigResourceTypes.TOPIC, name: table, configEntries }] });
-      await admin.disconnect();
-    },
-  };
-}

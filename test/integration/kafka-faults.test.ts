@@ -9,7 +9,7 @@ import type { Place } from '../../src/record/position.ts';
 import { type FaultProxy, type KafkaServer, startKafka, startProxy } from '../servers/index.ts';
 import { availableKafkas } from '../support/available-servers.ts';
 import { KAFKA_DRIVERS, kafkaSink, type TestedSink, unlimited } from '../support/kafka-sinks.ts';
-import { createTopic, readTopic } from '../support/kafka-topics.ts';
+import { createTopic, readTopic, writeRecords } from '../support/kafka-topics.ts';
 import { messageBatch, series } from '../support/message-batches.ts';
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -122,6 +122,25 @@ describe.runIf(availableKafkas.length > 0).each(KAFKA_DRIVERS)('Kafka over %s: o
     // A client may try again by itself for so long; once it was said that it does not work, it is said that it does again.
     const hasWarned = tested?.log.some(({ level }) => level === 'warn');
     expect(tested?.log.some(({ message }) => message === 'Kafka takes messages again.')).toBe(hasWarned);
+  });
+
+  it('a producer that is fenced: somebody writes under its id in a later epoch, and it goes on behind that, once and in order (I3, I4)', async () => {
+    const sink = await opened('fenced', 1);
+    const writing = writeOn(sink, 'fenced', 20);
+    for (let fence = 0; fence < 3; fence++) {
+      await sleep(200);
+      const newest = (await readTopic(server, 'fenced')).filter(({ producerId }) => producerId >= 0n).at(-1);
+      const { producerId = -1n, producerEpoch = 0 } = newest ?? {};
+      const identity = { producerId, epoch: producerEpoch + 1, sequence: 0 };
+      await writeRecords(server, 'fenced', 0, [{ key: null, value: null, headers: { stranger: 'x' } }], identity);
+    }
+    await sleep(200);
+    const total = await writing.stop();
+    const records = await readTopic(server, 'fenced');
+    const own = records.flatMap(({ headers }) => headers.find(([name]) => name === 'sluice.id')?.[1]?.toString() ?? []);
+    expect(own).toEqual(series({ connector: 'shop', destinations: ['fenced'] }, 0, total).map(({ id }) => id));
+    expect(records.length).toBe(total + 3);
+    expect(new Set(records.map(({ producerId, producerEpoch }) => `${producerId}/${producerEpoch}`)).size).toBeGreaterThan(3);
   });
 
   it('P: a large call is made into batches that no client chokes on', async () => {

@@ -105,6 +105,7 @@ export class Daemon implements Owner {
       retry: { initialDelay: 100, maxDelay: 2000, exponentialBase: 2, jitter: true },
       onError: 'stop',
       deadLetter: { routes: {}, maxPercent: 5, window: 60_000, maxBytes: 2 ** 30 },
+      spool: { maxBytes: 2 ** 30 },
       maxInFlightBytes: plan.maxInFlightBytes,
     } satisfies Omit<ConnectorDefinition, 'format'> & { readonly format: unknown };
     return definition as unknown as ConnectorDefinition;

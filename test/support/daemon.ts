@@ -27,6 +27,7 @@ export class Daemon {
   stderr = '';
   child: ChildProcess | null = null;
   #exit: Promise<number> = Promise.resolve(0);
+  #startedAt = 0;
   readonly #watchers = new Set<() => void>();
 
   private constructor(directory: string) {
@@ -46,6 +47,11 @@ export class Daemon {
     return new Daemon(directory);
   }
 
+  /** The file of a connector, written again: for its next start. */
+  async rewrite(connector: { readonly name: string; readonly [option: string]: unknown }): Promise<void> {
+    await writeFile(join(this.directory, 'connectors', `${connector.name}.json`), JSON.stringify(connector));
+  }
+
   get dataDir(): string {
     return join(this.directory, 'data');
   }
@@ -60,6 +66,7 @@ export class Daemon {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.child = child;
+    this.#startedAt = this.log.length;
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       this.stdout += text;
       this.#tell();
@@ -113,6 +120,11 @@ export class Daemon {
         watchers.add(done);
       });
     }
+  }
+
+  /** Log lines since the last start. */
+  get logSinceStart(): readonly LogLine[] {
+    return this.log.slice(this.#startedAt);
   }
 
   /** Base URL of the health listener. */

@@ -24,8 +24,6 @@ export interface EncodedMessage {
   readonly value: string | null;
   readonly headers: readonly (readonly [name: string, value: string])[];
   readonly id: string;
-  /** Index of the record that it came from. */
-  readonly record: number;
 }
 
 export const POSTGRES_ORIGIN = {
@@ -100,7 +98,6 @@ export function encodeBatch(format: Format, batch: BatchWriter, out = new Messag
   cursor.open(batch);
   for (let index = 0; index < batch.count; index++) {
     cursor.move(index);
-    out.record = index;
     encoders.get(cursor.table)?.encode(cursor, out);
     // Writing beyond the buffer is silent in JavaScript: what was reserved must have been enough.
     if (out.bytesLength > out.bytes.length) throw new Error(`wrote ${out.bytesLength} bytes into ${out.bytes.length}`);
@@ -122,7 +119,6 @@ export function textsOf(out: MessageWriter): EncodedMessage[] {
       value: text(SPAN.valueStart),
       headers,
       id: text(SPAN.idStart) ?? '',
-      record: out.spans[message * SPAN_SIZE + SPAN.record] as number,
     });
   }
   return messages;

@@ -134,7 +134,7 @@ export function networkFaults(what: string, setUp: () => Promise<NetworkSide>): 
     it('SIGKILL at random moments while the link carries 100 kB/s: bytes still on their way arrive after the death, nothing twice (algorithms §4)', async () => {
       const at = await begin('killed-slow', HEAVY, '5s');
       const before = side.link.deliveredAfterEnd;
-      for (let kill = 0; kill < (LONG ? 50 : 3); kill++) {
+      for (let kill = 0; kill < (LONG ? 300 : 3); kill++) {
         side.link.bytesPerSecond = RATE;
         await sleep(700 + Math.random() * 1_500);
         await at.kill();

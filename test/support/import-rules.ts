@@ -15,7 +15,20 @@ interface Layer {
   packages?: readonly string[];
 }
 
-const ENGINE = ['record', 'plugin', 'formats', 'state', 'segments', 'dead-letters', 'pipeline', 'config', 'telemetry', 'daemon', 'version'] as const;
+const ENGINE = [
+  'record',
+  'plugin',
+  'formats',
+  'state',
+  'segments',
+  'dead-letters',
+  'stopped-tables',
+  'pipeline',
+  'config',
+  'telemetry',
+  'daemon',
+  'version',
+] as const;
 
 /** Folders of `src`, and the files directly in it, → what they may import. What is not listed here is not allowed to exist. */
 const LAYERS: Record<string, Layer> = {
@@ -26,7 +39,8 @@ const LAYERS: Record<string, Layer> = {
   transforms: { layers: ['plugin', 'record'] },
   state: { layers: ['plugin', 'record'], packages: ['level'] },
   segments: { layers: ['plugin', 'record'] },
-  'dead-letters': { layers: ['plugin', 'record', 'segments', 'state'] },
+  'dead-letters': { layers: ['plugin', 'record', 'segments', 'state', 'pipeline'] },
+  'stopped-tables': { layers: ['plugin', 'record', 'segments', 'state', 'pipeline'] },
   // The pipeline tells what happens through an interface of its own; metrics implement it. So telemetry knows the pipeline and not the reverse.
   pipeline: { layers: ['plugin', 'record', 'state'] },
   telemetry: { layers: ['plugin', 'record', 'pipeline', 'version'], packages: ['pino', 'prom-client'] },

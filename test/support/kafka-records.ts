@@ -78,8 +78,18 @@ function decodeBatch(bytes: Buffer, partition: number, records: StoredRecord[]):
   return next;
 }
 
-/** One uncompressed batch without a producer id. */
-export function encodeBatch(records: readonly NewRecord[]): Buffer {
+/** Of an idempotent producer's batch. */
+export interface BatchIdentity {
+  producerId: bigint;
+  epoch: number;
+  /** Of the first record. */
+  sequence: number;
+}
+
+const NO_IDENTITY: BatchIdentity = { producerId: -1n, epoch: -1, sequence: -1 };
+
+/** One uncompressed batch. */
+export function encodeBatch(records: readonly NewRecord[], { producerId, epoch, sequence }: BatchIdentity = NO_IDENTITY): Buffer {
   const now = BigInt(Date.now());
   const bodies = records.map((record, index) => {
     const headers = Object.entries(record.headers ?? {});
@@ -95,7 +105,16 @@ export function encodeBatch(records: readonly NewRecord[]): Buffer {
     return Buffer.concat([varint(BigInt(body.length)), body]);
   });
   const last = records.length - 1;
-  const head = new WireWriter().int16(0).int32(last).int64(now).int64(now).int64(-1n).int16(-1).int32(-1).int32(records.length).done();
+  const head = new WireWriter()
+    .int16(0)
+    .int32(last)
+    .int64(now)
+    .int64(now)
+    .int64(producerId)
+    .int16(epoch)
+    .int32(sequence)
+    .int32(records.length)
+    .done();
   const checked = Buffer.concat([head, ...bodies]);
   const front = new WireWriter()
     .int64(0n)

@@ -10,7 +10,7 @@ import {
   type WireConnection,
   WireWriter,
 } from '../servers/kafka-protocol.ts';
-import { decodeBatches, encodeBatch, type NewRecord, type StoredRecord } from './kafka-records.ts';
+import { type BatchIdentity, decodeBatches, encodeBatch, type NewRecord, type StoredRecord } from './kafka-records.ts';
 
 const WAIT_MS = 30_000;
 const UNKNOWN_TOPIC = 3;
@@ -79,10 +79,16 @@ export async function readTopic(server: KafkaServer, name: string): Promise<Stor
   return partitions.flat();
 }
 
-/** Writes records to one partition as a stranger would: in one batch, without a producer id, acknowledged by all in-sync replicas. */
-export async function writeRecords(server: KafkaServer, name: string, partition: number, records: readonly NewRecord[]): Promise<void> {
+/** Writes records to one partition as a stranger would: in one batch, without a producer id if none is given, acknowledged by all in-sync replicas. */
+export async function writeRecords(
+  server: KafkaServer,
+  name: string,
+  partition: number,
+  records: readonly NewRecord[],
+  identity?: BatchIdentity,
+): Promise<void> {
   await overWire(await leaderAddress(server, name, partition), async (connection) => {
-    const batch = encodeBatch(records);
+    const batch = encodeBatch(records, identity);
     const body = new WireWriter().string(null).int16(-1).int32(WAIT_MS);
     body.array([name], (topic) => {
       body.string(topic).array([partition], (number) => body.int32(number).int32(batch.length).raw(batch));

@@ -11,14 +11,18 @@ export interface TestMessage {
   readonly headers?: readonly (readonly [name: string, value: string])[];
   /** Without a key: −1 = every partition. */
   readonly spread?: number;
+  /** Label of its table. Left out: of none. */
+  readonly table?: string;
 }
 
 const destinations: string[] = [];
+const tables: string[] = [''];
 
 /** A batch of these messages, as an encoder fills it. All batches share the list of destinations, as they do in the pipeline. */
 export function messageBatch(messages: readonly TestMessage[]): MessageWriter {
   const writer = new MessageWriter(1024);
   writer.destinations = destinations;
+  writer.tables = tables;
   const put = (bytes: Buffer): [number, number] => {
     writer.reserve(bytes.length);
     const start = writer.bytesLength;
@@ -26,8 +30,9 @@ export function messageBatch(messages: readonly TestMessage[]): MessageWriter {
     writer.bytesLength += bytes.length;
     return [start, writer.bytesLength];
   };
-  for (const { id, destination, key, value, headers, spread } of messages) {
+  for (const { id, destination, key, value, headers, spread, table = '' } of messages) {
     writer.spread = spread ?? 0;
+    writer.table = tables.includes(table) ? tables.indexOf(table) : tables.push(table) - 1;
     writer.destination = destinations.includes(destination) ? destinations.indexOf(destination) : destinations.push(destination) - 1;
     const spans = [
       key === undefined ? [-1, -1] : put(Buffer.from(key)),

@@ -36,7 +36,7 @@ describe('faults of Sluice (I1, I2, I3, I4, I5, I10)', () => {
 
   it.each(LONG ? SINKS : ['nats'])('SIGKILL at random moments under load, to %s (I1–I5)', async (to) => {
     run = await FaultRun.begin({ load: LIGHT, name: `killed${to}`, postgres, sink: await sink(to, `killed${to}`) });
-    for (let kill = 0; kill < (LONG ? 100 : 8); kill++) {
+    for (let kill = 0; kill < (LONG ? 300 : 8); kill++) {
       await pause(300 + Math.random() * 700);
       await run.kill();
     }

@@ -4,7 +4,7 @@ import { Connector } from '../../../src/daemon/connector.ts';
 import type { SinkContext } from '../../../src/plugin/context.ts';
 import { defineError, SluiceError } from '../../../src/plugin/error.ts';
 import type { Finding } from '../../../src/plugin/finding.ts';
-import type { Sink } from '../../../src/plugin/sink.ts';
+import { NOTHING_WRITTEN, type Sink } from '../../../src/plugin/sink.ts';
 import type { RecordBatch } from '../../../src/record/batch.ts';
 import type { StateStore } from '../../../src/state/state-store.ts';
 import { Metrics } from '../../../src/telemetry/metrics.ts';
@@ -44,7 +44,7 @@ function connectorWith(
   };
   const sink = {
     preflight: () => Promise.resolve([]),
-    open: () => Promise.resolve({ transactions: [], holdsOutput: false }),
+    open: () => Promise.resolve(NOTHING_WRITTEN),
     destination: () => 'x',
     write: () => Promise.resolve({}),
     recover: () => Promise.reject(new Error('not used')),
@@ -90,12 +90,14 @@ function connectorWith(
     maxInFlightBytes: 1000,
     onError: 'stop',
     deadLetter: { routes: {}, maxPercent: 5, window: 60_000, maxBytes: 1_000_000 },
+    spool: { maxBytes: 1_000_000 },
   } as unknown as ConnectorDefinition;
   const store = {
     instance: 'i',
     previousShutdown: 'unclean',
     load: () => Promise.resolve({ offset: null, place: null, tables: [] }),
     save: () => Promise.resolve(),
+    getTableStates: () => Promise.resolve(new Map()),
     ...changes.store,
   } as unknown as StateStore;
   const ports = {
@@ -193,7 +195,7 @@ describe('Connector', () => {
     let opens = 0;
     const sink: Partial<Sink> = {
       preflight: () => (++looks === 1 ? down() : Promise.resolve([])),
-      open: () => (++opens === 1 ? down() : Promise.resolve({ transactions: [], holdsOutput: false })),
+      open: () => (++opens === 1 ? down() : Promise.resolve(NOTHING_WRITTEN)),
     };
     const lives = [() => failing(new SluiceError(DOWN)), ending];
     const { connector, runtime, contexts } = connectorWith(lives, [], 'shop', { sink });
@@ -212,7 +214,7 @@ describe('Connector', () => {
       sink: {
         open: (from) => {
           opened.push(from);
-          return Promise.resolve({ transactions: [], holdsOutput: false });
+          return Promise.resolve(NOTHING_WRITTEN);
         },
       },
       store: {

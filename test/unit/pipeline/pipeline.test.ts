@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type PipelineOptions, runPipeline } from '../../../src/pipeline/pipeline.ts';
 import type { Format } from '../../../src/plugin/format.ts';
-import type { Sink } from '../../../src/plugin/sink.ts';
+import { NOTHING_WRITTEN, type Sink } from '../../../src/plugin/sink.ts';
 import type { Source } from '../../../src/plugin/source.ts';
 import { BatchWriter, OP, type RecordBatch } from '../../../src/record/batch.ts';
 import type { MessageBatch } from '../../../src/record/messages.ts';
@@ -65,8 +65,9 @@ class Rig {
   sink(): Sink {
     return {
       preflight: () => Promise.resolve([]),
-      open: () => Promise.resolve({ transactions: [], holdsOutput: false }),
+      open: () => Promise.resolve(NOTHING_WRITTEN),
       destination: tableLabel,
+      stands: () => false,
       write: (batch: MessageBatch) =>
         new Promise<Place>((resolve, reject) => {
           this.writes.push({ resolve, reject, messages: batch.count });
@@ -105,7 +106,7 @@ class Rig {
         if (this.saveFails !== null) throw this.saveFails;
         this.happened.push(`saved ${position['lsn']}`);
       },
-      undelivered: { passing: () => undefined, settled: () => null },
+      undelivered: { divert: () => null, passing: () => undefined, settled: () => null },
       events: { durable: () => undefined, idle: () => undefined, inFlight: () => undefined, saved: () => undefined },
       ...changes,
     };

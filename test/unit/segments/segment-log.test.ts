@@ -56,6 +56,17 @@ describe('segment log (I8: what was confirmed is there, or it says so)', () => {
     expect(mark?.segment).toBeGreaterThan(3);
   });
 
+  it('cleared it is empty, and goes on in a segment of its own', async () => {
+    await fill(10);
+    const { log } = await open();
+    await log.clear();
+    expect((await open()).found).toEqual([]);
+    await log.append([Buffer.from('next')]);
+    const again = await open();
+    expect(again.found).toEqual(['next']);
+    expect(again.log.bytes).toBe(8 + 8 + 4);
+  });
+
   it('reads single entries by address, and appends in call order', async () => {
     const { log } = await open();
     const addresses = await Promise.all(['a', 'b', 'c'].map((text) => log.append([Buffer.from(text), Buffer.from(`${text}${text}`)])));

@@ -1,0 +1,103 @@
+import type { ConnectorDefinition } from '../config/load.ts';
+import { DeadLetters, routeOf } from '../dead-letters/dead-letters.ts';
+import type { DeadLetterFile } from '../dead-letters/file.ts';
+import { Holds } from '../pipeline/holds.ts';
+import type { Undelivered } from '../pipeline/pipeline.ts';
+import type { Logger } from '../plugin/context.ts';
+import type { SluiceError } from '../plugin/error.ts';
+import type { Runtime } from '../plugin/runtime.ts';
+import type { Sink } from '../plugin/sink.ts';
+import type { MessageBatch, MessageWriter } from '../record/messages.ts';
+import type { Place } from '../record/position.ts';
+import type { StateStore } from '../state/state-store.ts';
+import { type OpenSpool, StoppedTables } from '../stopped-tables/stopped-tables.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
+import { policyOf } from './dead-letter-policy.ts';
+import { spoolOf } from './stopped-tables.ts';
+
+export interface UndeliveredPorts {
+  readonly definition: ConnectorDefinition;
+  readonly dataDir: string;
+  readonly store: StateStore;
+  readonly runtime: Runtime;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  readonly sink: Sink;
+  /** Ends the calls of the sink. */
+  readonly abort: AbortSignal;
+  /** Null: the connector writes no dead letters and has none. */
+  readonly letters: DeadLetterFile | null;
+  readonly stopped: readonly OpenSpool[];
+}
+
+/** What becomes of messages that do not go to the sink, in one life of a connector: dead letters, and the spools of stopped tables. */
+export class UndeliveredMessages implements Undelivered {
+  readonly letters: DeadLetters | null;
+  readonly tables: StoppedTables;
+  readonly #ports: UndeliveredPorts;
+  readonly #holds = new Holds();
+
+  constructor(ports: UndeliveredPorts) {
+    const { definition, sink, abort, metrics, letters } = ports;
+    const { name } = definition;
+    const write = (batch: MessageBatch): Promise<Place> => sink.write(batch, abort);
+    const shared = { ...ports, connector: name, holds: this.#holds, write };
+    const counted = (code: string, open: number): void => {
+      metrics.deadLetter(name, code);
+      metrics.openDeadLetters(name, open);
+    };
+    this.#ports = ports;
+    this.letters = letters === null ? null : new DeadLetters({ ...shared, policy: policyOf(definition), file: letters, counted });
+    const ofTables = {
+      ...shared,
+      write: (batch: MessageBatch) => this.#again(batch, write),
+      directoryOf: (table: string) => spoolOf(ports, table),
+      stands: (batch: MessageBatch, index: number) => sink.stands(batch, index),
+      changed: (tables: number, bytes: number) => metrics.stoppedTables(name, tables, bytes),
+    };
+    this.tables = new StoppedTables(ofTables, ports.stopped);
+  }
+
+  /** The sink is open, and nothing was written yet. */
+  begin(): void {
+    this.tables.begin();
+  }
+
+  divert(messages: MessageWriter): Promise<Place> | null {
+    return this.tables.divert(messages);
+  }
+
+  passing(messages: MessageBatch): void {
+    if (messages.count > 0) this.letters?.passing(messages);
+  }
+
+  settled(messages: MessageBatch): Promise<Place | null> | null {
+    const letters = this.letters?.settled(messages) ?? null;
+    const held = this.#holds.settled();
+    return held === null ? letters : Promise.all([letters, held]).then(([place]) => place);
+  }
+
+  /** As `SinkContext.undeliverable`. */
+  async undeliverable(batch: MessageBatch, index: number, error: SluiceError): Promise<void> {
+    const { letters, tables } = this;
+    if (letters?.owns(batch)) return letters.undeliverable(batch, index, error);
+    const route = routeOf(policyOf(this.#ports.definition), error.code);
+    // A table that stays stopped is what a refused message of its spool comes to, also where the connector would stop.
+    if (route === 'stopTable' || (route === 'stop' && tables.owns(batch))) return tables.stop(batch, index, error);
+    if (route === 'stop' || letters === null) throw error;
+    return letters.undeliverable(batch, index, error);
+  }
+
+  /** As of the stopped tables. */
+  end(): Promise<void> {
+    return this.tables.end();
+  }
+
+  /** What a stopped table has waiting, as if it came now: letters of its keys are superseded, what is refused may become one. */
+  async #again(batch: MessageBatch, write: (batch: MessageBatch) => Promise<Place>): Promise<Place> {
+    this.letters?.passing(batch);
+    const place = await write(batch);
+    await this.letters?.settled(batch);
+    return place;
+  }
+}

@@ -1,0 +1,210 @@
+/** The changes of one stopped table on the local disk, in the order in which they were committed. */
+import { createHash } from 'node:crypto';
+import { SluiceError } from '../plugin/error.ts';
+import type { Runtime } from '../plugin/runtime.ts';
+import { messagesFromBytes, messagesToBytes } from '../record/message-bytes.ts';
+import { parseMessageId, rankOf } from '../record/message-id.ts';
+import { idAt, type MessageBatch, type MessageWriter } from '../record/messages.ts';
+import { type Address, type Mark, SegmentLog } from '../segments/segment-log.ts';
+import { writeError } from '../state/errors.ts';
+import type { StateStore } from '../state/state-store.ts';
+
+const SEGMENT_BYTES = 16 * 1024 * 1024;
+/** Of a directory's name; file systems allow 255. */
+const LONGEST_NAME = 200;
+
+export interface SpoolOptions {
+  readonly connector: string;
+  /** Label of the table. */
+  readonly table: string;
+  readonly dataDir: string;
+  readonly runtime: Runtime;
+  readonly store: StateStore;
+  readonly maxBytes: number;
+}
+
+/** One append: messages of the table out of one batch. */
+export interface SpoolEntry {
+  readonly address: Address;
+  readonly messages: number;
+}
+
+/** What an entry has of one transaction. */
+interface Part {
+  /** Of the last message of it. */
+  readonly rank: number;
+  readonly address: Address;
+  /** That one is the entry's last. */
+  readonly isEnd: boolean;
+}
+
+/**
+ * A segment log whose entries are messages of one table. It counts as durable for the offset: what was appended is synced, and is in the checkpoint's place
+ * up to where it is covered; what stands beyond comes again after a crash and is recognised by its id (I1, I4).
+ */
+export class Spool {
+  readonly #options: SpoolOptions;
+  /** Not sent yet, in order. */
+  readonly #waiting: SpoolEntry[] = [];
+  /** What stands beyond the place: per transaction the highest rank in each entry that has some of it. */
+  readonly #beyond = new Map<string, Part[]>();
+  #log!: SegmentLog;
+  #appending = 0;
+  #waiters: (() => void)[] = [];
+  /** Messages that wait. */
+  messages = 0;
+
+  private constructor(options: SpoolOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Throws SLUICE_SEGMENTS_DAMAGED.
+   * @param place the last entry that the checkpoint covers; null: it covers none
+   * @param sent the last entry that was sent; null: none was
+   */
+  static async open(options: SpoolOptions, place: string | null, sent: Address | null): Promise<Spool> {
+    const { connector, table, dataDir, runtime, store, maxBytes } = options;
+    const spool = new Spool(options);
+    const name = `spool/${table}`;
+    const log = {
+      files: runtime.files,
+      connector,
+      directory: spoolDirectory(dataDir, connector, table),
+      segmentBytes: SEGMENT_BYTES,
+      maxBytes,
+      mark: { get: async () => (await store.getMark(connector, name)) as Mark | null, set: (mark: Mark) => store.setMark(connector, name, mark) },
+    };
+    const covered = place === null ? null : parseAddress(place);
+    spool.#log = await spool.#disk(
+      SegmentLog.open(log, (payload, address) => {
+        const isWaiting = sent === null || isBefore(sent, address);
+        const isBeyond = covered === null || isBefore(covered, address);
+        if (isWaiting || isBeyond) spool.#take(messagesFromBytes(payload), address, isWaiting, isBeyond);
+      }),
+    );
+    return spool;
+  }
+
+  get directory(): string {
+    return spoolDirectory(this.#options.dataDir, this.#options.connector, this.#options.table);
+  }
+
+  get bytes(): number {
+    return this.#log.bytes;
+  }
+
+  get isAppending(): boolean {
+    return this.#appending > 0;
+  }
+
+  /**
+   * Null: the message was not put here by a run before this one. Else the value of the place that covers its entry if it is the last one there, '' if others of the
+   * entry are still to come: batches are not cut where they were cut before.
+   */
+  holds(id: string): string | null {
+    const parsed = this.#beyond.size === 0 ? null : parseMessageId(id, `${this.#options.connector}/`);
+    if (parsed === null) return null;
+    const rank = rankOf(parsed);
+    const part = this.#beyond.get(parsed.transaction)?.find((each) => rank <= each.rank);
+    if (part === undefined) return null;
+    return part.isEnd && rank === part.rank ? formatAddress(part.address) : '';
+  }
+
+  /** Durable when it resolves, with the address of the entry (a value of the place). Calls are done in their order. */
+  async append(batch: MessageBatch, indexes: readonly number[]): Promise<string> {
+    const bytes = messagesToBytes(batch, indexes);
+    this.#appending++;
+    try {
+      const [address] = (await this.#disk(this.#log.append([bytes]))) as [Address];
+      this.#waiting.push({ address, messages: indexes.length });
+      this.messages += indexes.length;
+      return formatAddress(address);
+    } finally {
+      this.#appending--;
+      this.wake();
+    }
+  }
+
+  /** Resolves when something was appended, or at `wake`. */
+  changed(): Promise<void> {
+    return new Promise((resolve) => this.#waiters.push(resolve));
+  }
+
+  wake(): void {
+    for (const resolve of this.#waiters.splice(0)) resolve();
+  }
+
+  /** The oldest entry that was not sent. */
+  next(): SpoolEntry | undefined {
+    return this.#waiting[0];
+  }
+
+  async read({ address }: SpoolEntry): Promise<MessageWriter> {
+    return messagesFromBytes(await this.#disk(this.#log.read(address)));
+  }
+
+  /** The oldest entry was sent, and that is saved. */
+  async sent(): Promise<void> {
+    const entry = this.#waiting.shift();
+    this.messages -= entry?.messages ?? 0;
+    await this.#disk(this.#log.trim(this.#waiting[0]?.address.segment ?? this.#log.end.segment));
+  }
+
+  /** Removes everything. */
+  async clear(): Promise<void> {
+    this.#waiting.length = 0;
+    this.messages = 0;
+    await this.#disk(this.#log.clear());
+  }
+
+  #take(messages: MessageBatch, address: Address, isWaiting: boolean, isBeyond: boolean): void {
+    if (isWaiting) {
+      this.#waiting.push({ address, messages: messages.count });
+      this.messages += messages.count;
+    }
+    if (isBeyond) for (let index = 0; index < messages.count; index++) this.#note(idAt(messages, index), address, index === messages.count - 1);
+  }
+
+  /** Entries are in the order of the log: of a transaction only the last rank in each counts. */
+  #note(id: string, address: Address, isEnd: boolean): void {
+    const parsed = parseMessageId(id, `${this.#options.connector}/`);
+    if (parsed === null) return;
+    const parts = this.#beyond.get(parsed.transaction) ?? [];
+    if (parts.at(-1)?.address === address) parts.pop();
+    parts.push({ rank: rankOf(parsed), address, isEnd });
+    this.#beyond.set(parsed.transaction, parts);
+  }
+
+  async #disk<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      throw error instanceof SluiceError ? error : writeError(this.#options.dataDir, error);
+    }
+  }
+}
+
+/** Where the spools of a connector are. */
+export function spoolsDirectory(dataDir: string, connector: string): string {
+  return `${dataDir}/spool/${connector}`;
+}
+
+export function spoolDirectory(dataDir: string, connector: string, table: string): string {
+  const name = encodeURIComponent(table);
+  const short = name.length <= LONGEST_NAME ? name : createHash('sha256').update(table).digest('hex');
+  return `${spoolsDirectory(dataDir, connector)}/${short}`;
+}
+
+function isBefore(a: Address, b: Address): boolean {
+  return a.segment < b.segment || (a.segment === b.segment && a.offset < b.offset);
+}
+
+function formatAddress({ segment, offset }: Address): string {
+  return `${segment}:${offset}`;
+}
+
+function parseAddress(text: string): Address {
+  const [segment, offset] = text.split(':').map(Number) as [number, number];
+  return { segment, offset };
+}

@@ -1,0 +1,33 @@
+import type { Address } from '../segments/segment-log.ts';
+
+/** What is stored of a table that is not live. A table without it is live. */
+export interface TableState {
+  /** `resuming`: what waits is being sent, and goes on being sent after a restart. */
+  readonly state: 'stopped' | 'resuming';
+  /** Why it stopped. */
+  readonly code: string;
+  readonly error: string;
+  readonly remedy: string;
+  /** Of the message that could not be delivered; '' where that was lost. */
+  readonly messageId: string;
+  /** Microseconds since the epoch. */
+  readonly sinceMicros: number;
+  /** The last entry of the spool that was sent; null: none was. */
+  readonly sent: Address | null;
+}
+
+/** A stopped table as commands show it. */
+export interface StoppedTableView {
+  readonly connector: string;
+  readonly table: string;
+  readonly state: TableState['state'];
+  readonly code: string;
+  readonly error: string;
+  readonly remedy: string;
+  /** ISO 8601. */
+  readonly since: string;
+  /** That wait. Null: the connector is between two lives, and they are not counted. */
+  readonly messages: number | null;
+  /** On the disk; null: not known. */
+  readonly bytes: number | null;
+}

@@ -1,0 +1,116 @@
+import { appendFile, mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { nodeRuntime } from '../../../src/daemon/node-runtime.ts';
+import { openStopped } from '../../../src/daemon/stopped-tables.ts';
+import { idAt } from '../../../src/record/messages.ts';
+import type { Address } from '../../../src/segments/segment-log.ts';
+import { openLevel } from '../../../src/state/level.ts';
+import type { StateStore } from '../../../src/state/state-store.ts';
+import { openStore } from '../../../src/state/store.ts';
+import { Spool } from '../../../src/stopped-tables/spool.ts';
+import { sinkPlace, spoolEntry } from '../../../src/stopped-tables/stopped-tables.ts';
+import { messageBatch } from '../../support/message-batches.ts';
+
+const TABLE = 'public.orders';
+const runtime = nodeRuntime();
+const idOf = (n: number): string => `shop/${String(n).padStart(4, '0')}/0/0`;
+
+/** Messages `from` to before `to`, each a transaction of its own. */
+const batch = (from: number, to: number, table = TABLE) =>
+  messageBatch(Array.from({ length: to - from }, (_, n) => ({ id: idOf(from + n), destination: 'x', key: `${n}`, value: `${from + n}`, table })));
+const all = (length: number): number[] => Array.from({ length }, (_, n) => n);
+
+describe('the spool of a stopped table', () => {
+  let dataDir: string;
+  let store: StateStore;
+
+  beforeEach(async () => {
+    dataDir = await mkdtemp(join(tmpdir(), 'sluice-spool-'));
+    store = await openStore({ directory: dataDir, runtime, openEngine: openLevel });
+  });
+
+  afterEach(async () => {
+    await store.close();
+    await rm(dataDir, { recursive: true, force: true });
+  });
+
+  const open = (place: string | null = null, sent: Address | null = null, table = TABLE): Promise<Spool> =>
+    Spool.open({ connector: 'shop', table, dataDir, runtime, store, maxBytes: 2 ** 20 }, place, sent);
+
+  async function idsIn(spool: Spool): Promise<string[]> {
+    const ids: string[] = [];
+    for (let entry = spool.next(); entry !== undefined; entry = spool.next()) {
+      const messages = await spool.read(entry);
+      ids.push(...all(messages.count).map((index) => idAt(messages, index)));
+      await spool.sent();
+    }
+    return ids;
+  }
+
+  it('gives back in order what was put there, over openings, from behind what was sent (I1, I3)', async () => {
+    const spool = await open();
+    for (let n = 0; n < 30; n += 3) await spool.append(batch(n, n + 3), [0, 1, 2]);
+    expect(spool.messages).toBe(30);
+    const first = spool.next()?.address as Address;
+    const again = await open(null, first);
+    expect(again.messages).toBe(27);
+    expect(await idsIn(again)).toEqual(all(30).slice(3).map(idOf));
+  });
+
+  it('knows what stands beyond the place, and only that: it comes again after a crash (I4)', async () => {
+    const spool = await open();
+    const place = await spool.append(batch(0, 3), [0, 1, 2]);
+    const last = await spool.append(batch(3, 6), [0, 2]);
+    const again = await open(place);
+    expect(all(6).filter((n) => again.holds(idOf(n)) !== null)).toEqual([3, 5]);
+    expect(again.messages).toBe(5);
+    const uncovered = await open(null);
+    expect(all(6).filter((n) => uncovered.holds(idOf(n)) !== null)).toEqual([0, 1, 2, 3, 5]);
+    // Only with its last message an entry is covered.
+    expect([0, 2, 3, 5].map((n) => uncovered.holds(idOf(n)))).toEqual(['', place, '', last]);
+  });
+
+  it('a tail that was cut off while it was written is left out', async () => {
+    const spool = await open();
+    await spool.append(batch(0, 3), [0, 1, 2]);
+    const [segment] = await readdir(spool.directory);
+    await appendFile(join(spool.directory, segment as string), Buffer.from([9, 0, 0, 0, 1, 2]));
+    expect(await idsIn(await open())).toEqual(all(3).map(idOf));
+  });
+
+  it('full it says so, and keeps what it has', async () => {
+    const spool = await open();
+    const large = messageBatch([{ id: idOf(0), destination: 'x', value: 'x'.repeat(700_000), table: TABLE }]);
+    await spool.append(large, [0]);
+    await expect(spool.append(large, [0])).rejects.toMatchObject({ code: 'SLUICE_SEGMENTS_FULL' });
+    expect((await open()).messages).toBe(1);
+  });
+
+  it('cleared it is empty, and old places harm nothing', async () => {
+    const spool = await open();
+    const place = await spool.append(batch(0, 3), [0, 1, 2]);
+    await spool.clear();
+    await spool.append(batch(3, 5), [0, 1]);
+    expect(await idsIn(await open(place))).toEqual([3, 4].map(idOf));
+  });
+
+  it('one whose state was lost makes its table a stopped one, whatever its name (I1)', async () => {
+    const long = `public.${'ж'.repeat(60)}`;
+    for (const table of [TABLE, long]) await (await open(null, null, table)).append(batch(0, 2, table), [0, 1]);
+    await (await open(null, null, 'public.done')).clear();
+    const found = await openStopped({ definition: { name: 'shop', spool: { maxBytes: 2 ** 20 } }, store, runtime, dataDir }, null);
+    expect(found.map(({ table, state, spool }) => [table, state.state, spool.messages]).sort()).toEqual([
+      [TABLE, 'stopped', 2],
+      [long, 'stopped', 2],
+    ]);
+    expect([...(await store.getTableStates('shop')).keys()].sort()).toEqual([TABLE, long].sort());
+  });
+
+  it('its entries of the place are not the sink’s', () => {
+    expect(sinkPlace({ [spoolEntry(TABLE)]: '1:8', '!cluster': 'x' })).toEqual({ '!cluster': 'x' });
+    expect(sinkPlace({ [spoolEntry(TABLE)]: '1:8' })).toBeNull();
+    expect(sinkPlace(null)).toBeNull();
+  });
+});
