@@ -3,7 +3,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runCampaign } from './campaign.ts';
-import { MUTATIONS, type Mutation } from './mutations.ts';
+import { MUTATIONS, type Mutation, mutated } from './mutations.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const PARTS = ['src', 'connectors', 'test/simulation', 'package.json', 'tsconfig.json'];
@@ -56,12 +56,6 @@ export class MutatedTree {
   remove(): void {
     rmSync(this.#root, { recursive: true, force: true });
   }
-}
-
-function mutated(text: string, { name, file, find, replace }: Mutation): string {
-  const parts = text.split(find);
-  if (parts.length !== 2) throw new Error(`"${name}": its text stands in ${file} ${parts.length - 1} times, not once`);
-  return parts.join(replace);
 }
 
 /** All mutations, or those whose name holds `only`. True if each was caught. */

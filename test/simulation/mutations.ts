@@ -153,3 +153,10 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: 'void id;',
   },
 ];
+
+/** The text with the slip in it. Throws if its place is not to be found. */
+export function mutated(text: string, { name, file, find, replace }: Mutation): string {
+  const parts = text.split(find);
+  if (parts.length !== 2) throw new Error(`"${name}": its text stands in ${file} ${parts.length - 1} times, not once`);
+  return parts.join(replace);
+}
