@@ -179,7 +179,9 @@ export interface WireOptions {
 export class WireConnection {
   private readonly socket: Socket;
   private readonly timeoutMs: number;
-  private received: Buffer = Buffer.alloc(0);
+  /** Of the answer that is coming: put together once, when all of it is there. */
+  private received: Buffer[] = [];
+  private receivedBytes = 0;
   private waiting: { resolve(answer: Buffer): void; reject(error: Error): void } | null = null;
   private failure: Error | null = null;
   private correlation = 0;
@@ -223,13 +225,17 @@ export class WireConnection {
   }
 
   private take(chunk: Buffer): void {
-    this.received = Buffer.concat([this.received, chunk]);
-    if (this.received.length < 4) return;
-    const length = this.received.readInt32BE();
-    if (this.received.length < 4 + length) return;
-    const answer = this.received.subarray(4, 4 + length);
-    this.received = this.received.subarray(4 + length);
-    this.waiting?.resolve(answer);
+    this.received.push(chunk);
+    this.receivedBytes += chunk.length;
+    if (this.receivedBytes < 4) return;
+    if ((this.received[0] as Buffer).length < 4) this.received = [Buffer.concat(this.received)];
+    const length = (this.received[0] as Buffer).readInt32BE();
+    if (this.receivedBytes < 4 + length) return;
+    const all = Buffer.concat(this.received);
+    const rest = all.subarray(4 + length);
+    this.received = rest.length === 0 ? [] : [rest];
+    this.receivedBytes = rest.length;
+    this.waiting?.resolve(all.subarray(4, 4 + length));
   }
 
   private fail(error: Error): void {

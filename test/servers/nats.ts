@@ -18,6 +18,8 @@ export interface NatsOptions {
   tls?: boolean | 'verify';
   /** Every write to disk is synced (`sync_interval: always`), for tests of what survives the machine. */
   syncAlways?: boolean;
+  /** Of JetStream's files, in the server's own notation (`40GB`); 8GB when left out. */
+  maxFileStore?: string;
   /** A process of its own even where the environment names a server; implied by each of the options above. */
   own?: boolean;
 }
@@ -250,7 +252,7 @@ function nodeConfiguration(node: NatsNode, certificates: Certificates | null, op
     `server_name: "${node.name}"`,
     `listen: "127.0.0.1:${node.port}"`,
     `http: "127.0.0.1:${node.monitorPort}"`,
-    `jetstream { store_dir: "${node.storeDir}", max_memory_store: 256MB, max_file_store: 8GB${sync} }`,
+    `jetstream { store_dir: "${node.storeDir}", max_memory_store: 256MB, max_file_store: ${options.maxFileStore ?? '8GB'}${sync} }`,
   ];
   if (options.maxPayloadBytes !== undefined) lines.push(`max_payload: ${options.maxPayloadBytes}`);
   if (certificates !== null)

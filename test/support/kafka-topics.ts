@@ -64,19 +64,27 @@ export async function topicOffsets(server: KafkaServer, name: string): Promise<{
 
 /** Every record of a topic, by partition and in order, with what its batch says of the producer. */
 export async function readTopic(server: KafkaServer, name: string): Promise<StoredRecord[]> {
-  const partitions = await eachPartition(server, name, async (connection, partition) => {
+  const records: StoredRecord[] = [];
+  await eachRecord(server, name, (record) => records.push(record));
+  return records;
+}
+
+/** The same for a topic that is larger than memory: `take` gets one record after the other. */
+export async function eachRecord(server: KafkaServer, name: string, take: (record: StoredRecord) => void): Promise<void> {
+  // Where reading goes on after a connection was lost, by partition.
+  const places = new Map<number, bigint>();
+  await eachPartition(server, name, async (connection, partition) => {
     const end = await listOffset(connection, name, partition, -1n);
-    const records: StoredRecord[] = [];
-    let at = await listOffset(connection, name, partition, -2n);
+    let at = places.get(partition) ?? (await listOffset(connection, name, partition, -2n));
     while (at < end) {
       const batches = decodeBatches(await fetchFrom(connection, name, partition, at), partition);
       if (batches.next <= at) throw new Error(`${name}/${partition} gives nothing at ${at}, although it ends at ${end}`);
-      records.push(...batches.records.filter((record) => record.offset >= at));
+      const from = at;
       at = batches.next;
+      places.set(partition, at);
+      for (const record of batches.records) if (record.offset >= from) take(record);
     }
-    return records;
   });
-  return partitions.flat();
 }
 
 /** Writes records to one partition as a stranger would: in one batch, without a producer id if none is given, acknowledged by all in-sync replicas. */
