@@ -51,7 +51,7 @@ const kafkajs = values.driver === 'kafkajs';
 /** kafkajs cannot take up its identity: after a kill it waits for the time-out of a request (5 s) before it reads back. */
 const bounds: SoakBounds = { ...SOAK_BOUNDS, catchUpMs: SOAK_BOUNDS.catchUpMs + (kafkajs ? 5_000 : 0) };
 /** Bytes on disk for each change, over all of Kafka, NATS and Postgres (its log beside), as measured. */
-const DISK_PER_CHANGE = 2_200;
+const DISK_PER_CHANGE = 2_000;
 const DISK_BESIDE = 6e9;
 const CAUGHT_UP_SECONDS = 0.5;
 const CATCH_UP_TIMEOUT_MS = 60_000;
