@@ -61,7 +61,10 @@ class Tree {
         env: { ...process.env, NO_COLOR: '1', SLUICE_CHAOS: 'short' },
       });
       if (result.status === 0) return null;
-      return /FAIL[^\n]*?\.test\.ts > (.*)/.exec(`${result.stdout}${result.stderr}`)?.[1]?.slice(0, 120) ?? `exit ${result.status}: ${`${result.stdout}${result.stderr}`.trim().slice(-600)}`;
+      return (
+        /FAIL[^\n]*?\.test\.ts > (.*)/.exec(`${result.stdout}${result.stderr}`)?.[1]?.slice(0, 120) ??
+        `exit ${result.status}: ${`${result.stdout}${result.stderr}`.trim().slice(-600)}`
+      );
     } finally {
       if (path !== null) writeFileSync(path, before);
     }
