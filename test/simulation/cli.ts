@@ -61,7 +61,7 @@ function summary({ seeds, seconds, sum, fates, poor }: Campaign): void {
 }
 
 const passed = values.mutations
-  ? await reportMutations(print, values.only)
+  ? await reportMutations(print, values.only, Number(values.workers))
   : values.seed !== undefined
     ? await replay(Number(values.seed), values.trace)
     : await campaign();

@@ -1,7 +1,7 @@
 import { KafkaFailure, type ProducerIdentity, type StandingRecord, type TopicPartition } from '../../connectors/kafka/drivers/driver.ts';
 import type { Appended, Checks } from './checks.ts';
 import type { Plan } from './plan.ts';
-import type { World } from './world.ts';
+import type { Event, World } from './world.ts';
 
 /** A produce request as bytes on their way: what the client does with its memory afterwards does not change it. */
 export interface Request extends TopicPartition {
@@ -23,8 +23,18 @@ interface Partition {
   onTheWay: number;
 }
 
+/** Bytes that are on their way. */
+interface Delivery {
+  event: Event;
+  /** Milliseconds that they may still take when their sender dies. */
+  latestMs: number;
+  readonly what: string;
+  readonly arrive: () => void;
+}
+
 export type Fate = 'stored' | 'request lost' | 'answer lost' | 'late' | 'moved' | 'stored, refused' | 'unknown producer' | 'too large';
 
+export const FORGOTTEN = 'UNKNOWN_PRODUCER_ID';
 const TROUBLES: readonly Fate[] = ['request lost', 'answer lost', 'late', 'moved', 'stored, refused', 'unknown producer', 'too large'];
 /** Bytes of a lost connection come no later than this. */
 export const LATEST_MS = 4000;
@@ -35,6 +45,7 @@ export class Cluster {
   readonly #world: World;
   readonly #checks: Checks;
   readonly #plan: Plan;
+  readonly #deliveries = new Set<Delivery>();
   producerIds = 0n;
   /** No byte comes through until then. */
   cutUntil = 0;
@@ -78,24 +89,45 @@ export class Cluster {
   }
 
   /** Brings the bytes to the broker after `ms`, whoever is alive then. `arrived` is told what came of it. */
-  deliver(request: Request, ms: number, fate: Fate, arrived: (outcome: number | KafkaFailure) => void): void {
+  deliver(request: Request, { ms, latestMs }: { ms: number; latestMs: number }, fate: Fate, arrived: (outcome: number | KafkaFailure) => void): void {
     const partition = this.partition(request);
     partition.onTheWay++;
     const what = `${request.topic}/${request.partition} gets ${request.records[0]?.id} +${request.records.length} (${fate})`;
-    this.#world.after(null, ms, what, () => {
+    const arrive = (): void => {
+      this.#deliveries.delete(delivery);
       partition.onTheWay--;
       arrived(this.#arrive(request, partition, fate));
-    });
+    };
+    const delivery: Delivery = { event: this.#world.after(null, ms, what, arrive), latestMs, what, arrive };
+    this.#deliveries.add(delivery);
+  }
+
+  /** The sender is dead. What its kernel has to send again comes when the next process is at work already. */
+  crash(): void {
+    const { random } = this.#world;
+    for (const delivery of this.#deliveries) {
+      const { latestMs } = delivery;
+      // Its sender has died before this one.
+      delivery.latestMs = 0;
+      if (latestMs === 0 || this.isCut || !random.chance(0.4)) continue;
+      this.#world.cancel(delivery.event);
+      delivery.event = this.#world.after(null, random.next() * latestMs, delivery.what, delivery.arrive);
+    }
+  }
+
+  /**
+   * The client has heard that the broker does not know its producer. A broker that has forgotten one takes anything of it: with bytes still on their way,
+   * or had the client not heard of it, nobody could tell what comes again from what is new.
+   */
+  forget(where: TopicPartition): void {
+    const { onTheWay, producers } = this.partition(where);
+    if (onTheWay === 0 && this.#world.random.chance(0.5)) producers.clear();
   }
 
   #arrive(request: Request, partition: Partition, fate: Fate): number | KafkaFailure {
     if (fate === 'moved') return new KafkaFailure('NOT_LEADER_OR_FOLLOWER', 'moved');
     if (fate === 'too large' && request.records.length > 1) return new KafkaFailure('MESSAGE_TOO_LARGE', 'too large');
-    // A broker that has forgotten a producer takes anything of it: with bytes still on their way nobody could tell them from new ones.
-    if (fate === 'unknown producer' && partition.onTheWay === 0) {
-      if (this.#world.random.chance(0.5)) partition.producers.clear();
-      return new KafkaFailure('UNKNOWN_PRODUCER_ID', 'forgotten');
-    }
+    if (fate === 'unknown producer' && partition.onTheWay === 0) return new KafkaFailure(FORGOTTEN, 'forgotten');
     const outcome = this.#append(request, partition);
     if (outcome instanceof KafkaFailure) this.#world.tell(`refused: ${outcome.code} ${outcome.message}`);
     if (fate === 'stored, refused' && typeof outcome === 'number') return new KafkaFailure('NOT_ENOUGH_REPLICAS_AFTER_APPEND', 'replicas');

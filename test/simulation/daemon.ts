@@ -102,7 +102,7 @@ export class Daemon implements Owner {
       sink: { config: {}, plugin: { role: 'sink', type: 'kafka', fields: {}, errors: [], create: (_, context) => this.#sink(context) } },
       batch: { maxRecords: plan.maxRecords, maxBytes: plan.maxBatchBytes, maxDelay: plan.maxDelayMs },
       checkpoint: { maxDelay: plan.checkpointMaxDelayMs },
-      retry: { initialDelay: 100, maxDelay: 2000, exponentialBase: 2, jitter: true },
+      retry: { initialDelay: 200, maxDelay: 2000, exponentialBase: 2, jitter: true },
       onError: 'stop',
       deadLetter: { routes: {}, maxPercent: 5, window: 60_000, maxBytes: 2 ** 30 },
       spool: { maxBytes: 2 ** 30 },

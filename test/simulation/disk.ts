@@ -151,12 +151,12 @@ export class Disk {
     });
   }
 
-  /** The offset that LevelDB holds now, 0 = none; null: it waits to be recovered. */
+  /** The offset that LevelDB holds now, 0 = none or not to be read; null: it waits to be recovered. */
   get storedLsn(): number | null {
     const level = this.levels.get(LEVEL);
     if (level?.has(`connector/${CONNECTOR}/lost`) === true) return null;
     const value = level?.get(`connector/${CONNECTOR}/offset`);
-    return value === undefined ? 0 : lsnOfOffset(value);
+    return value === undefined ? 0 : lsnOrNone(value);
   }
 
   #list(prefix: string): readonly string[] | null {
@@ -225,6 +225,15 @@ class SimulatedLevel implements KeyValueStore {
 export function lsnOfOffset(value: Uint8Array): number {
   const { position } = JSON.parse(Buffer.from(value.subarray(8)).toString()) as { position: { lsn: string } };
   return Number(position.lsn);
+}
+
+/** Of a value that may be damaged: a flipped bit may be the JSON's. */
+function lsnOrNone(value: Uint8Array): number {
+  try {
+    return lsnOfOffset(value);
+  } catch {
+    return 0;
+  }
 }
 
 function lsnOfSide(bytes: Buffer): number {

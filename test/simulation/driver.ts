@@ -12,30 +12,35 @@ import {
 import { eachHeader, type MessageBatch, SPAN, SPAN_SIZE } from '../../src/record/messages.ts';
 import type { Appended } from './checks.ts';
 import type { Cluster, Fate, Request } from './cluster.ts';
-import { LATEST_MS } from './cluster.ts';
+import { FORGOTTEN, LATEST_MS } from './cluster.ts';
 import type { Owner, World } from './world.ts';
 
 /** Fates in which the client hears nothing of the broker. */
 const UNANSWERED: ReadonlySet<Fate> = new Set<Fate>(['request lost', 'answer lost', 'late']);
 
+/** Answers that come at once as often as not: nothing that they could be mixed up with is under way when the engine asks for them. */
+const DESCRIPTIONS: ReadonlySet<string> = new Set(['connect', 'topic names', 'topics', 'topic settings']);
+
 /** One process's Kafka client over the simulated network. */
 export class SimulatedDriver implements KafkaDriver {
-  readonly choosesIdentity = true;
+  readonly choosesIdentity: boolean = true;
   readonly maxRecords = Number.POSITIVE_INFINITY;
-  readonly #world: World;
-  readonly #owner: Owner;
+  protected readonly world: World;
+  protected readonly owner: Owner;
   readonly #cluster: Cluster;
-  readonly #timeoutMs: number;
+  protected readonly timeoutMs: number;
+  /** Bytes on their way come no later than this. */
+  protected readonly latestMs: number = LATEST_MS;
   /** Ends a call that is under way. */
-  readonly #calls = new Set<(failure: KafkaFailure) => void>();
+  readonly #calls = new Set<(failure: KafkaFailure) => boolean>();
   readonly #busy = new Set<string>();
   #closed = false;
 
   constructor(world: World, owner: Owner, cluster: Cluster, timeoutMs: number) {
-    this.#world = world;
-    this.#owner = owner;
+    this.world = world;
+    this.owner = owner;
     this.#cluster = cluster;
-    this.#timeoutMs = timeoutMs;
+    this.timeoutMs = timeoutMs;
   }
 
   connect(signal: AbortSignal): Promise<ClusterInfo> {
@@ -78,17 +83,17 @@ export class SimulatedDriver implements KafkaDriver {
     return this.#ask('new producer id', signal, () => ++this.#cluster.producerIds);
   }
 
-  renewProducer(): Promise<void> {
+  renewProducer(_signal: AbortSignal): Promise<void> {
     return Promise.reject(new Error('the lanes choose their identity'));
   }
 
-  async produce(set: RecordSet): Promise<number> {
+  async produce(set: RecordSet, signal: AbortSignal): Promise<number> {
     const lane = `${set.topic}/${set.partition}`;
     // Concurrent idempotent sends to one partition lose records in one client and reorder in the other (libraries.md §4, trap E).
-    if (this.#busy.has(lane)) this.#world.violated('I3', `two requests are under way for ${lane}`);
+    if (this.#busy.has(lane)) this.world.violated('I3', `two requests are under way for ${lane}`);
     this.#busy.add(lane);
     try {
-      return await this.#send(requestOf(set));
+      return await this.attempt(set, signal);
     } finally {
       this.#busy.delete(lane);
     }
@@ -100,29 +105,43 @@ export class SimulatedDriver implements KafkaDriver {
     return Promise.resolve();
   }
 
-  #send(request: Request): Promise<number> {
+  protected attempt(set: RecordSet, _signal: AbortSignal): Promise<number> {
+    set.encoded ??= recordsOf(set);
+    const { topic, partition } = set;
+    return this.send({ topic, partition, identity: set.identity as ProducerIdentity, records: set.encoded as readonly Appended[] });
+  }
+
+  protected send(request: Request, isInDoubt = false): Promise<number> {
     const cluster = this.#cluster;
-    const world = this.#world;
+    const world = this.world;
     return this.#call('no answer to produce', (resolve, reject) => {
-      const fate = cluster.fate();
+      const drawn = cluster.fate();
+      const fate = isInDoubt && drawn === 'too large' ? 'stored' : drawn;
       if (cluster.isCut) {
         // Into a black hole: the bytes are lost, or come when it ends. Nothing is heard of them before the time-out.
-        if (world.random.chance(0.5)) cluster.deliver(request, cluster.cutUntil - world.now + world.random.next() * 300, 'stored', () => undefined);
+        const ms = cluster.cutUntil - world.now + world.random.next() * 300;
+        if (world.random.chance(0.5) && this.#comes(ms)) cluster.deliver(request, { ms, latestMs: this.latestMs }, 'stored', () => undefined);
         return;
       }
       if (UNANSWERED.has(fate) && world.random.chance(0.6)) {
-        world.after(this.#owner, 2 * cluster.latency(), `produce: connection lost (${fate})`, () => reject(new KafkaFailure('CONNECTION', 'reset')));
+        world.after(this.owner, 2 * cluster.latency(), `produce: connection lost (${fate})`, () => reject(new KafkaFailure('CONNECTION', 'reset')));
       }
       if (fate === 'request lost') return;
-      const ms = fate === 'late' ? world.random.next() * LATEST_MS : cluster.latency();
-      cluster.deliver(request, ms, fate, (outcome) => {
+      const ms = fate === 'late' ? world.random.next() * this.latestMs : cluster.latency();
+      if (!this.#comes(ms)) return;
+      cluster.deliver(request, { ms, latestMs: this.latestMs }, fate, (outcome) => {
         if (UNANSWERED.has(fate) || cluster.isCut) return;
-        world.after(this.#owner, cluster.latency(), `${request.topic}/${request.partition} answers`, () => {
+        world.after(this.owner, cluster.latency(), `${request.topic}/${request.partition} answers`, () => {
           if (typeof outcome === 'number') resolve(outcome);
-          else reject(outcome);
+          else if (reject(outcome) && outcome.code === FORGOTTEN) cluster.forget(request);
         });
       });
     });
+  }
+
+  /** What takes longer than bytes are kept is given up by both ends. */
+  #comes(ms: number): boolean {
+    return this.choosesIdentity || ms < this.latestMs;
   }
 
   /** A call that only asks, or creates. */
@@ -131,28 +150,33 @@ export class SimulatedDriver implements KafkaDriver {
     const cluster = this.#cluster;
     return this.#call<T>(`no answer to ${what}`, (resolve, reject) => {
       if (cluster.isCut) return;
-      this.#world.after(this.#owner, cluster.latency(), what, () => {
+      const answered = (): void => {
         if (cluster.isCut) return;
         const fate = cluster.fate();
         if (UNANSWERED.has(fate)) reject(new KafkaFailure('CONNECTION', 'reset'));
         else if (fate === 'moved') reject(new KafkaFailure('LEADER_NOT_AVAILABLE', 'moved'));
         else resolve(answer());
-      });
+      };
+      if (DESCRIPTIONS.has(what) && this.world.random.chance(0.6)) answered();
+      else this.world.after(this.owner, cluster.latency(), what, answered);
     });
   }
 
   /** Settles once: by what `begin` arranges, by the time-out, or by `close`. */
-  #call<T>(late: string, begin: (resolve: (answer: T) => void, reject: (failure: KafkaFailure) => void) => void): Promise<T> {
+  #call<T>(late: string, begin: (resolve: (answer: T) => void, reject: (failure: KafkaFailure) => boolean) => void): Promise<T> {
     if (this.#closed) return Promise.reject(new KafkaFailure('CONNECTION', 'closed'));
     return new Promise<T>((resolve, reject) => {
-      const timer = this.#world.after(this.#owner, this.#timeoutMs, late, () => fail(new KafkaFailure('TIMEOUT', 'no answer')));
+      const timer = this.world.after(this.owner, this.timeoutMs, late, () => fail(new KafkaFailure('TIMEOUT', 'no answer')));
       const over = (): boolean => {
         if (!this.#calls.delete(fail)) return false;
-        this.#world.cancel(timer);
+        this.world.cancel(timer);
         return true;
       };
-      const fail = (failure: KafkaFailure): void => {
-        if (over()) reject(failure);
+      /** False: it was settled before. */
+      const fail = (failure: KafkaFailure): boolean => {
+        if (!over()) return false;
+        reject(failure);
+        return true;
       };
       this.#calls.add(fail);
       begin((answer) => {
@@ -163,10 +187,8 @@ export class SimulatedDriver implements KafkaDriver {
 }
 
 /** Copies what is sent. What is sent again is copied once. */
-function requestOf(set: RecordSet): Request {
-  set.encoded ??= set.runs.flatMap(({ batch, indexes }) => [...indexes].map((index) => recordOf(batch, index)));
-  const { topic, partition } = set;
-  return { topic, partition, identity: set.identity as ProducerIdentity, records: set.encoded as readonly Appended[] };
+export function recordsOf(set: RecordSet): readonly Appended[] {
+  return set.runs.flatMap(({ batch, indexes }) => [...indexes].map((index) => recordOf(batch, index)));
 }
 
 function recordOf(batch: MessageBatch, message: number): Appended {

@@ -34,7 +34,7 @@ export class MutatedTree {
     const before = readFileSync(path, 'utf8');
     writeFileSync(path, mutated(before, mutation));
     try {
-      const result = await runCampaign({ from: 1, seeds, workers, directory: join(this.#root, 'test/simulation') });
+      const result = await runCampaign({ from: 1, seeds, workers, root: this.#root });
       const violation = result.failed?.violation ?? null;
       return {
         mutation,
@@ -59,12 +59,12 @@ export class MutatedTree {
 }
 
 /** All mutations, or those whose name holds `only`. True if each was caught. */
-export async function reportMutations(print: (line: string) => void, only = ''): Promise<boolean> {
+export async function reportMutations(print: (line: string) => void, only = '', workers = availableParallelism()): Promise<boolean> {
   const tree = new MutatedTree();
   let all = true;
   try {
     for (const mutation of MUTATIONS.filter(({ name }) => name.includes(only))) {
-      const { invariant, message, seed, seeds } = await tree.try(mutation);
+      const { invariant, message, seed, seeds } = await tree.try(mutation, workers);
       if (invariant === null) all = false;
       const what = invariant === null ? 'NOT CAUGHT' : `${invariant} after ${String(seeds).padStart(4)} seeds`;
       print(`${what.padEnd(24)} ${mutation.name}${invariant === null ? '' : ` (seed ${seed}: ${message.split('\n')[0]?.slice(0, 110)})`}`);

@@ -7,6 +7,8 @@ import type { Owner, World } from './world.ts';
 
 const ARENA_BYTES = 2048;
 const POISON = 0x5a;
+/** Released batches that wait until their memory is used again. */
+const RESTING = 3;
 
 /** The database server: its log and the slot, which outlive the processes that read them. */
 export class Server {
@@ -22,6 +24,7 @@ export class Server {
   cutUntil = 0;
   isCalm = false;
   lost = 0;
+  readonly #resting = new WeakMap<TableRegistry, BatchWriter[]>();
   readonly #waiting: { readonly owner: Owner; readonly resolve: () => void }[] = [];
 
   constructor(world: World, log: Log, checks: Checks, plan: Plan) {
@@ -67,14 +70,22 @@ export class Server {
     this.#waiting.splice(0, this.#waiting.length, ...rest);
   }
 
-  /** What was released is overwritten at once: whoever reads it still reads nonsense. */
+  /** What was released is overwritten at once: whoever reads it still reads nonsense. Later its memory is another batch's, as a real source does it. */
   writer(registry: TableRegistry): BatchWriter {
-    return new BatchWriter(registry, (batch) => this.#poison(batch), ARENA_BYTES);
+    let resting = this.#resting.get(registry);
+    if (resting === undefined) {
+      resting = [];
+      this.#resting.set(registry, resting);
+    }
+    const batches = resting;
+    return (batches.length > RESTING ? batches.shift() : undefined) ?? new BatchWriter(registry, (batch) => this.#rest(batch, batches), ARENA_BYTES);
   }
 
-  #poison(batch: BatchWriter): void {
+  #rest(batch: BatchWriter, resting: BatchWriter[]): void {
+    if (resting.includes(batch)) return;
     batch.arena.fill(POISON, 0, batch.arenaLength);
     batch.heads.fill(-1, 0, batch.count);
     batch.reset();
+    resting.push(batch);
   }
 }

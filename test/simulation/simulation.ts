@@ -166,7 +166,8 @@ export class Simulation {
     this.#crashIn = -1;
     this.#world.tell(`${dead.name} is killed`);
     this.#gone(dead);
-    if (this.#random.chance(0.5)) this.#around.server.inUseUntil = this.#world.now + this.#random.next() * 3000;
+    this.#around.cluster.crash();
+    if (this.#random.chance(0.5)) this.#around.server.inUseUntil = this.#world.now + this.#random.next() * 1500;
     if (this.#random.chance(this.#plan.corruption)) this.#damage();
     this.#startIn(this.#random.next() * 800);
   }
@@ -236,7 +237,8 @@ export class Simulation {
   #commitSoon(): void {
     this.#world.after(null, this.#random.next() * this.#plan.pauseMs, 'commit', () => {
       if (this.#random.chance(0.1)) this.#log.idle(this.#random);
-      else this.#log.commit();
+      // Some come together, as from a busy server.
+      else for (let more = this.#random.chance(0.3) ? this.#random.between(1, 3) : 0; more >= 0 && !this.#log.complete; more--) this.#log.commit();
       this.#around.server.wake();
       if (!this.#log.complete) this.#commitSoon();
     });
