@@ -11,6 +11,7 @@ import type { Checks } from './checks.ts';
 import type { Cluster } from './cluster.ts';
 import { CONNECTOR, DIRECTORY, type Disk } from './disk.ts';
 import { SimulatedDriver } from './driver.ts';
+import { PlainDriver } from './plain-driver.ts';
 import type { Plan } from './plan.ts';
 import type { Server } from './server.ts';
 import { SimulatedSource, simulatedSource } from './source.ts';
@@ -125,7 +126,8 @@ export class Daemon implements Owner {
       request: plan.request,
       window: { bytes: plan.windowBytes },
     };
-    const sink = new KafkaSink(config, context, () => Promise.resolve(new SimulatedDriver(world, this, cluster, plan.request.timeout)));
+    const Driver = plan.choosesIdentity ? SimulatedDriver : PlainDriver;
+    const sink = new KafkaSink(config, context, () => Promise.resolve(new Driver(world, this, cluster, plan.request.timeout)));
     const write = sink.write.bind(sink);
     sink.write = (batch, signal) => {
       const bytes = batch.bytesLength;

@@ -152,6 +152,18 @@ export const MUTATIONS: readonly Mutation[] = [
     find: 'this.#newest.set(id, Math.max(this.#newest.get(id) ?? 0, table.version));',
     replace: 'void id;',
   },
+  {
+    name: 'what a dead client left behind is not waited out',
+    file: SINK,
+    find: 'await sleep(this.#context.runtime, this.#config.request.timeout, signal);',
+    replace: 'void sleep;',
+  },
+  {
+    name: 'a producer that was given up is not waited for',
+    file: LANES,
+    find: 'if (!driver.choosesIdentity) await driver.renewProducer(signal);',
+    replace: '',
+  },
 ];
 
 /** The text with the slip in it. Throws if its place is not to be found. */

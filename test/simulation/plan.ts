@@ -11,6 +11,8 @@ export interface Plan {
   readonly checkpointMaxDelayMs: number;
   readonly request: { readonly bytes: number; readonly records: number; readonly timeout: number };
   readonly windowBytes: number;
+  /** The Kafka client lets its producers' identity be chosen. */
+  readonly choosesIdentity: boolean;
   /** Shares of the records at whose durability something happens. */
   readonly crashes: readonly number[];
   readonly cuts: readonly number[];
@@ -38,6 +40,7 @@ export function drawPlan(random: Random): Plan {
     checkpointMaxDelayMs: random.pick([0, 5, 50, 200]),
     request: { bytes: random.pick([700, 2000, 6000]), records: random.pick([3, 8, 25]), timeout: random.pick([300, 600, 1200]) },
     windowBytes: random.pick([800, 3000, 12_000]),
+    choosesIdentity: random.chance(0.75),
     crashes: Array.from({ length: random.between(3, 5) }, () => random.next() * 0.92),
     cuts: Array.from({ length: random.between(2, 3) }, () => random.next() * 0.92),
     stops: random.chance(0.4) ? [random.next() * 0.92] : [],
