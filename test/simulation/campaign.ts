@@ -26,7 +26,7 @@ export interface CampaignOptions {
 }
 
 /** A simulation makes much that dies soon: with V8's own small nursery an eighth of the time is spent on looking what of it lives. */
-const V8_FLAGS = ['--max-semi-space-size=64'];
+const V8_FLAGS = ['--max-semi-space-size=128'];
 
 /** Runs seeds in worker processes, until all are done or one fails. */
 export async function runCampaign(options: CampaignOptions): Promise<Campaign> {
