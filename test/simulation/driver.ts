@@ -111,12 +111,11 @@ export class SimulatedDriver implements KafkaDriver {
     return this.send({ topic, partition, identity: set.identity as ProducerIdentity, records: set.encoded as readonly Appended[] });
   }
 
-  protected send(request: Request, isInDoubt = false): Promise<number> {
+  protected send(request: Request): Promise<number> {
     const cluster = this.#cluster;
     const world = this.world;
     return this.#call('no answer to produce', (resolve, reject) => {
-      const drawn = cluster.fate();
-      const fate = isInDoubt && drawn === 'too large' ? 'stored' : drawn;
+      const fate = cluster.fate();
       if (cluster.isCut) {
         // Into a black hole: the bytes are lost, or come when it ends. Nothing is heard of them before the time-out.
         const ms = cluster.cutUntil - world.now + world.random.next() * 300;

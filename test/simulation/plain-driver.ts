@@ -55,23 +55,24 @@ export class PlainDriver extends SimulatedDriver {
     if (attempts.generation !== null && attempts.generation !== generation) {
       throw new KafkaFailure('PRODUCER_REPLACED', 'the producer that may have written these records was given up');
     }
-    // Left out until it is mended: "too large" for what was stored before, its answer lost, leaves the client one batch behind in its sequence numbers, and
-    // the next batch of as many records is taken for that one (a typed stop, I8).
-    const isInDoubt = attempts.generation !== null;
+    const isAgain = attempts.generation !== null;
     attempts.generation = generation;
     const { producerId, used } = generation;
     const { topic, partition } = set;
     const lane = `${topic}/${partition}`;
     const sequence = used.get(lane) ?? 0;
-    const call = this.send({ topic, partition, identity: { producerId, epoch: 0, sequence }, records: attempts.records }, isInDoubt);
+    const call = this.send({ topic, partition, identity: { producerId, epoch: 0, sequence }, records: attempts.records });
     generation.pending.add(call);
     try {
       const offset = await call;
       used.set(lane, sequence + set.count);
       return offset;
     } catch (error) {
-      if (classify((error as KafkaFailure).code) === 'producer') this.#retire(generation);
-      throw error;
+      const kind = classify((error as KafkaFailure).code);
+      // As the real one: what may stand is not refused by the same producer.
+      const isInDoubt = isAgain && (kind === 'too large' || kind === 'bad record');
+      if (kind === 'producer' || isInDoubt) this.#retire(generation);
+      throw isInDoubt ? new KafkaFailure('PRODUCER_REPLACED', 'refused, and it may stand since an attempt before', error) : error;
     } finally {
       generation.pending.delete(call);
     }

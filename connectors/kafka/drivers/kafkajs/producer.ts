@@ -82,8 +82,9 @@ export class Producers {
       this.#retire(generation);
       throw new KafkaFailure('PRODUCER_REPLACED', 'the producer has used up its sequence numbers');
     }
+    const isAgain = attempts.generation === generation;
     attempts.generation = generation;
-    const call = this.#send(generation, set, attempts);
+    const call = this.#send(generation, set, attempts, isAgain);
     generation.pending.add(call);
     try {
       const offset = await call;
@@ -107,7 +108,7 @@ export class Producers {
     if (generation !== null) await this.#end(generation);
   }
 
-  async #send(generation: Generation, set: RecordSet, attempts: Attempts): Promise<number> {
+  async #send(generation: Generation, set: RecordSet, attempts: Attempts, isAgain: boolean): Promise<number> {
     const { request, compression } = this.#config;
     const call = generation.producer.sendBatch({
       acks: ALL_IN_SYNC,
@@ -122,8 +123,11 @@ export class Producers {
       if (failure.code === 'TIMEOUT') generation.client.sockets.endSilent(request.timeout);
       // Our own deadline: a call that never ends could still send.
       const isLost = error instanceof KafkaFailure && error.code === 'TIMEOUT';
-      const isRefused = classify(failure.code) === 'producer';
-      if (!isRefused && !isLost && !(await this.#isStuck(set, attempts, failure))) throw failure;
+      const kind = classify(failure.code);
+      const isRefused = kind === 'producer';
+      // It may stand since an attempt before. kafkajs takes its sequence number back with every error: the next set would be taken for a repetition of this one.
+      const isInDoubt = isAgain && (kind === 'too large' || kind === 'bad record');
+      if (!isRefused && !isLost && !isInDoubt && !(await this.#isStuck(set, attempts, failure))) throw failure;
       this.#retire(generation);
       throw isRefused ? failure : new KafkaFailure('PRODUCER_REPLACED', failure.message, failure);
     }
