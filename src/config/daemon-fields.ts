@@ -53,7 +53,15 @@ export const daemonFields = fields({
       },
     },
   },
-  maxMemory: { kind: 'notYet', about: 'One memory budget for the process.' },
+  maxMemory: {
+    kind: 'size',
+    optional: true,
+    minBytes: 2 ** 20,
+    maxBytes: 2 ** 40,
+    example: '256MiB',
+    about:
+      "One bound for the buffers of all connectors: what stands between the sources' sockets and the sinks' confirmations. When it is reached, connectors wait for each other; half of it is divided between them, the rest goes to whoever needs it, and each may always have one batch, whatever the others hold. So the worst case is this and one batch for each connector (at most three times a row that is larger than a batch), beside the windows of the sinks (`sink.window.bytes`) and about 100 MB for Node itself. `maxInFlightBytes` of each connector holds as well. Left out: only that holds.",
+  },
   http: { kind: 'notYet', about: 'The HTTP API.' },
   alerts: { kind: 'notYet', about: 'Alerts.' },
   connectWorker: { kind: 'notYet', about: "Settings of a Connect worker, for Debezium's connector files." },

@@ -15,6 +15,8 @@ export interface DaemonConfig {
   readonly health: { readonly host: string; readonly port: number };
   readonly log: Raw['log'];
   readonly shutdown: Raw['shutdown'];
+  /** Null: there is no bound for the process as a whole. */
+  readonly maxMemory: number | null;
 }
 
 /**
@@ -50,6 +52,7 @@ export function loadDaemon(
     health: address((fromEnv.get('health.listen') as string | undefined) ?? values.health.listen),
     log: { ...values.log, level: (fromEnv.get('log.level') as Raw['log']['level'] | undefined) ?? values.log.level },
     shutdown: values.shutdown,
+    maxMemory: values.maxMemory ?? null,
   };
 }
 

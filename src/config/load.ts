@@ -16,6 +16,7 @@ import {
 } from './errors.ts';
 import { type ConfigurationFiles, diskFiles, fileTrouble } from './files.ts';
 import { type JsonNode, JsonSyntaxError, parseJson } from './json.ts';
+import { checkMemory } from './memory.ts';
 import { FileProblems, type Problem, ProblemList } from './problem.ts';
 import { redactor } from './redact.ts';
 import { type ReferenceSources, resolveReferences } from './references.ts';
@@ -98,6 +99,7 @@ class Loader {
     const unreadable = found.daemon !== null && parsed === null;
     const daemon = unreadable ? null : loadDaemon(parsed, home, this.#cwd, env, this.#problems);
     const connectors = await this.#connectors(found.connectors);
+    if (parsed !== null && daemon !== null) checkMemory(daemon.maxMemory, connectors, parsed);
     const redact = redactor(this.#secrets);
     const shown = (severity: Problem['severity']): Problem[] =>
       this.#problems.sorted(severity).map((problem) => ({ ...problem, message: redact(problem.message), remedy: redact(problem.remedy) }));

@@ -3,6 +3,7 @@ import type { DeadLetters } from '../dead-letters/dead-letters.ts';
 import { DEAD_LETTER_STOPPED } from '../dead-letters/errors.ts';
 import type { DeadLetterFile } from '../dead-letters/file.ts';
 import { INTERNAL } from '../pipeline/errors.ts';
+import type { MemoryShare } from '../pipeline/memory.ts';
 import { runPipeline } from '../pipeline/pipeline.ts';
 import type { Logger, PluginContext, SinkContext, SourceContext } from '../plugin/context.ts';
 import { type ErrorKind, rootMessage, SluiceError } from '../plugin/error.ts';
@@ -28,6 +29,7 @@ export interface ConnectorPorts {
   readonly runtime: Runtime;
   readonly log: Logger;
   readonly metrics: Metrics;
+  readonly memory: MemoryShare;
   readonly once: boolean;
   /** Where dead letters are kept. */
   readonly dataDir: string;
@@ -199,6 +201,7 @@ export class Connector {
           },
           runtime,
           maxInFlightBytes: definition.maxInFlightBytes,
+          memory: this.#ports.memory,
           maxDelayMs: definition.batch.maxDelay,
           checkpointMaxDelayMs: definition.checkpoint.maxDelay,
           undelivered,
@@ -300,13 +303,13 @@ export class Connector {
   }
 
   #sourceContext(tables: TableRegistry): SourceContext {
-    const { store, once } = this.#ports;
-    const { batch, maxInFlightBytes } = this.#definition;
+    const { store, once, memory } = this.#ports;
+    const { batch } = this.#definition;
     return {
       ...this.#context(),
       tables,
       batch: { maxRecords: batch.maxRecords, maxBytes: batch.maxBytes },
-      maxBufferedBytes: Math.max(batch.maxBytes, Math.floor(maxInFlightBytes / 4)),
+      maxBufferedBytes: memory.queueBytes,
       once,
       intent: { get: () => store.getIntent(this.name), set: (intent) => store.setIntent(this.name, intent) },
     };

@@ -1,6 +1,7 @@
 import type { AddressInfo, Server } from 'node:net';
 import type { DaemonConfig } from '../config/daemon.ts';
 import type { ConnectorDefinition } from '../config/load.ts';
+import { type MemoryNeed, type MemoryShare, shareMemory } from '../pipeline/memory.ts';
 import type { Logger } from '../plugin/context.ts';
 import type { SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
@@ -23,6 +24,11 @@ export interface DaemonOptions {
   readonly once: boolean;
 }
 
+const memoryNeed = ({ batch, maxInFlightBytes }: ConnectorDefinition): MemoryNeed => ({
+  batchBytes: batch.maxBytes,
+  inFlightBytes: maxInFlightBytes,
+});
+
 /** Opens the state and runs every connector until all have stopped for good. Returns the process's exit code. Throws a SluiceError if it cannot start. */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
   const { config, runtime, log } = options;
@@ -31,12 +37,15 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
   const closers: (() => Promise<void>)[] = [];
   try {
     const metrics = new Metrics();
+    const shares = shareMemory(config.maxMemory, options.connectors.map(memoryNeed));
+    metrics.memory(config.maxMemory, new Map(options.connectors.map(({ name }, index) => [name, shares[index] as MemoryShare])));
     const connectors = options.connectors.map(
-      (definition) =>
+      (definition, index) =>
         new Connector(definition, {
           store,
           runtime,
           metrics,
+          memory: shares[index] as MemoryShare,
           once: options.once,
           dataDir: config.dataDir,
           log: log.child({ connector: definition.name }),

@@ -2,9 +2,10 @@ import { SluiceError } from '../plugin/error.ts';
 import type { Encoder, Format } from '../plugin/format.ts';
 import { HEAD, HEAD_SIZE, OP, OP_NAMES, type RecordBatch } from '../record/batch.ts';
 import { RecordCursor } from '../record/cursor.ts';
-import { MessageWriter } from '../record/messages.ts';
+import type { MessageWriter } from '../record/messages.ts';
 import { type TableVersion, tableLabel } from '../record/table.ts';
 import { NAME_COLLISION } from './errors.ts';
+import type { MemoryShare } from './memory.ts';
 
 /** What is decided once per table version. */
 interface PreparedTable {
@@ -23,10 +24,7 @@ export interface RowCounts {
   readonly rows: Int32Array;
 }
 
-/** Memory kept for encoded batches that are not in use; larger buffers are given back at once. */
-const POOLED_WRITERS = 8;
-const POOLED_WRITER_BYTES = 8 * 1024 * 1024;
-const FIRST_WRITER_BYTES = 256 * 1024;
+const ROOM = 1.125;
 
 /** A TRUNCATE of a table with a key: its rows are in all partitions. */
 const TO_EVERY_PARTITION = -1;
@@ -43,16 +41,19 @@ export class BatchEncoder {
   readonly #labels: string[] = [];
   readonly #owners = new Map<string, TableVersion>();
   readonly #cursor = new RecordCursor();
-  readonly #pool: MessageWriter[] = [];
+  readonly #memory: MemoryShare;
+  /** Encoded bytes per byte of the arena, as the last batch had it, with some room: a buffer of the right size need not grow. */
+  #growth = 1;
 
-  constructor(format: Format, destinationOf: (table: TableVersion) => string) {
+  constructor(format: Format, destinationOf: (table: TableVersion) => string, memory: MemoryShare) {
     this.#format = format;
     this.#destinationOf = destinationOf;
+    this.#memory = memory;
   }
 
   /** Encodes a whole batch. The result belongs to the caller until `recycle`. */
   encode(batch: RecordBatch, nowMicros: number): MessageWriter {
-    const out = this.#pool.pop() ?? new MessageWriter(FIRST_WRITER_BYTES);
+    const out = this.#memory.take(Math.ceil(batch.arenaLength * this.#growth));
     out.reset();
     const tables = batch.tables.map((table) => this.#prepare(table));
     out.destinations = this.#destinations;
@@ -68,11 +69,13 @@ export class BatchEncoder {
       out.spread = cursor.op === OP.truncate && prepared.table.key.length > 0 ? TO_EVERY_PARTITION : prepared.spread;
       prepared.encoder.encode(cursor, out);
     }
+    if (batch.arenaLength > 0) this.#growth = (out.bytesLength / batch.arenaLength) * ROOM;
+    this.#memory.hold(out);
     return out;
   }
 
   recycle(writer: MessageWriter): void {
-    if (this.#pool.length < POOLED_WRITERS && writer.bytes.length <= POOLED_WRITER_BYTES) this.#pool.push(writer);
+    this.#memory.release(writer);
   }
 
   #prepare(table: TableVersion): PreparedTable {

@@ -11,6 +11,7 @@ import { BatchEncoder, countRows, type RowCounts } from './encode.ts';
 import { INTERNAL } from './errors.ts';
 import { Flight } from './flight.ts';
 import { Gate } from './gate.ts';
+import type { MemoryShare } from './memory.ts';
 import { Saver } from './saver.ts';
 
 /** What the pipeline tells about itself, once per batch. */
@@ -30,6 +31,8 @@ export interface PipelineOptions {
   readonly read: ReadOptions;
   readonly runtime: Runtime;
   readonly maxInFlightBytes: number;
+  /** This connector's part in the bound of the process (I9). */
+  readonly memory: MemoryShare;
   /** While several batches are in flight, how long the next one may wait to fill. */
   readonly maxDelayMs: number;
   readonly checkpointMaxDelayMs: number;
@@ -66,7 +69,7 @@ export async function runPipeline(options: PipelineOptions, drain: AbortSignal, 
   const { source, sink, runtime, events } = options;
   const gate = new Gate();
   const flight = new Flight(options.maxInFlightBytes, (now) => events.inFlight(now.bytes, now.batches, now.oldestCommitMicros));
-  const encoder = new BatchEncoder(options.format, (table) => sink.destination(table));
+  const encoder = new BatchEncoder(options.format, (table) => sink.destination(table), options.memory);
   const tracker = new CheckpointTracker();
   const saver = new Saver(tracker, {
     ...options,
@@ -124,6 +127,7 @@ export async function runPipeline(options: PipelineOptions, drain: AbortSignal, 
     await saver.finish().catch(() => undefined);
     throw error;
   } finally {
+    options.memory.releaseAll();
     drain.removeEventListener('abort', end);
     abort.removeEventListener('abort', stop);
   }
@@ -155,6 +159,7 @@ async function readAll(options: PipelineOptions, { gate, flight, send, saved }: 
   const batches = options.source.read(options.read, abort)[Symbol.asyncIterator]();
   let arrived: IteratorResult<RecordBatch> | null = null;
   let pulling = false;
+  const wake = (): void => gate.wake();
   let first = options.read.from === null;
   const pull = (): void => {
     pulling = true;
@@ -180,7 +185,7 @@ async function readAll(options: PipelineOptions, { gate, flight, send, saved }: 
       first = false;
       continue;
     }
-    if (!pulling && !flight.full) {
+    if (!pulling && !flight.full && options.memory.mayPull(wake)) {
       if (flight.batches >= BUSY_BATCHES) await fill(options, gate);
       pull();
     }

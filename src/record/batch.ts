@@ -18,6 +18,9 @@ export const HEAD = { op: 0, table: 1, transaction: 2, ordinal: 3, before: 4, af
 export const HEAD_SIZE = 7;
 export type Image = 'before' | 'after' | 'origin';
 
+/** What a source writes behind a very large row, its origin, must not move that row to other memory once more (I9). */
+const ROOM_BEHIND = 4096;
+
 /** A committed transaction of the source. One object per transaction, shared by its batches. */
 export interface Transaction {
   /** Stands in message ids: source identity and commit position, no slash at either end; unique for ever within a source. */
@@ -117,7 +120,7 @@ export class BatchWriter implements RecordBatch {
     const needed = this.arenaLength + length;
     if (needed <= this.arena.length) return;
     // Doubling a very large arena would break the memory bound (I9): beyond 16 MiB it grows by what is needed.
-    const size = Math.max(needed, Math.min(this.arena.length * 2, this.arena.length + 16 * 1024 * 1024));
+    const size = Math.max(needed + ROOM_BEHIND, Math.min(this.arena.length * 2, this.arena.length + 16 * 1024 * 1024));
     const arena = Buffer.allocUnsafeSlow(size);
     this.arena.copy(arena, 0, 0, this.arenaLength);
     this.arena = arena;
@@ -143,9 +146,14 @@ export class BatchWriter implements RecordBatch {
     this.checkpointRecords = this.count;
   }
 
-  /** Bytes that this batch holds in memory, for the bounds (I9). */
+  /** Bytes that are filled: what a batch is closed by (I9). */
   get byteLength(): number {
     return this.arenaLength + this.cellCount * 8 + this.count * HEAD_SIZE * 4;
+  }
+
+  /** Memory that it has, filled or not (I9). */
+  get reservedBytes(): number {
+    return this.arena.length + this.cells.byteLength + this.heads.byteLength;
   }
 
   release(): void {

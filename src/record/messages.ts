@@ -99,6 +99,11 @@ export class MessageWriter implements MessageBatch {
     this.count++;
   }
 
+  /** Memory that it has, filled or not (I9). */
+  get reservedBytes(): number {
+    return this.bytes.length + this.spans.byteLength;
+  }
+
   reset(): void {
     this.count = 0;
     this.bytesLength = 0;

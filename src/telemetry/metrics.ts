@@ -27,6 +27,8 @@ export class Metrics {
   readonly #connected = this.#gauge('sluice_source_connected', '1 while the change stream is connected', ['connector']);
   readonly #inFlightBytes = this.#gauge('sluice_in_flight_bytes', 'Encoded bytes that are not durable yet', ['connector']);
   readonly #inFlightBatches = this.#gauge('sluice_in_flight_batches', 'Batches that are not durable yet', ['connector']);
+  readonly #buffers = this.#gauge('sluice_buffer_bytes', 'Memory that is reserved for encoded batches that are not durable yet', ['connector']);
+  readonly #maxMemory = this.#gauge('sluice_max_memory_bytes', 'The bound of all buffers, `maxMemory`; 0: there is none', []);
   readonly #state = this.#gauge('sluice_connector_state', 'State of the connector: 1 for the state it is in', ['connector', 'state']);
 
   constructor() {
@@ -56,6 +58,12 @@ export class Metrics {
       },
       saved: () => this.#checkpoints.labels(connector).inc(),
     };
+  }
+
+  /** `maxMemory`, null: there is none, and what each connector holds. */
+  memory(maxBytes: number | null, held: ReadonlyMap<string, { readonly held: number }>): void {
+    this.#maxMemory.set(maxBytes ?? 0);
+    this.#held = held;
   }
 
   retried(connector: string, what: string): void {
@@ -89,9 +97,11 @@ export class Metrics {
   /** Prometheus' text format. */
   async text(): Promise<string> {
     for (const [connector, lag] of this.#lag) this.#lagSeconds.labels(connector).set(lag());
+    for (const [connector, { held }] of this.#held) this.#buffers.labels(connector).set(held);
     return this.registry.metrics();
   }
 
+  #held: ReadonlyMap<string, { readonly held: number }> = new Map();
   readonly #lag = new Map<string, () => number>();
   readonly #states = new Map<string, string>();
 

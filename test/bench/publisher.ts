@@ -10,6 +10,7 @@ import { BatchEncoder } from '../../src/pipeline/encode.ts';
 import type { SinkContext, SourceContext } from '../../src/plugin/context.ts';
 import { type MessageWriter, SPAN, SPAN_SIZE } from '../../src/record/messages.ts';
 import { TableRegistry } from '../../src/record/table.ts';
+import { unboundedMemory } from '../support/memory.ts';
 
 const { file, messages: wanted, sample } = JSON.parse(process.argv[2] ?? '{}') as { file: string; messages: number; sample: number };
 const definition = requireConfiguration(
@@ -86,6 +87,7 @@ async function encodeSample(): Promise<MessageWriter[]> {
       origin: source.plugin.origin,
     }),
     (table) => sink.destination(table),
+    unboundedMemory(),
   );
   const encoded: MessageWriter[] = [];
   let rows = 0;

@@ -1,23 +1,32 @@
 /**
  * `npm run test:limits`: memory and liveness at the edges, on real servers: a frozen sink, an idle table in a busy database, a fast shutdown of Postgres, one very large
- * transaction. Prints what it measured; ends with 1 if a bound was broken.
+ * transaction, very large rows, very many tables, one memory budget for two connectors (bounds.ts). Prints what it measured; ends with 1 if a bound was broken.
  */
 import { parseArgs } from 'node:util';
 import { type NatsServer, type PostgresServer, startNats, startPostgres } from '../servers/index.ts';
 import { Daemon } from '../support/daemon.ts';
 import { deleteStream } from '../support/streams.ts';
+import { type Bench, largeRow, manyTables, oneBudget } from './bounds.ts';
 
-const HELP = `Usage: npm run test:limits [-- --only frozen,idle,shutdown,large] [--rows N] [--freeze N]
+const HELP = `Usage: npm run test:limits [-- --only frozen,idle,shutdown,large,row,tables,budget] [options]
 
-  --only LIST   which of them (default all)
-  --rows N      rows of the large transaction (default 5000000)
-  --freeze N    seconds for which the sink is frozen (default 60)
+  --only LIST    which of them (default all)
+  --rows N       large: rows of the large transaction (default 5000000)
+  --into SINK    large: nats or blackhole (default nats)
+  --freeze N     frozen: seconds for which the sink is frozen (default 60)
+  --bytes N      row: bytes of the large row (default 100000000)
+  --tables N     tables: how many (default 10000)
+  --budget N     budget: maxMemory in MiB (default 64)
 `;
 const { values } = parseArgs({
   options: {
-    only: { type: 'string', default: 'frozen,idle,shutdown,large' },
+    only: { type: 'string', default: 'frozen,idle,shutdown,large,row,tables,budget' },
     rows: { type: 'string', default: '5000000' },
+    into: { type: 'string', default: 'nats' },
     freeze: { type: 'string', default: '60' },
+    bytes: { type: 'string', default: '100000000' },
+    tables: { type: 'string', default: '10000' },
+    budget: { type: 'string', default: '64' },
     help: { type: 'boolean', default: false },
   },
 });
@@ -35,9 +44,29 @@ const [postgres, nats]: [PostgresServer, NatsServer] = await Promise.all([
   startNats({ own: true }),
 ]);
 let broken = 0;
+const figures: (readonly [what: string, value: string])[] = [];
 try {
-  const scenarios: Record<string, () => Promise<void>> = { frozen: frozenSink, idle: idleTable, shutdown: fastShutdown, large: largeTransaction };
+  const bench: Bench = {
+    postgres,
+    nats,
+    verdict,
+    figure: (what, value) => {
+      figures.push([what, value]);
+      process.stdout.write(`        ${what}: ${value}\n`);
+    },
+    caughtUp: async (connector, timeoutMs) => await confirmedPast(connector, await walEnd(), timeoutMs),
+  };
+  const scenarios: Record<string, () => Promise<void>> = {
+    frozen: frozenSink,
+    idle: idleTable,
+    shutdown: fastShutdown,
+    large: () => largeTransaction(bench),
+    row: () => largeRow(bench, Number(values.bytes)),
+    tables: () => manyTables(bench, Number(values.tables)),
+    budget: () => oneBudget(bench, Number(values.budget)),
+  };
   for (const name of values.only.split(',')) await (scenarios[name] as () => Promise<void>)();
+  if (figures.length > 0) process.stdout.write(`\n| | |\n|---|---|\n${figures.map((line) => `| ${line.join(' | ')} |\n`).join('')}`);
 } finally {
   await Promise.all([postgres.dispose(), nats.dispose()]);
 }
@@ -61,7 +90,7 @@ async function confirmedPast(name: string, lsn: string, timeoutMs: number): Prom
   const started = performance.now();
   for (;;) {
     const [row] = await postgres.query<{ done: boolean }>(
-      `select confirmed_flush_lsn >= '${lsn}'::pg_lsn as done from pg_replication_slots where slot_name = 'sluice_${name}'`,
+      `select confirmed_flush_lsn >= '${lsn}'::pg_lsn as done from pg_replication_slots where slot_name = 'sluice_${name.replaceAll('-', '_')}'`,
     );
     if (row?.done === true) return (performance.now() - started) / 1000;
     if (performance.now() - started > timeoutMs) return Number.POSITIVE_INFINITY;
@@ -152,25 +181,29 @@ async function fastShutdown(): Promise<void> {
 }
 
 /** Peak memory of one transaction against the same rows in transactions of 1,000. */
-async function largeTransaction(): Promise<void> {
+async function largeTransaction(bench: Bench): Promise<void> {
   const rows = Number(values.rows);
   const peaks: number[] = [];
   for (const perTransaction of [1000, rows]) {
     const name = perTransaction === rows ? 'large' : 'small';
-    const { daemon, database } = await begin(name, { type: 'nats', servers: [nats.url], stream: name.toUpperCase() });
+    const { daemon, database } = await begin(
+      name,
+      values.into === 'nats' ? { type: 'nats', servers: [nats.url], stream: name.toUpperCase() } : { type: values.into },
+    );
     const client = await postgres.connect(database);
     const started = performance.now();
     for (let from = 1; from <= rows; from += perTransaction) await client.query(`${INSERT}(${from}, ${from + perTransaction - 1}) i`);
     await client.end();
     await confirmedPast(name, await walEnd(), 600_000);
     peaks.push(await daemon.residentBytes('VmHWM'));
-    process.stdout.write(
-      `        ${rows} rows in transactions of ${perTransaction}: ${((performance.now() - started) / 1000).toFixed(0)} s, peak ${((peaks.at(-1) ?? 0) / MB).toFixed(0)} MB\n`,
+    bench.figure(
+      `${rows} rows into ${values.into} in transactions of ${perTransaction}`,
+      `${((performance.now() - started) / 1000).toFixed(0)} s, peak ${((peaks.at(-1) ?? 0) / MB).toFixed(0)} MB`,
     );
     await daemon.stop('SIGTERM');
     await daemon.dispose();
     // The server's store is bounded, and a full one is waited for.
-    await deleteStream(nats.url, name.toUpperCase());
+    if (values.into === 'nats') await deleteStream(nats.url, name.toUpperCase());
   }
   verdict('one transaction of all rows: peak memory against transactions of 1,000', (peaks[1] ?? 0) / (peaks[0] ?? 1), 1.3, '×');
 }

@@ -2,6 +2,7 @@ import { KafkaSink } from '../../connectors/kafka/sink.ts';
 import type { ConnectorDefinition } from '../../src/config/definition.ts';
 import { Connector } from '../../src/daemon/connector.ts';
 import { native } from '../../src/formats/native/index.ts';
+import { type MemoryShare, shareMemory } from '../../src/pipeline/memory.ts';
 import type { Logger, SinkContext } from '../../src/plugin/context.ts';
 import type { Runtime } from '../../src/plugin/runtime.ts';
 import type { Sink } from '../../src/plugin/sink.ts';
@@ -53,7 +54,9 @@ export class Daemon implements Owner {
     const { world } = this.#around;
     world.tell(`${this.name} has opened the state, shutdown before: ${store.previousShutdown}`);
     this.#around.checks.opened(this.#around.disk.storedLsn);
-    const ports = { store, runtime: this.runtime, metrics: silentMetrics(), once: false, log: this.log(), dataDir: DIRECTORY };
+    const { plan } = this.#around;
+    const [memory] = shareMemory(null, [{ batchBytes: plan.maxBatchBytes, inFlightBytes: plan.maxInFlightBytes }]) as [MemoryShare];
+    const ports = { store, memory, runtime: this.runtime, metrics: silentMetrics(), once: false, log: this.log(), dataDir: DIRECTORY };
     this.#connector = new Connector(this.definition(), ports);
     await this.#connector.run(this.#drain.signal, this.#abort.signal);
     const failed = await store.close().then(

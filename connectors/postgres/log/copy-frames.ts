@@ -4,6 +4,12 @@
 const HEADER = 5;
 const COPY_DATA = 0x64;
 const XLOG_DATA = 0x77;
+const NOTHING = Buffer.alloc(0);
+/** The memory of longer messages is given back as soon as they are decoded: what waits for the collector would be one more of a very large row (I9). */
+const LARGE = 1024 * 1024;
+/** In Node since 20; TypeScript has it in the library of ES2024. */
+type Resizable = ArrayBuffer & { resize(bytes: number): void };
+const ResizableBuffer = ArrayBuffer as unknown as new (bytes: number, options: { maxByteLength: number }) => Resizable;
 /** Tag, start, end and clock before the log's own message (manual 55.4). */
 const XLOG_HEADER = 25;
 
@@ -18,8 +24,8 @@ export interface FrameEvents {
 
 export class CopyFrames {
   readonly #events: FrameEvents;
-  /** The beginning of a message that has not come whole: put together once, however large it is. */
-  #parts: Buffer[] = [];
+  /** The beginning of a message that has not come whole. It has room for all of it as soon as its length is known: a large row is here once (I9). */
+  #begun: Buffer = NOTHING;
   #have = 0;
   /** Bytes that the message takes, as far as is known. */
   #need = HEADER;
@@ -36,18 +42,22 @@ export class CopyFrames {
     while (this.#have > 0) {
       const end = Math.min(piece.length, at + this.#need - this.#have);
       // The driver's socket may fill this memory again.
-      if (end > at) this.#parts.push(Buffer.from(piece.subarray(at, end)));
+      piece.copy(this.#begun, this.#have, at, end);
       this.#have += end - at;
       at = end;
       if (this.#have < this.#need) return;
-      const message = Buffer.concat(this.#parts, this.#have);
-      this.#parts = [message];
+      const message = this.#begun;
       this.#need = this.#lengthOf(message, 0);
       if (this.#broken) return;
-      if (this.#need > this.#have) continue;
-      this.#parts = [];
+      if (this.#need > this.#have) {
+        this.#begun = memoryFor(this.#need);
+        message.copy(this.#begun);
+        continue;
+      }
+      this.#begun = NOTHING;
       this.#have = 0;
       this.#read(message, 0);
+      if (message.length > LARGE) (message.buffer as Resizable).resize(0);
     }
     this.#read(piece, at);
   }
@@ -68,8 +78,8 @@ export class CopyFrames {
       need = HEADER;
     }
     if (at === bytes.length) return;
-    this.#parts = [Buffer.from(bytes.subarray(at))];
-    this.#have = bytes.length - at;
+    this.#begun = memoryFor(need);
+    this.#have = bytes.copy(this.#begun, 0, at);
     this.#need = need;
   }
 
@@ -80,4 +90,9 @@ export class CopyFrames {
     this.#events.broken();
     return HEADER;
   }
+}
+
+/** A buffer that can be made smaller gives its memory back at once; it costs more to make. */
+function memoryFor(bytes: number): Buffer {
+  return bytes > LARGE ? Buffer.from(new ResizableBuffer(bytes, { maxByteLength: bytes }), 0, bytes) : Buffer.allocUnsafe(bytes);
 }

@@ -199,10 +199,23 @@ class Planner implements PublicationPlan {
   }
 }
 
-function publishes(publication: Publication, table: CapturedTable): boolean {
-  return (publication.tables ?? []).some(([schema, name]) => schema === table.schema && name === table.name);
+/** Names of what a publication holds, made once: each of ten thousand tables is looked for. */
+const namesOf = new WeakMap<Publication, { readonly exact: ReadonlySet<string>; readonly labels: ReadonlySet<string> }>();
+
+function held(publication: Publication): { readonly exact: ReadonlySet<string>; readonly labels: ReadonlySet<string> } {
+  let names = namesOf.get(publication);
+  if (names === undefined) {
+    const tables = publication.tables ?? [];
+    names = { exact: new Set(tables.map((name) => JSON.stringify(name))), labels: new Set(tables.map(([schema, name]) => `${schema}.${name}`)) };
+    namesOf.set(publication, names);
+  }
+  return names;
+}
+
+function publishes(publication: Publication, { schema, name }: CapturedTable): boolean {
+  return held(publication).exact.has(JSON.stringify([schema, name]));
 }
 
 function publishesName(publication: Publication, label: string): boolean {
-  return (publication.tables ?? []).some(([schema, name]) => `${schema}.${name}` === label);
+  return held(publication).labels.has(label);
 }

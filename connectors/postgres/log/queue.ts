@@ -47,6 +47,7 @@ export class BatchQueue {
   readonly #options: QueueOptions;
   readonly #sealed: BatchWriter[] = [];
   readonly #pool: BatchWriter[] = [];
+  #pooledBytes = 0;
   /** Handed over and not yet released. */
   readonly #out = new Set<BatchWriter>();
   readonly #mark: Mark = { hi: 0, lo: 0, commitHi: -1, commitLo: 0, commitMicros: 0 };
@@ -73,7 +74,7 @@ export class BatchQueue {
     return this.#ended || this.#failure !== null;
   }
 
-  /** Bytes that wait for the reader. */
+  /** Bytes that wait for the reader; of closed batches the memory that they have, filled or not. */
   get bufferedBytes(): number {
     return this.#sealedBytes + this.writer.byteLength;
   }
@@ -175,7 +176,8 @@ export class BatchQueue {
     // Memory for the next batch is made as large as this one needed, with some room.
     this.#arenaBytes = Math.max(MIN_ARENA_BYTES, Math.min(Math.ceil(writer.arenaLength * 1.25), this.#options.maxBytes + MIN_ARENA_BYTES));
     this.#sealed.push(writer);
-    this.#sealedBytes += writer.byteLength;
+    this.#sealedBytes += writer.reservedBytes;
+    this.#shrinkPool();
     this.writer = this.#take();
     this.batchNumber++;
     const reader = this.#reader;
@@ -188,7 +190,7 @@ export class BatchQueue {
 
   #handOver(): BatchWriter {
     const batch = this.#sealed.shift() as BatchWriter;
-    this.#sealedBytes -= batch.byteLength;
+    this.#sealedBytes -= batch.reservedBytes;
     this.#out.add(batch);
     this.#measure();
     return batch;
@@ -206,13 +208,25 @@ export class BatchQueue {
   }
 
   #take(): BatchWriter {
-    return this.#pool.pop() ?? new BatchWriter(this.#options.tables, (batch) => this.#recycle(batch), this.#arenaBytes);
+    const pooled = this.#pool.pop();
+    if (pooled === undefined) return new BatchWriter(this.#options.tables, (batch) => this.#recycle(batch), this.#arenaBytes);
+    this.#pooledBytes -= pooled.reservedBytes;
+    return pooled;
+  }
+
+  /** What is kept for later has its place within the bound (I9), but for one. */
+  #shrinkPool(): void {
+    const room = this.#options.maxBufferedBytes - this.#sealedBytes;
+    while (this.#pool.length > 1 && this.#pooledBytes > room) this.#pooledBytes -= (this.#pool.shift() as BatchWriter).reservedBytes;
   }
 
   #recycle(batch: BatchWriter): void {
     // Released twice it would be filled by two batches at once.
     if (!this.#out.delete(batch)) return;
     batch.reset();
-    if (this.#pool.length < MAX_POOLED && batch.arena.length <= 2 * this.#options.maxBytes + MIN_ARENA_BYTES) this.#pool.push(batch);
+    if (this.#pool.length >= MAX_POOLED || batch.arena.length > 2 * this.#options.maxBytes + MIN_ARENA_BYTES) return;
+    this.#pool.push(batch);
+    this.#pooledBytes += batch.reservedBytes;
+    this.#shrinkPool();
   }
 }

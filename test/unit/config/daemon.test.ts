@@ -36,6 +36,7 @@ test('the environment goes before the file; relative paths start at the current 
     health: { host: '0.0.0.0', port: 1 },
     log: { level: 'error', format: 'json' },
     shutdown: { timeout: 60_000 },
+    maxMemory: null,
   });
   expect(valid(await load(null, env)).daemon).toMatchObject({ dataDir: '/w/data', log: { level: 'error', format: 'auto' } });
   expect(valid(await load(file)).daemon.dataDir).toBe('/var/x');
@@ -54,10 +55,49 @@ test('what is wrong in the environment is said with the name of the variable', a
   ]);
 });
 
-test.each(['maxMemory', 'http', 'alerts', 'connectWorker'])('%s is not supported yet, and said so', async (key) => {
+test.each(['http', 'alerts', 'connectWorker'])('%s is not supported yet, and said so', async (key) => {
   expect(problemsOf(await load({ [key]: {} })).map(({ code, path }) => [code, path])).toEqual([['SLUICE_CONFIG_NOT_SUPPORTED', key]]);
 });
 
 test('an unknown key suggests the nearest', async () => {
   expect(problemsOf(await load({ datadir: 'x' }))[0]).toMatchObject({ code: 'SLUICE_CONFIG_UNKNOWN_KEY', remedy: 'Did you mean "dataDir"?' });
+});
+
+test.each([
+  ['256MiB', 256 * 2 ** 20],
+  ['300MB', 3e8],
+])('maxMemory %s', async (maxMemory, expected) => {
+  expect(valid(await load({ maxMemory })).daemon.maxMemory).toBe(expected);
+});
+
+test('maxMemory needs a unit', async () => {
+  expect(problemsOf(await load({ maxMemory: 300_000_000 }))[0]).toMatchObject({ code: 'SLUICE_CONFIG_NO_UNIT', path: 'maxMemory' });
+});
+
+test('I9: a budget for less than two batches of each connector could not be kept, and is an error that says what would do', async () => {
+  const small = connector({ name: 'small', source: { slot: 'small' } });
+  const large = connector({ name: 'large', source: { slot: 'large' }, batch: { maxBytes: '8MiB' } });
+  const given = (maxMemory: string, ...connectors: object[]): Promise<LoadResult> =>
+    loadConfiguration({
+      paths: ['/d'],
+      env: {},
+      registry,
+      secrets: 'resolve',
+      files: memoryFiles({
+        '/d/sluice.json': JSON.stringify({ maxMemory }),
+        ...Object.fromEntries(connectors.map((one, index) => [`/d/connectors/${index}.json`, JSON.stringify(one)])),
+      }),
+      cwd: '/w',
+    });
+  expect(problemsOf(await given('17MiB', small, large))).toMatchObject([
+    {
+      code: 'SLUICE_CONFIG_CHECK',
+      file: '/d/sluice.json',
+      path: 'maxMemory',
+      message: '"maxMemory" is 17MiB, and the 2 connectors need at least 18MiB: two batches each.',
+      remedy: 'Write "maxMemory": "18MiB" or more, or lower "batch.maxBytes" (8MiB in "large").',
+    },
+  ]);
+  expect(valid(await given('18MiB', small, large)).daemon.maxMemory).toBe(18 * 2 ** 20);
+  expect(problemsOf(await given('7MiB', large))[0]?.message).toContain('the connector needs at least 16MiB');
 });

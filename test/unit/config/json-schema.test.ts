@@ -72,7 +72,8 @@ test('secrets are marked, defaults are shown', () => {
 
 test('sluice.json: what is not supported yet does not exist', () => {
   expect(accepts(daemonSchema(), { dataDir: 'x', health: { listen: '0.0.0.0:1' }, log: { level: 'warn' }, shutdown: { timeout: '1s' } })).toBe(true);
+  expect(accepts(daemonSchema(), { maxMemory: '1GiB' })).toBe(true);
   expect(accepts(daemonSchema(), {})).toBe(true);
-  for (const wrong of [{ http: {} }, { maxMemory: '1GiB' }, { health: { listen: ':1' } }, { log: { level: 'loud' } }])
+  for (const wrong of [{ http: {} }, { maxMemory: 1_000_000_000 }, { health: { listen: ':1' } }, { log: { level: 'loud' } }])
     expect(accepts(daemonSchema(), wrong)).toBe(false);
 });

@@ -9,6 +9,7 @@ import type { RecordBatch } from '../../../src/record/batch.ts';
 import type { StateStore } from '../../../src/state/state-store.ts';
 import { Metrics } from '../../../src/telemetry/metrics.ts';
 import { FakeRuntime, settle } from '../../support/fake-runtime.ts';
+import { unboundedMemory } from '../../support/memory.ts';
 
 const DOWN = defineError({ code: 'SLUICE_TEST_DOWN', retry: 'auto', exit: 3, cause: 'The server is down.', remedy: 'Start it.' });
 const WRONG = defineError({ code: 'SLUICE_TEST_WRONG', retry: 'manual', exit: 3, cause: 'The slot is lost.', remedy: 'Make another.' });
@@ -104,6 +105,7 @@ function connectorWith(
     store,
     runtime,
     metrics: new Metrics(),
+    memory: unboundedMemory(),
     once: false,
     dataDir: '/data',
     log: { debug: note('debug'), info: note('info'), warn: note('warn'), error: note('error') },

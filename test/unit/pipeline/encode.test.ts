@@ -4,6 +4,7 @@ import type { Format } from '../../../src/plugin/format.ts';
 import { BatchWriter, OP } from '../../../src/record/batch.ts';
 import { SPAN, SPAN_SIZE } from '../../../src/record/messages.ts';
 import { TableRegistry, type TableShape } from '../../../src/record/table.ts';
+import { unboundedMemory } from '../../support/memory.ts';
 
 const ID: TableShape['columns'][number] = { name: 'id', type: 'int32', typeName: 'integer', scale: null, precision: null };
 const shape = (name: string, key: readonly number[], columns = [ID]): TableShape => ({
@@ -28,7 +29,11 @@ const twice: Format = {
 type Row = readonly [op: (typeof OP)[keyof typeof OP], table: TableShape];
 
 /** Of each message. */
-function spreads(rows: readonly Row[], encoder = new BatchEncoder(twice, ({ label }) => label), registry = new TableRegistry()): number[] {
+function spreads(
+  rows: readonly Row[],
+  encoder = new BatchEncoder(twice, ({ label }) => label, unboundedMemory()),
+  registry = new TableRegistry(),
+): number[] {
   const batch = new BatchWriter(registry, () => undefined, 64);
   rows.forEach(([op, table], row) => {
     batch.record(op, batch.table(table), { id: 't', commitMicros: 1 }, row);
@@ -69,7 +74,7 @@ describe('where a message without a key goes (spread)', () => {
 
   it('is set anew in memory that is used again', () => {
     const registry = new TableRegistry();
-    const encoder = new BatchEncoder(twice, ({ label }) => label);
+    const encoder = new BatchEncoder(twice, ({ label }) => label, unboundedMemory());
     const batch = new BatchWriter(registry, () => undefined, 64);
     batch.record(OP.truncate, batch.table(shape('keyed', [0])), { id: 't', commitMicros: 1 }, 0);
     encoder.recycle(encoder.encode(batch, 0));

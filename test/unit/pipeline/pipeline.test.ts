@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { type MemoryShare, shareMemory } from '../../../src/pipeline/memory.ts';
 import { type PipelineOptions, runPipeline } from '../../../src/pipeline/pipeline.ts';
 import type { Format } from '../../../src/plugin/format.ts';
 import { NOTHING_WRITTEN, type Sink } from '../../../src/plugin/sink.ts';
@@ -8,6 +9,7 @@ import type { MessageBatch } from '../../../src/record/messages.ts';
 import type { Place, Position } from '../../../src/record/position.ts';
 import { TableRegistry, type TableShape, tableLabel } from '../../../src/record/table.ts';
 import { FakeRuntime, settle } from '../../support/fake-runtime.ts';
+import { unboundedMemory } from '../../support/memory.ts';
 
 const SHAPE: TableShape = { kind: 'table', catalog: 'db', schema: 'public', name: 't', columns: [], key: [] };
 
@@ -99,6 +101,7 @@ class Rig {
       read: { from: { lsn: '0' }, published: [], sinkHoldsOutput: false },
       runtime: this.runtime,
       maxInFlightBytes: 100,
+      memory: unboundedMemory(),
       maxDelayMs: 5,
       checkpointMaxDelayMs: 200,
       save: async ({ position }) => {
@@ -172,6 +175,36 @@ describe('runPipeline', () => {
     rig.writes[1]?.resolve({});
     rig.end();
     await run;
+  });
+
+  it('waits when the bound of the process is reached, and goes on when another connector gives back; a part is its own (I9)', async () => {
+    const need = { batchBytes: 1000, inFlightBytes: 1e8 };
+    const [mine, others] = shareMemory(4 * 2 ** 20, [need, need]) as [MemoryShare, MemoryShare];
+    const other = new Rig();
+    const runs = [rig.run({ memory: mine, maxInFlightBytes: 1e8 }), other.run({ memory: others, maxInFlightBytes: 1e8 })];
+    const pass = async (): Promise<void> => {
+      for (let turn = 0; turn < 60; turn++) for (const { runtime } of [rig, other]) await runtime.advance(10);
+    };
+    for (let lsn = 1; lsn <= 30; lsn++) rig.offer(lsn, 1);
+    await pass();
+    // Each batch has a buffer of 256 KiB and its spans; there are 3.5 MiB beside the queues, of which a quarter is kept for the other connector.
+    expect(rig.writes).toHaveLength(11);
+    for (let lsn = 1; lsn <= 30; lsn++) other.offer(lsn, 1);
+    await pass();
+    expect(other.writes).toHaveLength(4);
+    for (let index = 0; index < 3; index++) rig.writes[index]?.resolve({});
+    await pass();
+    // What the first gives back makes up for the batches that went beyond the bound; then who waits has its turn, too.
+    expect([rig.writes.length, other.writes.length]).toEqual([13, 5]);
+    rig.end();
+    other.end();
+    for (let index = 0; index < 30; index++) {
+      for (const { writes } of [rig, other]) writes[index]?.resolve({});
+      await pass();
+    }
+    await Promise.all(runs);
+    expect([rig.notes('acknowledged').at(-1), other.notes('acknowledged').at(-1)]).toEqual(['acknowledged 30', 'acknowledged 30']);
+    expect([mine.held, others.held]).toEqual([0, 0]);
   });
 
   it('drains: takes nothing new, waits for what is in flight, saves and acknowledges it', async () => {

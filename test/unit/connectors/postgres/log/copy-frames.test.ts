@@ -57,6 +57,23 @@ describe('CopyFrames', () => {
     );
   });
 
+  it('a message of megabytes is told whole, and its memory is given back at once (I9)', () => {
+    const seen: Buffer[] = [];
+    const told: string[] = [];
+    const frames = new CopyFrames({
+      data: (bytes, _, lo) => {
+        seen.push(bytes);
+        told.push(`${lo} ${bytes.length} ${bytes[0]} ${bytes.at(-1)}`);
+      },
+      other: () => told.push('other'),
+      broken: () => told.push('broken'),
+    });
+    const whole = Buffer.concat([xlog(0, 1, Buffer.alloc(3_000_000, 7)), xlog(0, 2, Buffer.alloc(2_000_000, 8)), xlog(0, 3, Buffer.from([9]))]);
+    for (let at = 0; at < whole.length; at += 65_536) frames.push(Buffer.from(whole.subarray(at, at + 65_536)));
+    expect(told).toEqual(['1 3000000 7 7', '2 2000000 8 8', '3 1 9 9']);
+    expect(seen.map(({ buffer }) => buffer.byteLength).slice(0, 2)).toEqual([0, 0]);
+  });
+
   it('a length that cannot be ends it (I8)', () => {
     expect(read([Buffer.from([0x64, 0, 0, 0, 3, 1, 2, 3]), message(0x45, Buffer.from('x'))])).toEqual(['broken']);
     expect(read([Buffer.from([0x64, 0xff, 0xff]), Buffer.from([0xff, 0xff, 0])])).toEqual(['broken']);

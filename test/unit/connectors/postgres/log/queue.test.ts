@@ -124,7 +124,8 @@ describe('checkpoints', () => {
 
 describe('memory', () => {
   test('I9: above the bound the socket is paused, below half of it resumed', async () => {
-    const { queue, add, calls } = bench({ maxRecords: 1, maxBufferedBytes: 1000 });
+    // What a batch has in memory counts, and that is about 89 kB, however little is in it.
+    const { queue, add, calls } = bench({ maxRecords: 1, maxBufferedBytes: 300_000 });
     add(3, 300);
     expect(calls).toEqual([]);
     add(1, 300);
@@ -134,6 +135,16 @@ describe('memory', () => {
     expect(calls).toEqual(['pause']);
     await queue.next();
     expect(calls).toEqual(['pause', 'resume']);
+  });
+
+  test('I9: what is kept for later has its place within the bound, but for one', async () => {
+    const { queue, add } = bench({ maxRecords: 1, maxBufferedBytes: 200_000 });
+    add(4);
+    const batches = [await queue.next(), await queue.next(), await queue.next(), await queue.next()];
+    for (const batch of batches) batch?.release();
+    add(4);
+    const later = [await queue.next(), await queue.next(), await queue.next(), await queue.next()];
+    expect(batches.filter((batch) => later.includes(batch))).toHaveLength(1);
   });
 
   test('released batches are filled again; one that is still read is not', async () => {
