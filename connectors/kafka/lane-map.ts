@@ -66,7 +66,7 @@ export class LaneMap {
     if (partitions === 0) return false;
     const partition = partitionIn(batch, message, partitions);
     const of = partition === TO_ALL ? lanes : [lanes[partition]];
-    return of.length > 0 && of.every((lane) => lane?.noted?.has('', id) === true);
+    return of.length > 0 && of.every((lane) => lane?.found?.has('', id) === true);
   }
 
   /** Whether something that was sent is unanswered. */

@@ -41,6 +41,8 @@ export class Lane {
   unproved = false;
   /** What stands beyond the saved place and may come again; null = nothing. */
   noted: Noted | null = null;
+  /** What was found behind the place when the lane was taken up. */
+  found: Noted | null = null;
   /** All that was noted is behind us: the place may move. */
   #passed = true;
   sending: Sending | null = null;
@@ -63,6 +65,7 @@ export class Lane {
 
   /** `noted`: of this connector, and only what stands in this partition behind the place. */
   expect(noted: Noted): void {
+    this.found ??= noted;
     if (noted.size === 0) return;
     this.noted = noted;
     this.#passed = false;
@@ -199,7 +202,8 @@ export class Lane {
   /** Whether the next message of the lane stands there. One that does not is behind all that do. */
   #stands(noted: Noted, id: string): boolean {
     const stands = noted.skips('', id);
-    if (!stands) this.#passed = true;
+    // What is sent of a resumed table is beside the order of the log.
+    if (!stands && !noted.isResumed(id)) this.#passed = true;
     if (noted.size === 0) {
       this.noted = null;
       this.#passed = true;

@@ -80,7 +80,7 @@ export class NatsSink implements Sink {
   }
 
   stands(batch: MessageBatch, index: number): boolean {
-    if (this.#found === null || this.#found.noted.size === 0) return false;
+    if (this.#found === null) return false;
     return this.#found.noted.has(this.#found.order.lane(destinationAt(batch, index)), idAt(batch, index));
   }
 

@@ -1,7 +1,7 @@
 import type { ConnectorDefinition } from '../config/definition.ts';
 import type { Configuration } from '../config/load.ts';
 import { CONTROL_NO_DAEMON } from '../daemon/control-errors.ts';
-import { type DeadLetterView, discardLetters, openDeadLetters, viewsOf } from '../daemon/dead-letters.ts';
+import { type DeadLetterView, discardLetters, openDeadLetters, openToDiscard, viewsOf } from '../daemon/dead-letters.ts';
 import { nodeRuntime } from '../daemon/node-runtime.ts';
 import { findConnector } from '../daemon/offsets.ts';
 import type { Replayed } from '../dead-letters/dead-letters.ts';
@@ -55,7 +55,7 @@ async function withoutDaemon(
   const store = await openStore({ directory: dataDir, runtime, openEngine: openLevel });
   try {
     const ports = { store, runtime, dataDir };
-    if (action.verb === 'discard') return await discardLetters(one().name, await openDeadLetters(one(), ports), action.id);
+    if (action.verb === 'discard') return await discardLetters(one().name, await openToDiscard(one(), ports, action.id), action.id);
     const views: DeadLetterView[] = [];
     for (const connector of action.connector === undefined ? connectors : [one()])
       views.push(...viewsOf(connector.name, await openDeadLetters(connector, ports)));

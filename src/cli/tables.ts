@@ -49,6 +49,11 @@ async function follow(dataDir: string, begun: StoppedTableView, output: Output):
       print(output, { ...begun, state: 'live', messages: 0, bytes: 0 }, `${name} is live again.\n`);
       return 0;
     }
+    if (now.stopped !== undefined) {
+      const { code, message, remedy } = now.stopped;
+      print(output, now, `The connector ${connector} has stopped: ${message}\n  code:   ${code}\n  remedy: ${remedy}\n`);
+      return 1;
+    }
     if (now.state === 'stopped') {
       print(output, now, `${name} has stopped again: ${now.error}\n  code:   ${now.code}\n  remedy: ${now.remedy}\n`);
       return 1;

@@ -19,7 +19,7 @@ import { type OpenSpool, sinkPlace } from '../stopped-tables/stopped-tables.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { backoffMs } from './backoff.ts';
 import { extraDestinations } from './dead-letter-policy.ts';
-import { chosenLetters, type DeadLetterView, discardLetters, openDeadLetters, viewsOf } from './dead-letters.ts';
+import { chosenLetters, type DeadLetterView, discardLetters, openDeadLetters, openToDiscard, viewsOf } from './dead-letters.ts';
 import { type ConnectorState, isFinal, mayFollow } from './lifecycle.ts';
 import { discardSpool, openStopped, storedViews } from './stopped-tables.ts';
 import { UndeliveredMessages } from './undelivered.ts';
@@ -99,17 +99,20 @@ export class Connector {
   /** Resolves when the connector has stopped for good. Never throws: see `error`. */
   async run(drain: AbortSignal, abort: AbortSignal): Promise<void> {
     while (!isFinal(this.#state)) {
+      const life = new AbortController();
+      this.#life = life;
+      let failure: unknown = null;
       try {
-        this.#life = new AbortController();
-        await this.#runOnce(AbortSignal.any([drain, this.#life.signal]), abort);
-        if (!this.#life.signal.aborted || drain.aborted || abort.aborted) this.#become('stopped');
-        else {
-          this.#become('retrying');
-          this.#become('starting');
-        }
+        await this.#runOnce(AbortSignal.any([drain, life.signal]), abort);
       } catch (error) {
-        await this.#afterFailure(asSluiceError(error), drain, abort);
+        failure = error;
       }
+      if (life.signal.aborted && !drain.aborted && !abort.aborted) {
+        // Ended for another one, wherever it was: what was wrong with it, the next one meets as well.
+        this.#become('retrying');
+        this.#become('starting');
+      } else if (failure === null) this.#become('stopped');
+      else await this.#afterFailure(asSluiceError(failure), drain, abort);
     }
   }
 
@@ -172,14 +175,15 @@ export class Connector {
     const stopped = await openStopped({ definition, ...this.#ports }, stored.place);
     const sink: Sink = definition.sink.plugin.create(definition.sink.config, this.#sinkContext());
     const observing = new AbortController();
+    const broken = new AbortController();
     try {
-      const undelivered = await this.#openUndelivered(sink, stopped, abort);
+      const undelivered = await this.#openUndelivered(sink, stopped, abort, (error) => broken.abort(error));
       const { findings, tables: captured } = await source.preflight(starting);
       const destinations = [...captured.map((table) => sink.destination(table)), ...extraDestinations(definition)];
       this.#judge([...findings, ...(await sink.preflight([...new Set(destinations)], starting))]);
       const written = await sink.open(sinkPlace(stored.place), starting);
       this.#opened = true;
-      undelivered.begin();
+      await undelivered.begin();
       const format = definition.format.plugin.create(definition.format.config, {
         connector: this.name,
         capture: 'log',
@@ -205,10 +209,12 @@ export class Connector {
           maxDelayMs: definition.batch.maxDelay,
           checkpointMaxDelayMs: definition.checkpoint.maxDelay,
           undelivered,
+          broken: broken.signal,
           save: (checkpoint) => store.save(this.name, { offset: checkpoint, put: tables.takeUnsaved() }),
           events: {
             ...events,
-            saved: () => {
+            saved: ({ place }) => {
+              undelivered.saved(place);
               events.saved();
               // Progress: the trouble is over.
               this.#attempts = 0;
@@ -251,7 +257,7 @@ export class Connector {
   }
 
   async discardDeadLetters(id: string | undefined): Promise<readonly DeadLetterView[]> {
-    const file = await this.#file();
+    const file = this.#letterFile ?? (await openToDiscard(this.#definition, this.#ports, id));
     const discarded = await discardLetters(this.name, file, id);
     this.#ports.metrics.openDeadLetters(this.name, file?.size ?? 0);
     return discarded;
@@ -273,7 +279,9 @@ export class Connector {
 
   /** What the commands `sluice tables …` ask for. */
   async stoppedTables(): Promise<readonly StoppedTableView[]> {
-    return this.#undelivered !== null && this.#state === 'running' ? this.#undelivered.tables.views() : storedViews(this.name, this.#ports.store);
+    if (this.#undelivered !== null && this.#state === 'running') return this.#undelivered.tables.views();
+    const { error } = this.status();
+    return (await storedViews(this.name, this.#ports.store)).map((view) => (error === undefined ? view : { ...view, stopped: error }));
   }
 
   /**
@@ -282,8 +290,10 @@ export class Connector {
    */
   async resumeTable(table: string): Promise<StoppedTableView> {
     if (this.#undelivered === null || this.#state !== 'running') throw new SluiceError(TABLES_NOT_RUNNING, { connector: this.name });
+    // Another one may have begun when that is saved.
+    const life = this.#life;
     const view = await this.#undelivered.tables.resume(table);
-    this.#life.abort();
+    life.abort();
     return view;
   }
 
@@ -295,10 +305,23 @@ export class Connector {
   }
 
   /** Opened anew for each life: after a disk's failure nothing else would do. */
-  async #openUndelivered(sink: Sink, stopped: readonly OpenSpool[], abort: AbortSignal): Promise<UndeliveredMessages> {
+  async #openUndelivered(
+    sink: Sink,
+    stopped: readonly OpenSpool[],
+    abort: AbortSignal,
+    failed: (error: unknown) => void,
+  ): Promise<UndeliveredMessages> {
     this.#letterFile = await openDeadLetters(this.#definition, this.#ports);
     if (this.#letterFile !== null) this.#ports.metrics.openDeadLetters(this.name, this.#letterFile.size);
-    this.#undelivered = new UndeliveredMessages({ ...this.#ports, definition: this.#definition, sink, abort, letters: this.#letterFile, stopped });
+    this.#undelivered = new UndeliveredMessages({
+      ...this.#ports,
+      definition: this.#definition,
+      sink,
+      abort,
+      letters: this.#letterFile,
+      stopped,
+      failed,
+    });
     return this.#undelivered;
   }
 

@@ -4,6 +4,7 @@ import { DEAD_LETTER_UNKNOWN } from '../dead-letters/errors.ts';
 import { DeadLetterFile, deadLetterDirectory, type OpenLetter } from '../dead-letters/file.ts';
 import { SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
+import { SEGMENTS_DAMAGED } from '../segments/errors.ts';
 import { writeError } from '../state/errors.ts';
 import type { StateStore } from '../state/state-store.ts';
 
@@ -39,6 +40,21 @@ export async function openDeadLetters(
   const writes = onError === 'deadLetter' || (onError === 'stopTable' && Object.values(deadLetter.routes).some(isDeadLetterRoute));
   if (!writes && !(await hasDirectory(runtime, deadLetterDirectory(dataDir, name)))) return null;
   return DeadLetterFile.open({ connector: name, dataDir, runtime, store, maxBytes: deadLetter.maxBytes });
+}
+
+/** To let letters go. Those of a file that cannot be read are gone at once where all are meant. */
+export async function openToDiscard(
+  definition: Pick<ConnectorDefinition, 'name' | 'onError' | 'deadLetter'>,
+  ports: DeadLetterPorts,
+  id: string | undefined,
+): Promise<DeadLetterFile | null> {
+  try {
+    return await openDeadLetters(definition, ports);
+  } catch (error) {
+    if (id !== undefined || !(error instanceof SluiceError) || error.kind !== SEGMENTS_DAMAGED) throw error;
+    await DeadLetterFile.forget({ connector: definition.name, ...ports, maxBytes: definition.deadLetter.maxBytes });
+    return null;
+  }
 }
 
 async function hasDirectory(runtime: Runtime, directory: string): Promise<boolean> {

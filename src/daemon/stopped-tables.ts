@@ -3,6 +3,7 @@ import { SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
 import { tableAt } from '../record/messages.ts';
 import type { Place } from '../record/position.ts';
+import { SEGMENTS_DAMAGED } from '../segments/errors.ts';
 import { writeError } from '../state/errors.ts';
 import type { StateStore } from '../state/state-store.ts';
 import { TABLE_NOT_STOPPED, TABLE_STOPPED } from '../stopped-tables/errors.ts';
@@ -37,11 +38,13 @@ export async function openStopped(ports: SpoolPorts, place: Place | null): Promi
   for (const name of await directories(runtime, spoolsDirectory(dataDir, definition.name))) {
     if (known.has(`${spoolsDirectory(dataDir, definition.name)}/${name}`)) continue;
     // A long label is not told by the name of its directory: what stands there tells it.
-    const called = decodeURIComponent(name);
+    const called = decoded(name);
     const first = await open(called, null);
-    const entry = first.next();
+    const [entry] = first.next(1);
     if (entry === undefined) continue;
     const table = tableAt(await first.read(entry), 0);
+    // A copy that somebody has put beside it.
+    if (spoolOf(ports, table) !== `${spoolsDirectory(dataDir, definition.name)}/${name}` || states.has(table)) continue;
     const spool = table === called ? first : await open(table, null);
     const state = lostState(runtime.nowMicros());
     await store.setTableState(definition.name, table, state);
@@ -65,14 +68,24 @@ export async function countedViews(ports: SpoolPorts): Promise<readonly StoppedT
 
 /** While the connector does not run. Throws SLUICE_TABLE_NOT_STOPPED. */
 export async function discardSpool(ports: SpoolPorts, table: string): Promise<StoppedTableView> {
-  const { definition, store } = ports;
-  const { place } = await store.inspect(definition.name);
-  const stopped = (await openStopped(ports, place)).find((each) => each.table === table);
-  if (stopped === undefined) throw new SluiceError(TABLE_NOT_STOPPED, { connector: definition.name, table });
-  const view = viewOf(definition.name, table, stopped.state, stopped.spool);
-  await stopped.spool.clear();
-  await store.setTableState(definition.name, table, null);
-  return view;
+  const { definition, store, runtime, dataDir } = ports;
+  const { name, spool: bounds } = definition;
+  const state = ((await store.getTableStates(name)) as ReadonlyMap<string, TableState>).get(table);
+  if (state === undefined) throw new SluiceError(TABLE_NOT_STOPPED, { connector: name, table });
+  const { place } = await store.inspect(name);
+  const options = { connector: name, table, dataDir, runtime, store, maxBytes: bounds.maxBytes };
+  try {
+    const spool = await Spool.open(options, place?.[spoolEntry(table)] ?? null, state.sent);
+    // As if all of it was sent: what comes once more after a crash is recognised.
+    await store.setTableState(name, table, { ...state, state: 'resuming', sent: spool.last, already: [] });
+    return viewOf(name, table, state, spool);
+  } catch (error) {
+    if (!(error instanceof SluiceError) || error.kind !== SEGMENTS_DAMAGED) throw error;
+    // It cannot be read: there is nothing to keep.
+    await Spool.forget(options);
+    await store.setTableState(name, table, null);
+    return viewOf(name, table, state, null);
+  }
 }
 
 function lostState(nowMicros: number): TableState {
@@ -84,7 +97,16 @@ function lostState(nowMicros: number): TableState {
     messageId: '',
     sinceMicros: nowMicros,
     sent: null,
+    already: [],
   };
+}
+
+function decoded(name: string): string {
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
 }
 
 async function directories(runtime: Runtime, directory: string): Promise<readonly string[]> {

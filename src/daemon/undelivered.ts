@@ -28,6 +28,8 @@ export interface UndeliveredPorts {
   /** Null: the connector writes no dead letters and has none. */
   readonly letters: DeadLetterFile | null;
   readonly stopped: readonly OpenSpool[];
+  /** Ends this life. */
+  readonly failed: (error: unknown) => void;
 }
 
 /** What becomes of messages that do not go to the sink, in one life of a connector: dead letters, and the spools of stopped tables. */
@@ -58,9 +60,9 @@ export class UndeliveredMessages implements Undelivered {
     this.tables = new StoppedTables(ofTables, ports.stopped);
   }
 
-  /** The sink is open, and nothing was written yet. */
-  begin(): void {
-    this.tables.begin();
+  /** As of the stopped tables: the sink is open, and nothing was written yet. */
+  begin(): Promise<void> {
+    return this.tables.begin();
   }
 
   divert(messages: MessageWriter): Promise<Place> | null {
@@ -68,7 +70,13 @@ export class UndeliveredMessages implements Undelivered {
   }
 
   passing(messages: MessageBatch): void {
+    this.tables.passing(messages);
     if (messages.count > 0) this.letters?.passing(messages);
+  }
+
+  /** A checkpoint was saved. */
+  saved(place: Place | null): void {
+    this.tables.saved(place);
   }
 
   settled(messages: MessageBatch): Promise<Place | null> | null {

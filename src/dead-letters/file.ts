@@ -60,6 +60,13 @@ export class DeadLetterFile {
     return file;
   }
 
+  /** Removes all that stands there, readable or not. */
+  static async forget({ connector, dataDir, runtime, store }: DeadLetterFileOptions): Promise<void> {
+    const directory = deadLetterDirectory(dataDir, connector);
+    await store.setMark(connector, LOG, null);
+    for (const name of (await runtime.files.list(directory)) ?? []) await runtime.files.remove(`${directory}/${name}`);
+  }
+
   /** In the order in which they were put here. */
   letters(): readonly OpenLetter[] {
     return [...this.#open.values()];

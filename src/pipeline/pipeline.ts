@@ -40,6 +40,8 @@ export interface PipelineOptions {
   readonly save: (checkpoint: Checkpoint) => Promise<void>;
   readonly events: PipelineEvents;
   readonly undelivered: Undelivered;
+  /** Ends it as an error of the sink does; the reason is thrown. For what works beside it. */
+  readonly broken?: AbortSignal;
 }
 
 /** What becomes of messages that the sink cannot deliver. */
@@ -118,6 +120,9 @@ export async function runPipeline(options: PipelineOptions, drain: AbortSignal, 
   const stop = (): void => gate.fail(abort.reason);
   drain.addEventListener('abort', end);
   abort.addEventListener('abort', stop);
+  const fail = (): void => gate.fail(options.broken?.reason);
+  options.broken?.addEventListener('abort', fail, { once: true });
+  if (options.broken?.aborted === true) fail();
   try {
     await readAll(options, { gate, flight, send, saved: () => saver.finish() }, drain, abort);
     while (flight.batches > 0) await gate.wait();

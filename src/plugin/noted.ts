@@ -10,6 +10,8 @@ const FORGET_AFTER = 100_000;
 export class Noted {
   readonly #prefix: string;
   readonly #lanes = new Map<string, Map<string, number>>();
+  /** Of tables that were resumed: beside the order of the log. Kept, and of no weight: `StoppedTables` asks for it once. */
+  readonly #resumed = new Map<string, Map<string, number>>();
   #missed = 0;
   /** Number of entries. */
   size = 0;
@@ -23,20 +25,23 @@ export class Noted {
   note(lane: string, id: string): boolean {
     const parsed = parseMessageId(id, this.#prefix);
     if (parsed === null) return false;
-    let noted = this.#lanes.get(lane);
+    const isResumed = parsed.transaction.startsWith(RESUMED);
+    const lanes = isResumed ? this.#resumed : this.#lanes;
+    let noted = lanes.get(lane);
     if (noted === undefined) {
       noted = new Map();
-      this.#lanes.set(lane, noted);
+      lanes.set(lane, noted);
     }
     const known = noted.get(parsed.transaction);
     const rank = rankOf(parsed);
-    if (known === undefined) this.size++;
+    if (known === undefined && !isResumed) this.size++;
     if (known === undefined || rank > known) noted.set(parsed.transaction, rank);
     return true;
   }
 
   /** True if the message stands in the stream already. Call it for each message in order, while `size` is not 0. */
   skips(lane: string, id: string): boolean {
+    if (this.isResumed(id)) return this.has(lane, id);
     const noted = this.#lanes.get(lane);
     const parsed = noted === undefined ? null : parseMessageId(id, this.#prefix);
     const highest = parsed === null ? undefined : (noted as Map<string, number>).get(parsed.transaction);
@@ -52,24 +57,27 @@ export class Noted {
 
   /** True if the message was noted as standing there: asked for one that is not written, and changes nothing. */
   has(lane: string, id: string): boolean {
-    const noted = this.#lanes.get(lane);
+    const noted = (this.isResumed(id) ? this.#resumed : this.#lanes).get(lane);
     const parsed = noted === undefined ? null : parseMessageId(id, this.#prefix);
     const highest = parsed === null ? undefined : (noted as Map<string, number>).get(parsed.transaction);
     return highest !== undefined && rankOf(parsed as MessageId) <= highest;
   }
 
-  /** Ids of the noted transactions, each once; dead letters and resumed tables name none of their own. */
+  /** True for a message of a table that is resumed. */
+  isResumed(id: string): boolean {
+    return id.startsWith(RESUMED, this.#prefix.length);
+  }
+
+  /** Ids of the noted transactions, each once; dead letters name none of their own. */
   transactions(): readonly string[] {
     const all = new Set<string>();
     for (const noted of this.#lanes.values()) for (const transaction of noted.keys()) if (isOfLog(transaction)) all.add(transaction);
     return [...all];
   }
 
-  /** A lane replays in the order in which it was written: what was noted before this transaction will not come again, but for a resumed table's, which come apart. */
+  /** A lane replays in the order in which it was written: what was noted before this transaction will not come again. */
   #dropUpTo(noted: Map<string, number>, last: string): void {
-    const apart = resumedTable(last);
     for (const transaction of noted.keys()) {
-      if (resumedTable(transaction) !== apart) continue;
       noted.delete(transaction);
       this.size--;
       if (transaction === last) break;
@@ -81,9 +89,4 @@ export class Noted {
     this.#missed = 0;
     this.size = 0;
   }
-}
-
-/** The table of what is sent when it is resumed, '' = of the log itself. */
-function resumedTable(transaction: string): string {
-  return transaction.startsWith(RESUMED) ? transaction.slice(0, transaction.indexOf('/', RESUMED.length)) : '';
 }

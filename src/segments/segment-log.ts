@@ -40,6 +40,8 @@ export class SegmentLog {
   #end = 0;
   #bytes = 0;
   #failed: unknown = null;
+  /** What was read last. */
+  #read: { readonly segment: number; readonly bytes: Buffer } | null = null;
   #tail: Promise<void> = Promise.resolve();
 
   private constructor(options: SegmentLogOptions) {
@@ -77,8 +79,13 @@ export class SegmentLog {
 
   /** The entry at an address. Throws SLUICE_SEGMENTS_DAMAGED if it cannot be read. */
   async read({ segment, offset }: Address): Promise<Buffer> {
-    const bytes = await this.#options.files.read(this.#path(segment));
-    const payload = bytes === null ? null : entryAt(bytes, offset);
+    // Entries are read one behind the other: the file is read once for many of them.
+    let payload = this.#read?.segment === segment ? entryAt(this.#read.bytes, offset) : null;
+    if (payload === null) {
+      const bytes = await this.#options.files.read(this.#path(segment));
+      this.#read = bytes === null ? null : { segment, bytes };
+      payload = bytes === null ? null : entryAt(bytes, offset);
+    }
     if (payload === null) throw this.#damaged(segment, offset, 'the entry cannot be read any more');
     return payload;
   }

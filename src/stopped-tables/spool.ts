@@ -49,8 +49,10 @@ export class Spool {
   /** What stands beyond the place: per transaction the highest rank in each entry that has some of it. */
   readonly #beyond = new Map<string, Part[]>();
   #log!: SegmentLog;
-  #appending = 0;
-  #waiters: (() => void)[] = [];
+  /** Of what stands beyond the place the last entry. */
+  #lastBeyond: Address | null = null;
+  /** The last entry that was ever put here. */
+  last: Address | null = null;
   /** Messages that wait. */
   messages = 0;
 
@@ -78,12 +80,21 @@ export class Spool {
     const covered = place === null ? null : parseAddress(place);
     spool.#log = await spool.#disk(
       SegmentLog.open(log, (payload, address) => {
+        spool.last = address;
         const isWaiting = sent === null || isBefore(sent, address);
         const isBeyond = covered === null || isBefore(covered, address);
+        if (isBeyond) spool.#lastBeyond = address;
         if (isWaiting || isBeyond) spool.#take(messagesFromBytes(payload), address, isWaiting, isBeyond);
       }),
     );
     return spool;
+  }
+
+  /** Removes all that stands there, readable or not. */
+  static async forget({ connector, table, dataDir, runtime, store }: SpoolOptions): Promise<void> {
+    const directory = spoolDirectory(dataDir, connector, table);
+    await store.setMark(connector, `spool/${table}`, null);
+    for (const name of (await runtime.files.list(directory)) ?? []) await runtime.files.remove(`${directory}/${name}`);
   }
 
   get directory(): string {
@@ -92,10 +103,6 @@ export class Spool {
 
   get bytes(): number {
     return this.#log.bytes;
-  }
-
-  get isAppending(): boolean {
-    return this.#appending > 0;
   }
 
   /**
@@ -108,46 +115,48 @@ export class Spool {
     const rank = rankOf(parsed);
     const part = this.#beyond.get(parsed.transaction)?.find((each) => rank <= each.rank);
     if (part === undefined) return null;
-    return part.isEnd && rank === part.rank ? formatAddress(part.address) : '';
+    if (!part.isEnd || rank !== part.rank) return '';
+    if (part.address === this.#lastBeyond) this.passed();
+    return formatAddress(part.address);
+  }
+
+  /** A message of the table has come that is behind all that was put here by a run before this one. */
+  passed(): void {
+    this.#beyond.clear();
+  }
+
+  /** True when nothing that was put here by a run before this one can come again. */
+  get isPassed(): boolean {
+    return this.#beyond.size === 0;
   }
 
   /** Durable when it resolves, with the address of the entry (a value of the place). Calls are done in their order. */
   async append(batch: MessageBatch, indexes: readonly number[]): Promise<string> {
     const bytes = messagesToBytes(batch, indexes);
-    this.#appending++;
-    try {
-      const [address] = (await this.#disk(this.#log.append([bytes]))) as [Address];
-      this.#waiting.push({ address, messages: indexes.length });
-      this.messages += indexes.length;
-      return formatAddress(address);
-    } finally {
-      this.#appending--;
-      this.wake();
-    }
+    const [address] = (await this.#disk(this.#log.append([bytes]))) as [Address];
+    this.#waiting.push({ address, messages: indexes.length });
+    this.messages += indexes.length;
+    this.last = address;
+    return formatAddress(address);
   }
 
-  /** Resolves when something was appended, or at `wake`. */
-  changed(): Promise<void> {
-    return new Promise((resolve) => this.#waiters.push(resolve));
-  }
-
-  wake(): void {
-    for (const resolve of this.#waiters.splice(0)) resolve();
-  }
-
-  /** The oldest entry that was not sent. */
-  next(): SpoolEntry | undefined {
-    return this.#waiting[0];
+  /** The oldest entries that were not sent: at least one, if there is one, and no more messages than these beside it. */
+  next(maxMessages: number): readonly SpoolEntry[] {
+    let messages = 0;
+    const end = this.#waiting.findIndex((entry, index) => {
+      messages += entry.messages;
+      return index > 0 && messages > maxMessages;
+    });
+    return this.#waiting.slice(0, end < 0 ? undefined : end);
   }
 
   async read({ address }: SpoolEntry): Promise<MessageWriter> {
     return messagesFromBytes(await this.#disk(this.#log.read(address)));
   }
 
-  /** The oldest entry was sent, and that is saved. */
-  async sent(): Promise<void> {
-    const entry = this.#waiting.shift();
-    this.messages -= entry?.messages ?? 0;
+  /** The oldest entries were sent, and that is saved. */
+  async sent(entries: number): Promise<void> {
+    for (const { messages } of this.#waiting.splice(0, entries)) this.messages -= messages;
     await this.#disk(this.#log.trim(this.#waiting[0]?.address.segment ?? this.#log.end.segment));
   }
 
@@ -155,6 +164,7 @@ export class Spool {
   async clear(): Promise<void> {
     this.#waiting.length = 0;
     this.messages = 0;
+    this.last = null;
     await this.#disk(this.#log.clear());
   }
 
@@ -200,7 +210,7 @@ function isBefore(a: Address, b: Address): boolean {
   return a.segment < b.segment || (a.segment === b.segment && a.offset < b.offset);
 }
 
-function formatAddress({ segment, offset }: Address): string {
+export function formatAddress({ segment, offset }: Address): string {
   return `${segment}:${offset}`;
 }
 

@@ -14,6 +14,8 @@ export interface TableState {
   readonly sinceMicros: number;
   /** The last entry of the spool that was sent; null: none was. */
   readonly sent: Address | null;
+  /** Ids of messages behind it that stand in the sink all the same: a run before this one could not note the whole. */
+  readonly already: readonly string[];
 }
 
 /** A stopped table as commands show it. */
@@ -30,4 +32,6 @@ export interface StoppedTableView {
   readonly messages: number | null;
   /** On the disk; null: not known. */
   readonly bytes: number | null;
+  /** The connector has stopped, and why: nothing is sent. */
+  readonly stopped?: { readonly code: string; readonly message: string; readonly remedy: string };
 }

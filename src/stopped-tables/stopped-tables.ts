@@ -1,13 +1,14 @@
 import type { Holds } from '../pipeline/holds.ts';
 import type { Logger } from '../plugin/context.ts';
-import { rootMessage, SluiceError } from '../plugin/error.ts';
+import { SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
 import { RESUMED } from '../record/message-id.ts';
 import { idAt, type MessageBatch, type MessageWriter, SPAN, SPAN_SIZE, tableAt } from '../record/messages.ts';
 import type { Place } from '../record/position.ts';
+import type { Address } from '../segments/segment-log.ts';
 import type { StateStore } from '../state/state-store.ts';
 import { TABLE_NOT_STOPPED, TABLE_RESUMING, TABLE_STOPPED } from './errors.ts';
-import type { Spool, SpoolEntry } from './spool.ts';
+import { formatAddress, type Spool, type SpoolEntry } from './spool.ts';
 import type { StoppedTableView, TableState } from './state.ts';
 
 /** Entries of the place that say how far a checkpoint covers a spool. */
@@ -32,6 +33,8 @@ export interface StoppedTablesPorts {
   /** The sink's. */
   readonly stands: (batch: MessageBatch, index: number) => boolean;
   readonly write: (batch: MessageBatch) => Promise<Place>;
+  /** Ends the life: what waits cannot be sent. */
+  readonly failed: (error: unknown) => void;
   /** Their number, and the bytes of all spools. */
   readonly changed: (tables: number, bytes: number) => void;
 }
@@ -40,6 +43,17 @@ interface Stopped {
   readonly spool: Spool;
   state: TableState;
 }
+
+interface Left extends Stopped {
+  /** Of the last entry: when a checkpoint has it in its place, all that was read before the table went live is covered. */
+  readonly address: string;
+  /** A batch has taken the address along. */
+  isMarked: boolean;
+}
+
+/** Messages that are sent, and noted, at a time; one entry may have more. */
+const CHUNK = 2000;
+const NOWHERE = '0:0';
 
 /** A stopped table as it is found at the start. */
 export interface OpenSpool {
@@ -58,9 +72,14 @@ export class StoppedTables {
   readonly #tables = new Map<string, Stopped>();
   /** What is being sent again: its refusal is ours. */
   readonly #own = new Map<MessageBatch, string>();
-  /** Appends, in the order of the batches. */
+  /** Live again. Their spools are kept until a checkpoint covers all that was read until then: what is read once more is recognised by them, and left out. */
+  readonly #left = new Map<string, Left>();
+  readonly #cleaning = new Map<string, Promise<unknown>>();
+  /** Batches that were diverted and not given to the sink yet, and what keeps them from it. */
+  readonly #diverted = new Set<MessageBatch>();
+  #exclusive = 0;
+  /** One after the other: appends in the order of the batches, and the end of a resume. */
   #chain: Promise<unknown> = Promise.resolve();
-  #diverting = 0;
   #ended = false;
   /** What works on a spool beside the pipeline. */
   readonly #working = new Set<Promise<unknown>>();
@@ -70,12 +89,16 @@ export class StoppedTables {
     for (const { table, state, spool } of stopped) this.#tables.set(table, { spool, state });
   }
 
-  /** The sink is open. Says what is stopped, and sends what waits of the tables that were resumed. */
-  begin(): void {
+  /**
+   * The sink is open, and nothing was written yet. What a run before this one has sent of a resumed table, and could not note, is noted first: the sink's place may
+   * move beyond it from now on. Then says what is stopped, and sends what waits.
+   */
+  async begin(): Promise<void> {
     const { connector, log } = this.#ports;
     this.#tell();
+    for (const [table, stopped] of this.#tables) await this.#noteSent(table, stopped);
     for (const [table, { state }] of this.#tables) {
-      if (state.state === 'resuming') void this.#during(this.#replay(table));
+      if (state.state === 'resuming') this.#start(table);
       else {
         const remedy = `\`sluice tables resume --table ${table}\` when the cause is mended.`;
         log.warn(`Table ${table} of connector ${connector} is stopped since ${isoOf(state)}: ${state.error}`, {
@@ -90,27 +113,38 @@ export class StoppedTables {
   /** The life is over, what is being sent is no failure of its own. Resolves, once the sink is closed, when nobody works on the spools any more. */
   async end(): Promise<void> {
     this.#ended = true;
-    for (const { spool } of this.#tables.values()) spool.wake();
-    await Promise.allSettled(this.#working);
+    await Promise.allSettled([...this.#working, this.#chain]);
   }
 
   /** As `Undelivered.divert`. */
   divert(messages: MessageWriter): Promise<Place> | null {
-    const taken = this.#tables.size === 0 ? [] : this.#takeOut(messages);
-    if (this.#diverting === 0 && taken.length === 0) return null;
-    this.#diverting++;
-    // Handled when their turn comes.
-    for (const each of taken) each.catch(() => undefined);
-    const appended = this.#chain.then(async (): Promise<Place> => {
-      try {
-        // Null: all of it stands in the sink.
-        return Object.fromEntries((await Promise.all(taken)).filter(([, place]) => place !== null));
-      } finally {
-        this.#diverting--;
-      }
-    });
-    this.#chain = appended;
-    return appended;
+    const isFree = this.#diverted.size === 0 && this.#exclusive === 0;
+    if (isFree && !this.#concerns(messages)) return null;
+    this.#diverted.add(messages);
+    const taken = this.#chain.then(() => this.#takeOut(messages));
+    // Handled where it is awaited.
+    taken.catch(() => undefined);
+    this.#chain = taken;
+    return taken;
+  }
+
+  /** The batch is given to the sink in this very moment. */
+  passing(messages: MessageBatch): void {
+    this.#diverted.delete(messages);
+  }
+
+  /** A checkpoint was saved. */
+  saved(place: Place | null): void {
+    for (const [table, { spool, address }] of this.#left) {
+      if (place?.[spoolEntry(table)] !== address) continue;
+      this.#left.delete(table);
+      const cleaned = spool.clear().then(() => this.#ports.store.setTableState(this.#ports.connector, table, null));
+      this.#cleaning.set(table, cleaned);
+      // What is left over does no harm: nothing of it waits.
+      void this.#during(cleaned)
+        .catch(() => undefined)
+        .then(() => this.#cleaning.delete(table));
+    }
   }
 
   /** True for what is being sent again. */
@@ -123,7 +157,9 @@ export class StoppedTables {
     const { connector, store, runtime, directoryOf } = this.#ports;
     const table = this.#own.get(batch) ?? tableAt(batch, index);
     if (table === '') throw error;
-    const known = this.#tables.get(table);
+    await this.#cleaning.get(table);
+    const known = this.#tables.get(table) ?? this.#left.get(table);
+    this.#left.delete(table);
     const state: TableState = {
       state: 'stopped',
       code: error.code,
@@ -132,6 +168,7 @@ export class StoppedTables {
       messageId: idAt(batch, index),
       sinceMicros: known?.state.sinceMicros ?? runtime.nowMicros(),
       sent: known?.state.sent ?? null,
+      already: known?.state.already ?? [],
     };
     await store.setTableState(connector, table, state);
     if (known !== undefined) known.state = state;
@@ -150,8 +187,13 @@ export class StoppedTables {
     const stopped = this.#find(table);
     if (stopped.state.state === 'resuming') throw new SluiceError(TABLE_RESUMING, { connector: this.#ports.connector, table });
     const view = this.#view(table, stopped);
-    while (stopped.spool.isAppending) await stopped.spool.changed();
-    await this.#during(this.#golive(table, stopped));
+    await this.#during(
+      this.#alone(async () => {
+        // As if all of it was sent: what comes once more after a crash is recognised.
+        await this.#save(table, stopped, { ...stopped.state, state: 'resuming', sent: stopped.spool.last, already: [] });
+        this.#goLive(table, stopped);
+      }),
+    );
     this.#ports.log.warn(`What was kept of table ${table} was discarded, ${view.messages} messages; it is live again.`, { table });
     return view;
   }
@@ -160,83 +202,134 @@ export class StoppedTables {
     return [...this.#tables].map(([table, stopped]) => this.#view(table, stopped));
   }
 
-  /** Appends the messages of stopped tables, and leaves the others in the batch. */
-  #takeOut(messages: MessageWriter): Promise<readonly [string, string | null]>[] {
-    const stopped = messages.tables.map((table) => this.#tables.get(table));
+  /** Whether something of the batch is not for the sink, or a spool waits for a checkpoint. */
+  #concerns({ count, spans, tables }: MessageBatch): boolean {
+    if (this.#left.size > 0) return true;
+    if (this.#tables.size === 0) return false;
+    const stopped = tables.map((table) => this.#tables.has(table));
+    for (let at = SPAN.table; at < count * SPAN_SIZE; at += SPAN_SIZE) if (stopped[spans[at] as number] === true) return true;
+    return false;
+  }
+
+  /** Puts the messages of stopped tables into their spools, and leaves the others in the batch. */
+  async #takeOut(messages: MessageWriter): Promise<Place> {
+    const known = messages.tables.map((table) => this.#tables.get(table) ?? this.#left.get(table));
     const taken = new Map<Stopped, { readonly table: string; readonly indexes: number[]; held: string | null }>();
     const kept: number[] = [];
     for (let index = 0; index < messages.count; index++) {
       const at = messages.spans[index * SPAN_SIZE + SPAN.table] as number;
-      const table = stopped[at];
+      const table = known[at];
+      const held = table?.spool.holds(idAt(messages, index)) ?? null;
       if (table === undefined) kept.push(index);
       else {
         const into = taken.get(table) ?? { table: messages.tables[at] as string, indexes: [], held: null };
         taken.set(table, into);
-        const held = table.spool.holds(idAt(messages, index));
         if (held !== null) into.held = held === '' ? into.held : held;
-        else if (!this.#ports.stands(messages, index)) into.indexes.push(index);
+        else {
+          const isNew = !this.#ports.stands(messages, index);
+          if (isNew) table.spool.passed();
+          if ('address' in table) kept.push(index);
+          else if (isNew) into.indexes.push(index);
+        }
       }
     }
-    if (taken.size === 0) return [];
-    const places = [...taken].map(([to, { table, indexes, held }]): Promise<[string, string | null]> => {
-      if (indexes.length > 0) return this.#append(to, table, messages, indexes);
-      return Promise.resolve([spoolEntry(table), held]);
+    const place: Record<string, string> = {};
+    if (taken.size > 0) {
+      await Promise.all(
+        [...taken].map(async ([{ spool }, { table, indexes, held }]) => {
+          const at = indexes.length > 0 ? await spool.append(messages, indexes) : held;
+          // Null: all of it stands in the sink.
+          if (at !== null) place[spoolEntry(table)] = at;
+        }),
+      );
+      messages.retain(kept);
+      this.#tell();
+    }
+    for (const [table, left] of this.#left) {
+      if (left.isMarked || !left.spool.isPassed) continue;
+      left.isMarked = true;
+      place[spoolEntry(table)] = left.address;
+    }
+    return place;
+  }
+
+  #start(table: string): void {
+    void this.#during(this.#replay(table)).catch((error: unknown) => {
+      if (!this.#ended) this.#ports.failed(error);
     });
-    messages.retain(kept);
-    return places;
   }
 
-  async #append(to: Stopped, table: string, messages: MessageBatch, indexes: readonly number[]): Promise<[string, string]> {
-    const place = await to.spool.append(messages, indexes);
-    this.#tell();
-    return [spoolEntry(table), place];
-  }
-
+  /** Sends what waits; the last of it while nothing is appended, so that it comes to an end. A failure ends the life. */
   async #replay(table: string): Promise<void> {
     const { log } = this.#ports;
     const stopped = this.#tables.get(table) as Stopped;
     const { spool } = stopped;
     log.info(`Table ${table} is resumed: ${spool.messages} messages wait.`, { table });
-    try {
-      while (!this.#ended && stopped.state.state === 'resuming' && this.#tables.get(table) === stopped) {
-        const entry = spool.next();
-        if (entry !== undefined) await this.#replayOne(table, stopped, entry);
-        else if (spool.isAppending) await spool.changed();
-        else {
-          await this.#golive(table, stopped);
-          log.info(`Table ${table} is live again.`, { table });
-        }
-      }
-    } catch (error) {
-      // The sink or the disk has ended this life, and says why; the next one goes on.
-      if (!this.#ended) log.debug(`Sending what waits of table ${table} was interrupted: ${rootMessage(error)}`, { table });
-    }
+    while (!this.#ended && spool.messages > CHUNK) await this.#replaySome(table, stopped);
+    await this.#alone(async () => {
+      while (!this.#ended && spool.messages > 0) await this.#replaySome(table, stopped);
+      if (this.#ended) return;
+      this.#goLive(table, stopped);
+      log.info(`Table ${table} is live again.`, { table });
+    });
   }
 
-  async #replayOne(table: string, stopped: Stopped, entry: SpoolEntry): Promise<void> {
-    const messages = await stopped.spool.read(entry);
-    renameResumed(messages, this.#ports.connector, table);
-    await this.#ports.holds.during(this.#send(table, stopped, messages, entry));
-    await stopped.spool.sent();
+  /** While nothing is appended, and no batch goes to the sink that comes after. */
+  #alone(work: () => Promise<void>): Promise<void> {
+    this.#exclusive++;
+    const done = this.#chain.then(work).finally(() => {
+      this.#exclusive--;
+    });
+    this.#chain = done;
+    return done;
+  }
+
+  async #replaySome(table: string, stopped: Stopped): Promise<void> {
+    const entries = stopped.spool.next(CHUNK);
+    const already = new Set(stopped.state.already);
+    const batches: MessageWriter[] = [];
+    for (const entry of entries) {
+      const messages = await stopped.spool.read(entry);
+      if (already.size > 0) messages.retain(allOf(messages).filter((index) => !already.has(idAt(messages, index))));
+      renameResumed(messages, this.#ports.connector, table);
+      batches.push(messages);
+    }
+    await this.#ports.holds.during(this.#send(table, stopped, batches, (entries.at(-1) as SpoolEntry).address));
+    await stopped.spool.sent(entries.length);
     this.#tell();
   }
 
   /** What it moves of the sink's place is not saved by itself: it may be beyond what the pipeline's checkpoint covers. */
-  async #send(table: string, stopped: Stopped, messages: MessageBatch, { address }: SpoolEntry): Promise<void> {
-    this.#own.set(messages, table);
+  async #send(table: string, stopped: Stopped, batches: readonly MessageWriter[], last: Address): Promise<void> {
+    const full = batches.filter(({ count }) => count > 0);
+    for (const batch of full) this.#own.set(batch, table);
     try {
-      if (messages.count > 0) await this.#ports.write(messages);
-      await this.#save(table, stopped, { ...stopped.state, sent: address });
+      await Promise.all(full.map((batch) => this.#ports.write(batch)));
+      await this.#save(table, stopped, { ...stopped.state, sent: last, already: [] });
     } finally {
-      this.#own.delete(messages);
+      for (const batch of full) this.#own.delete(batch);
     }
   }
 
-  /** From the caller's look at the spool to here nothing was awaited: what comes now goes to the sink, behind all that was sent. */
-  async #golive(table: string, stopped: Stopped): Promise<void> {
+  /** Of the next that would be sent, what stands in the sink already. */
+  async #noteSent(table: string, stopped: Stopped): Promise<void> {
+    const { connector, stands } = this.#ports;
+    const already = new Set(stopped.state.already);
+    for (const entry of stopped.spool.next(CHUNK)) {
+      const messages = await stopped.spool.read(entry);
+      const ids = allOf(messages).map((index) => idAt(messages, index));
+      renameResumed(messages, connector, table);
+      for (const [index, id] of ids.entries()) if (stands(messages, index)) already.add(id);
+    }
+    if (already.size > stopped.state.already.length) await this.#save(table, stopped, { ...stopped.state, already: [...already] });
+  }
+
+  /** What comes now goes to the sink, behind all that was sent. */
+  #goLive(table: string, stopped: Stopped): void {
     this.#tables.delete(table);
-    await stopped.spool.clear();
-    await this.#ports.store.setTableState(this.#ports.connector, table, null);
+    const { last } = stopped.spool;
+    // Nothing was ever put there: there is nothing to cover.
+    this.#left.set(table, { ...stopped, address: last === null ? NOWHERE : formatAddress(last), isMarked: false });
     this.#tell();
   }
 
@@ -288,6 +381,10 @@ function renameResumed(messages: MessageWriter, connector: string, table: string
     messages.bytesLength += messages.bytes.write(id, messages.bytesLength, 'latin1');
     messages.spans[at + SPAN.idEnd] = messages.bytesLength;
   }
+}
+
+function allOf({ count }: MessageBatch): number[] {
+  return Array.from({ length: count }, (_, index) => index);
 }
 
 function isoOf({ sinceMicros }: TableState): string {

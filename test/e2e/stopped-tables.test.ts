@@ -186,6 +186,57 @@ describe('stopped tables', () => {
     },
   );
 
+  it.each(sinks.filter((kind) => kind !== 'kafkajs'))(
+    '%s: live again or discarded, and killed before a checkpoint covers it: nothing comes back (I3, I4)',
+    async (kind) => {
+      const to = await target(kind);
+      const { sql, daemon: running } = await begin(to, '5s');
+      const expected: Record<number, number[]> = {};
+      let n = 0;
+      const write = async (rows: number, length = 10): Promise<void> => {
+        for (let row = 0; row < rows; row++) {
+          const id = n % 5;
+          await sql(put(id, n, length));
+          expected[id] = [...(expected[id] ?? []), n++];
+        }
+      };
+      await write(1, LARGE);
+      await expect.poll(() => list(running), { timeout: 20_000 }).toMatchObject([{ state: 'stopped', messages: 1 }]);
+      await to.allow();
+      // What comes while it is resumed is sent late as well.
+      const [resumed] = await Promise.all([resume(running), write(60)]);
+      expect(resumed.exit).toBe(0);
+      await write(5);
+      await expect.poll(async () => ofTable(await to.stored()).length, { timeout: 20_000 }).toBe(n);
+      await running.stop('SIGKILL');
+      running.start();
+      await streaming(running);
+      await write(5);
+      await expect.poll(async () => ofTable(await to.stored()).length, { timeout: 20_000 }).toBeGreaterThanOrEqual(n);
+      expect(byKey(await to.stored())).toEqual(expected);
+      expect(await running.stop('SIGTERM')).toBe(0);
+    },
+  );
+
+  it.each(sinks.filter((kind) => kind !== 'kafkajs'))('%s: what was discarded stays so over a kill (I3)', async (kind) => {
+    const to = await target(kind);
+    const { sql, daemon: running } = await begin(to, '5s');
+    await sql(put(1, 0));
+    await sql(put(2, 1, LARGE));
+    await expect.poll(() => list(running), { timeout: 20_000 }).toMatchObject([{ state: 'stopped', messages: 1 }]);
+    await sql(put(1, 2));
+    await expect.poll(() => list(running), { timeout: 20_000 }).toMatchObject([{ messages: 2 }]);
+    expect((await sluice(['tables', 'discard', '--table', 'public.t', running.directory])).exit).toBe(0);
+    await sql(put(1, 3));
+    await expect.poll(async () => byKey(await to.stored()), { timeout: 20_000 }).toEqual({ 1: [0, 3] });
+    await running.stop('SIGKILL');
+    running.start();
+    await streaming(running);
+    await sql(put(3, 4));
+    await expect.poll(async () => byKey(await to.stored()), { timeout: 20_000 }).toEqual({ 1: [0, 3], 3: [4] });
+    expect(await running.stop('SIGTERM')).toBe(0);
+  });
+
   it('resumed before the cause is mended it stops again; discarded, it goes on with what comes', async () => {
     const to = await target('nats');
     const { sql, daemon: running } = await begin(to);

@@ -24,17 +24,20 @@ describe('what stands beyond the place (algorithms §2)', () => {
     expect(noted.size).toBe(0);
   });
 
-  it('what was sent when a table was resumed is apart: it says nothing of the log, nor of another table, nor they of it (I1, I4)', () => {
+  it('what was sent when a table was resumed is beside the log: it says nothing of it, nor of another table, and has no weight (I1, I4)', () => {
     const noted = new Noted('shop');
     noted.note('', 'shop/resumed/public.a/7/A.1/5/0');
     noted.note('', 'shop/resumed/public.b/7/A.1/9/0');
     noted.note('', 'shop/7/B.2/5/0');
+    expect(noted.size).toBe(1);
     expect(noted.skips('', 'shop/7/A.1/3/0')).toBe(false);
     expect(noted.has('', 'shop/7/A.1/3/0')).toBe(false);
     expect(noted.skips('', 'shop/7/B.2/6/0')).toBe(false);
-    expect(noted.skips('', 'shop/resumed/public.a/7/A.1/6/0')).toBe(false);
-    expect(noted.skips('', 'shop/resumed/public.b/7/A.1/9/0')).toBe(true);
     expect(noted.size).toBe(0);
+    expect(noted.has('', 'shop/resumed/public.a/7/A.1/5/0')).toBe(true);
+    expect(noted.has('', 'shop/resumed/public.a/7/A.1/6/0')).toBe(false);
+    expect(noted.skips('', 'shop/resumed/public.b/7/A.1/9/0')).toBe(true);
+    expect(noted.transactions()).toEqual([]);
   });
 
   it('lanes are apart', () => {
