@@ -8,18 +8,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { MUTATIONS, type Mutation, mutated } from '../simulation/mutations.ts';
+import { MUTATIONS, type Mutation, matrixFiles, mutated } from '../simulation/mutations.ts';
 
 const HELP = `Usage: npm run test:slips [-- --only TEXT] [--files LIST] [--rounds N]
 
   --only TEXT    slips whose name holds it (default all)
-  --files LIST   files of test/chaos/matrix that are run, separated by commas (default sluice)
+  --files LIST   files of test/chaos/matrix that are run, separated by commas, in this order (default: those that the slip names)
   --rounds N     a slip that was not caught is run again, at most this often (default 2)
 `;
 const { values } = parseArgs({
   options: {
     only: { type: 'string', default: '' },
-    files: { type: 'string', default: 'sluice' },
+    files: { type: 'string' },
     rounds: { type: 'string', default: '2' },
     help: { type: 'boolean', default: false },
   },
@@ -31,8 +31,14 @@ if (values.help) {
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const PARTS = ['src', 'connectors', 'test', 'package.json', 'tsconfig.json', 'tsconfig.build.json', 'vitest.config.ts'];
-const FILES = values.files.split(',').map((name) => `test/chaos/matrix/${name}.test.ts`);
+const filesOf = (slip: Mutation): readonly string[] => values.files?.split(',') ?? matrixFiles(slip);
 const bin = (name: string): string => join(ROOT, 'node_modules/.bin', name);
+
+/** The test that failed, and the first line of why. */
+function blame(printed: string): string | null {
+  const [, test, why] = /FAIL[^\n]*?\.test\.ts > ([^\n]*)\n([^\n]*)/.exec(printed) ?? [];
+  return test === undefined ? printed.trim().slice(-600) || null : `${test.slice(0, 120)} — ${why?.slice(0, 160)}`;
+}
 
 /** A copy of the tree, with a slip in it or as it is. */
 class Tree {
@@ -43,8 +49,8 @@ class Tree {
     symlinkSync(join(ROOT, 'node_modules'), join(this.root, 'node_modules'));
   }
 
-  /** What failed, null: nothing did. Throws if the slip does not compile: then it is none. */
-  run(slip: Mutation | null): string | null {
+  /** The first test of these files that failed, and why; null: none did. Throws if the slip does not compile: then it is none. */
+  run(slip: Mutation | null, files: readonly string[]): string | null {
     const path = slip === null ? null : join(this.root, slip.file);
     const before = path === null ? '' : readFileSync(path, 'utf8');
     if (path !== null && slip !== null) writeFileSync(path, mutated(before, slip));
@@ -56,15 +62,14 @@ class Tree {
         this.#options(),
       );
       if (build.status !== 0) throw new Error(`"${slip?.name}" does not compile: ${build.stdout.slice(0, 1000)}`);
-      const result = spawnSync(bin('vitest'), ['run', '--project', 'chaos', '--bail', '1', ...FILES], {
-        ...this.#options(),
-        env: { ...process.env, NO_COLOR: '1', SLUICE_CHAOS: 'short' },
-      });
-      if (result.status === 0) return null;
-      return (
-        /FAIL[^\n]*?\.test\.ts > (.*)/.exec(`${result.stdout}${result.stderr}`)?.[1]?.slice(0, 120) ??
-        `exit ${result.status}: ${`${result.stdout}${result.stderr}`.trim().slice(-600)}`
-      );
+      for (const file of files) {
+        const result = spawnSync(bin('vitest'), ['run', '--project', 'chaos', '--bail', '1', `test/chaos/matrix/${file}.test.ts`], {
+          ...this.#options(),
+          env: { ...process.env, NO_COLOR: '1', SLUICE_CHAOS: 'short' },
+        });
+        if (result.status !== 0) return `${file}: ${blame(`${result.stdout}${result.stderr}`) ?? `exit code ${result.status}`}`;
+      }
+      return null;
     } finally {
       if (path !== null) writeFileSync(path, before);
     }
@@ -82,14 +87,17 @@ class Tree {
 const tree = new Tree();
 let missed = 0;
 try {
+  const slips = MUTATIONS.filter(({ name }) => name.includes(values.only));
   process.stderr.write('Without a slip …\n');
-  const sound = tree.run(null);
+  const sound = tree.run(null, [...new Set(slips.flatMap(filesOf))]);
   if (sound !== null) throw new Error(`the matrix fails without a slip: ${sound}`);
-  for (const slip of MUTATIONS.filter(({ name }) => name.includes(values.only))) {
+  for (const slip of slips) {
+    const began = Date.now();
     let failed: string | null = null;
-    for (let round = 0; round < Number(values.rounds) && failed === null; round++) failed = tree.run(slip);
+    for (let round = 0; round < Number(values.rounds) && failed === null; round++) failed = tree.run(slip, filesOf(slip));
     if (failed === null) missed++;
-    process.stdout.write(`${failed === null ? 'NOT CAUGHT' : 'caught    '}  ${slip.name}${failed === null ? '' : `: ${failed}`}\n`);
+    const seconds = Math.round((Date.now() - began) / 1000);
+    process.stdout.write(`${failed === null ? 'NOT CAUGHT' : 'caught    '}  ${slip.name} (${seconds} s)${failed === null ? '' : `: ${failed}`}\n`);
   }
 } finally {
   tree.remove();

@@ -7,6 +7,8 @@ export interface Mutation {
   readonly file: string;
   readonly find: string;
   readonly replace: string;
+  /** Files of the fault matrix that are to notice it on real servers (`npm run test:slips`), the likeliest first; none: those of its part of the engine. */
+  readonly matrix?: readonly string[];
 }
 
 const PIPELINE = 'src/pipeline/pipeline.ts';
@@ -165,6 +167,13 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: '',
   },
 ];
+
+/** The files of the fault matrix in which a slip is looked for. */
+export function matrixFiles({ file, matrix }: Mutation): readonly string[] {
+  if (matrix !== undefined) return matrix;
+  if (file.startsWith('connectors/kafka/')) return ['sluice', 'kafka', 'network-kafka', 'kafka-cluster'];
+  return file.startsWith('src/state/') ? ['sluice', 'state'] : ['sluice'];
+}
 
 /** The text with the slip in it. Throws if its place is not to be found. */
 export function mutated(text: string, { name, file, find, replace }: Mutation): string {

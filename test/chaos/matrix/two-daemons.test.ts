@@ -122,11 +122,12 @@ describe('two daemons, and two connectors in one (I1, I4, I8)', () => {
   });
 
   it.each([
-    ['dropped', 'SLUICE_PG_SLOT_MISSING'],
-    ['taken away with its publication', 'SLUICE_PG_PUBLICATION_AFTER_SLOT'],
+    ['dropped', ['SLUICE_PG_SLOT_MISSING']],
+    // Which of the two it meets first is up to the moment in which its session ends.
+    ['taken away with its publication', ['SLUICE_PG_PUBLICATION_AFTER_SLOT', 'SLUICE_PG_SLOT_MISSING']],
   ] as const)(
-    'of two connectors in one daemon one loses its slot (%s): it stops with %s, and only it; the other goes on (I8, design §10)',
-    async (how, code) => {
+    'of two connectors in one daemon one loses its slot (%s): a typed stop of it, and only of it; the other goes on (I8, design §10)',
+    async (how, codes) => {
       const name = how === 'dropped' ? 'sound' : 'soundtoo';
       const broken = `${name}-broken`;
       const slot = `sluice_${broken.replaceAll('-', '_')}`;
@@ -156,7 +157,8 @@ describe('two daemons, and two connectors in one (I1, I4, I8)', () => {
         )
         .toBe(true);
       const line = await daemon.waitForLog(({ level }) => level === 'error');
-      expect([line.connector, line.code]).toEqual([broken, code]);
+      expect(line.connector).toBe(broken);
+      expect(codes).toContain(line.code);
       await run.committed(50);
       const ready = (await (await fetch(`${await daemon.healthUrl()}/readyz`)).json()) as { connectors: { name: string; state: string }[] };
       expect(Object.fromEntries(ready.connectors.map((each) => [each.name, each.state]))).toEqual({ [name]: 'running', [broken]: 'failed' });
