@@ -33,6 +33,13 @@ export class LaneMap {
     return lanes[partition];
   }
 
+  /** Topics of the batch that nothing is known of yet. */
+  newTopics({ count, spans, destinations }: MessageBatch): readonly string[] {
+    const used = new Set<number>();
+    for (let at = SPAN.destination; at < count * SPAN_SIZE; at += SPAN_SIZE) used.add(spans[at] as number);
+    return [...used].map((destination) => destinations[destination] as string).filter((topic) => this.#topics.known(topic) === undefined);
+  }
+
   /** Counts, then fills: an array of indexes for each lane. All topics are known. Throws SLUICE_KAFKA_COMPACTED_KEYLESS. */
   split(batch: MessageBatch): readonly Share[] {
     const partitions = new Int32Array(batch.count);
@@ -72,6 +79,11 @@ export class LaneMap {
   /** Whether something that was sent is unanswered. */
   get isSending(): boolean {
     return [...this.#lanes.values()].some((lanes) => lanes.some((lane) => lane?.sending != null));
+  }
+
+  /** Whether something that was sent may come although nobody has confirmed it. */
+  get isDoubtful(): boolean {
+    return [...this.#lanes.values()].some((lanes) => lanes.some((lane) => lane?.sending != null && lane.doubtful));
   }
 
   /** Nothing waits in any lane any more. */

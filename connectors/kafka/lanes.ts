@@ -1,7 +1,7 @@
 /** Gives the messages of each `write()` to their lanes, and drives the lanes: one batch in flight for each, within the window (algorithms §4). */
-import { setMaxListeners } from 'node:events';
-import { type MessageBatch, Noted, type Place, SluiceError, SPAN, SPAN_SIZE, sleep } from '#plugin';
-import { KafkaFailure } from './drivers/driver.ts';
+import { once, setMaxListeners } from 'node:events';
+import { type MessageBatch, Noted, type Place, SluiceError, sleep } from '#plugin';
+import { KafkaFailure, type RecordSet } from './drivers/driver.ts';
 import { closed, undeliverable } from './errors.ts';
 import { classify, toFailure } from './failures.ts';
 import { Identities } from './identities.ts';
@@ -10,13 +10,13 @@ import type { Lane, LaneLimits, Sending } from './lane.ts';
 import { LaneMap } from './lane-map.ts';
 import type { LanesHost } from './lanes-host.ts';
 import { Pace } from './pace.ts';
+import { Persistence } from './persistence.ts';
 import { endOf, findOurs, standsThere } from './read-back.ts';
 import type { KnownTopic } from './topics.ts';
 import { lostAt, typedError } from './typed-error.ts';
 
-/** I10: progress within five seconds after the fault clears. */
-const LONGEST_PAUSE_MS = 1_000;
-const FIRST_PAUSE_MS = 50;
+/** For an answer, before the sink ends. */
+const LONGEST_QUIET_MS = 1_000;
 
 export class Lanes {
   readonly #host: LanesHost;
@@ -34,6 +34,13 @@ export class Lanes {
   readonly identities: Identities;
   #failure: { readonly error: unknown } | null = null;
   readonly #stop = new AbortController();
+  readonly #persist: Persistence;
+  /** Requests that are not answered yet. */
+  readonly #asked = new Set<Promise<number>>();
+  /** Nothing more is sent: the sink is about to end. */
+  #isHalted = false;
+  /** It ended because of one message, and what other lanes have sent may still come. */
+  leftInDoubt = false;
   readonly #listening = new Map<AbortSignal, () => void>();
   readonly #done = (job: Job, count: number): void => this.#stands(job, count);
 
@@ -42,6 +49,7 @@ export class Lanes {
     this.identities = new Identities(host);
     this.#map = new LaneMap(host.topics);
     this.#pace = new Pace(host.config.window.bytes, host.config.request.timeout);
+    this.#persist = new Persistence(host, this.#stop.signal);
     // Each lane that waits listens, and there may be thousands: no leak.
     setMaxListeners(0, this.#stop.signal);
   }
@@ -99,7 +107,7 @@ export class Lanes {
     try {
       await this.identities.mark();
       for (let job = this.#arrivals[0]; job !== undefined; job = this.#arrivals[0]) {
-        for (const topic of this.#newTopics(job.batch)) await this.#persist(topic, (signal) => this.#host.topics.ensure(topic, signal));
+        for (const topic of this.#map.newTopics(job.batch)) await this.#persist.until(topic, (signal) => this.#host.topics.ensure(topic, signal));
         if (this.#failure !== null) return;
         this.#arrivals.shift();
         this.#distribute(job);
@@ -110,13 +118,6 @@ export class Lanes {
     } finally {
       this.#admitting = false;
     }
-  }
-
-  #newTopics(batch: MessageBatch): readonly string[] {
-    const { topics } = this.#host;
-    const used = new Set<number>();
-    for (let at = SPAN.destination; at < batch.count * SPAN_SIZE; at += SPAN_SIZE) used.add(batch.spans[at] as number);
-    return [...used].map((destination) => batch.destinations[destination] as string).filter((topic) => topics.known(topic) === undefined);
   }
 
   #distribute(job: Job): void {
@@ -142,7 +143,7 @@ export class Lanes {
       while (this.#beginning.size > 0) {
         const lanes = [...this.#beginning];
         this.#beginning.clear();
-        await this.#persist('the beginning', (signal) => this.identities.begin(lanes, signal));
+        await this.#persist.until('the beginning', (signal) => this.identities.begin(lanes, signal));
         for (const lane of lanes) {
           lane.state = 'ready';
           this.#enqueue(lane);
@@ -163,7 +164,7 @@ export class Lanes {
   }
 
   #pump(): void {
-    while (this.#failure === null && (this.#bytes < this.#pace.windowBytes || this.#inFlight === 0)) {
+    while (this.#failure === null && !this.#isHalted && (this.#bytes < this.#pace.windowBytes || this.#inFlight === 0)) {
       const lane = this.#ready.shift();
       if (lane === undefined) return;
       lane.queued = false;
@@ -191,7 +192,7 @@ export class Lanes {
   /** Sends what the lane has taken until it stands there, or is in its queue again. */
   async #drive(lane: Lane, bytes: number): Promise<void> {
     try {
-      while (lane.sending !== null && this.#failure === null) await this.#attempt(lane);
+      while (lane.sending !== null && this.#failure === null && !this.#isHalted) await this.#attempt(lane);
     } catch (error) {
       this.fail(error);
     }
@@ -227,8 +228,9 @@ export class Lanes {
     if (failures > 0) await this.#pace.again(bytes);
     const [from, inFlight] = [runtime.monotonicMs(), this.#bytes];
     try {
+      if (this.#isHalted && !this.#stop.signal.aborted) await once(this.#stop.signal, 'abort');
       if (this.#stop.signal.aborted) throw this.#stop.signal.reason;
-      const base = await this.#host.driver.produce(set, this.#stop.signal);
+      const base = await this.#ask(set);
       this.#pace.answered(runtime.monotonicMs() - from, inFlight);
       return base;
     } catch (error) {
@@ -236,6 +238,19 @@ export class Lanes {
       throw error;
     } finally {
       if (failures > 0) this.#pace.end(bytes);
+    }
+  }
+
+  async #ask(set: RecordSet): Promise<number> {
+    const answer = this.#host.driver.produce(set, this.#stop.signal);
+    this.#asked.add(answer);
+    try {
+      return await answer;
+    } catch (error) {
+      this.leftInDoubt ||= this.#isHalted;
+      throw error;
+    } finally {
+      this.#asked.delete(answer);
     }
   }
 
@@ -247,13 +262,13 @@ export class Lanes {
     const isOfRecords = kind === 'too large' || kind === 'bad record';
     // A limit that was lowered is looked at before the sequence number: what may stand there already is not cut, and no dead letter.
     if (isOfRecords && lane.doubtful) {
-      await this.#persist(lane.key, () => this.#look(lane));
+      await this.#persist.until(lane.key, () => this.#look(lane));
       return;
     }
     if (isOfRecords && lane.halve()) return;
     if (kind === 'producer') {
       trouble.happened(lane.key, failure, `Kafka does not take more of this producer for ${lane.key} (${failure.message})`);
-      await this.#persist(lane.key, () => this.#resync(lane));
+      await this.#persist.until(lane.key, () => this.#resync(lane));
       return;
     }
     const mayPass = kind === 'again' || kind === 'clock' || (kind === 'missing' && !(await topics.isGone(lane.topic, signal)));
@@ -268,14 +283,32 @@ export class Lanes {
     if (kind === 'again') lane.doubtful = true;
     if (kind === 'clock') lane.restamp(this.#nowMs());
     trouble.happened(lane.key, failure, `Kafka did not confirm messages for ${lane.key} (${failure.message})`);
-    await this.#pause(lane.failures);
+    await this.#persist.pause(lane.failures);
   }
 
   /** No attempt will bring this one record through. Nothing behind it is sent before it is known what becomes of it (I3). */
   async #handOver(lane: Lane, { runs }: Sending, error: SluiceError): Promise<void> {
     const { job, indexes } = runs[0] as Sending['runs'][number];
-    await this.#host.context.undeliverable(job.batch, indexes[0] as number, error);
+    try {
+      await this.#host.context.undeliverable(job.batch, indexes[0] as number, error);
+    } catch (cause) {
+      await this.#quiet();
+      throw cause;
+    }
     if (this.#failure === null) lane.passOver(this.#done);
+  }
+
+  /**
+   * What the other lanes have sent is answered before the sink ends. The next life reads back what stands; a table that is stopped by then writes nothing to
+   * its lanes, so that no sequence number would tell what comes there later (I4).
+   */
+  async #quiet(): Promise<void> {
+    this.#isHalted = true;
+    const over = new AbortController();
+    const longest = sleep(this.#host.context.runtime, LONGEST_QUIET_MS, over.signal).catch(() => undefined);
+    await Promise.race([Promise.allSettled(this.#asked), longest]);
+    over.abort();
+    this.leftInDoubt ||= this.#asked.size > 0 || this.#map.isDoubtful;
   }
 
   /** Does what is being sent stand there? Under the same identity, whose sequence number still tells what comes late; what does not is taken once more. */
@@ -297,7 +330,7 @@ export class Lanes {
       [base + set.count - 1, last.job.id(last.indexes.at(-1) as number)],
     ]);
     let answer = false;
-    await this.#persist(lane.key, async (signal) => {
+    await this.#persist.until(lane.key, async (signal) => {
       answer = await standsThere(this.#host.driver, lane, wanted, signal);
     });
     return answer;
@@ -334,36 +367,6 @@ export class Lanes {
     const noted = lane.noted ?? new Noted(context.connector);
     for (const id of standing.keys()) noted.note('', id);
     lane.expect(noted);
-  }
-
-  /** For as long as it takes: what the brokers refuse for good ends it with a typed error. */
-  async #persist<T>(what: string, action: (signal: AbortSignal) => Promise<T>): Promise<T | undefined> {
-    const { context, trouble } = this.#host;
-    const { signal } = this.#stop;
-    for (let attempt = 1; !signal.aborted; attempt++) {
-      try {
-        const answer = await action(signal);
-        if (attempt > 1) trouble.over(what);
-        return answer;
-      } catch (error) {
-        if (signal.aborted) return undefined;
-        // What was found out by our own code (a state that cannot be saved, a topic that is not what it was) is not asked again.
-        const failure = toFailure(error);
-        const kind = classify(failure.code);
-        if (kind !== 'again' && kind !== 'missing') {
-          throw typedError(failure, { topic: what, connector: context.connector, bytes: 0, limit: -1 });
-        }
-        trouble.happened(what, failure, `Kafka did not answer for ${what} (${failure.message})`);
-        await this.#pause(attempt);
-      }
-    }
-    return undefined;
-  }
-
-  async #pause(failures: number): Promise<void> {
-    const { runtime } = this.#host.context;
-    const full = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** Math.min(failures - 1, 10));
-    await sleep(runtime, full / 2 + (runtime.random() * full) / 2, this.#stop.signal).catch(() => undefined);
   }
 
   #stands(job: Job, count: number): void {

@@ -134,8 +134,10 @@ export class KafkaSink implements Sink {
 
   async close(): Promise<void> {
     const settled = this.#lanes?.isSettled === true && !this.#driver.choosesIdentity;
+    const inDoubt = this.#lanes?.leftInDoubt === true && this.#driver.choosesIdentity;
     this.#lanes?.close();
     await this.#loaded?.close();
+    if (inDoubt) await this.#context.savePlace({ [UNSETTLED]: 'stopped' });
     // What stays is waited for by the next one; so it may stay where it cannot be saved any more.
     if (settled) await this.#context.savePlace({ [UNSETTLED]: null }).catch(() => undefined);
   }

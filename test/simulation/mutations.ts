@@ -44,7 +44,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'skip on retry',
     file: LANES,
-    find: 'await this.#pause(lane.failures);',
+    find: 'await this.#persist.pause(lane.failures);',
     replace: 'lane.confirmed(lane.offset, this.#done);',
   },
   {

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { KafkaConfig } from '../../../../connectors/kafka/config.ts';
+import { KafkaFailure, type RecordSet } from '../../../../connectors/kafka/drivers/driver.ts';
 import { KafkaSink } from '../../../../connectors/kafka/sink.ts';
 import type { Sink } from '../../../../src/plugin/sink.ts';
 import type { Place } from '../../../../src/record/position.ts';
@@ -91,6 +92,58 @@ describe('Kafka lanes', () => {
       { numRuns: 100 },
     );
   }, 60_000);
+
+  describe('one message ends the sink (its table stops) while another lane waits for its answer', () => {
+    /** Refuses what goes to `lines`, and keeps what goes to `orders` until it is told. */
+    class Holding extends FakeDriver {
+      asked = 0;
+      settle: (how: 'stored' | 'lost') => void = () => undefined;
+      readonly #until = new Promise<'stored' | 'lost'>((resolve) => {
+        this.settle = resolve;
+      });
+
+      override async produce(set: RecordSet): Promise<number> {
+        if (set.topic === 'lines') throw new KafkaFailure('MESSAGE_TOO_LARGE', 'too large');
+        this.asked++;
+        if ((await this.#until) === 'lost') throw new KafkaFailure('TIMEOUT', 'no answer');
+        return super.produce(set);
+      }
+    }
+    const begun = async (): Promise<{ driver: Holding; sink: Sink; ended: () => boolean; saved: Record<string, string | null> }> => {
+      const driver = new Holding(new FakeCluster(1, () => 'stored'));
+      const context = pluginContext();
+      const sink = new KafkaSink(CONFIG, context, () => Promise.resolve(driver));
+      await sink.open(null, never);
+      let ended = false;
+      const write = sink.write(messageBatch(messages(0)), never);
+      write.catch(() => {
+        ended = true;
+      });
+      await expect.poll(() => driver.asked).toBe(1);
+      return { driver, sink, ended: () => ended, saved: context.saved };
+    };
+    const moment = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 50));
+
+    it('the answer is waited for: what stands is read back by the next life (I4)', async () => {
+      const { driver, sink, ended, saved } = await begun();
+      await moment();
+      expect(ended()).toBe(false);
+      driver.settle('stored');
+      await expect.poll(ended).toBe(true);
+      await sink.close();
+      expect(driver.asked, 'nothing more is sent').toBe(1);
+      expect(saved['!unsettled']).toBeUndefined();
+    });
+
+    it.each(['lost', 'never'])('without an answer (%s) the next life waits until nothing can come any more (I4)', async (how) => {
+      const { driver, sink, ended, saved } = await begun();
+      if (how === 'lost') driver.settle('lost');
+      await expect.poll(ended, { timeout: 3_000 }).toBe(true);
+      await sink.close();
+      expect(driver.asked, 'nothing more is sent').toBe(1);
+      expect(saved['!unsettled']).toBe('stopped');
+    });
+  });
 
   it('with a hole behind the saved place everything of the partition is written again, in its order (algorithms §2)', async () => {
     const cluster = new FakeCluster(1, () => 'stored');
