@@ -11,7 +11,10 @@ import { Operator } from './operator.ts';
 import { drawPlan, type Plan } from './plan.ts';
 import { Random } from './random.ts';
 import { Server } from './server.ts';
+import { makeSignalsCollectable } from './signals.ts';
 import { type Violation, World } from './world.ts';
+
+makeSignalsCollectable();
 
 /** I10: after a fault clears. */
 const PROGRESS_MS = 5_000;
