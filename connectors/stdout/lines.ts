@@ -7,12 +7,30 @@ const HEADERS = Buffer.from(',"headers":{"sluice.id":');
 const END = Buffer.from('}}\n');
 const NULL = Buffer.from('null');
 
-/** One JSON line per message: `{"topic","key","value","headers"}`. Key and value are JSON text already and are copied as they are. */
-export function toLines(batch: MessageBatch): Buffer {
+/** From so many bytes on a key or value is not copied: it is written from where it stands. */
+const LARGE_BYTES = 256 * 1024;
+
+/**
+ * One JSON line per message: `{"topic","key","value","headers"}`. Key and value are JSON text already and are copied as they are, or, where they are
+ * large, are pieces of their own that still belong to the batch.
+ */
+export function toLines(batch: MessageBatch): readonly Uint8Array[] {
+  const pieces: Uint8Array[] = [];
   const topics = batch.destinations.map((name) => Buffer.from(TOPIC + JSON.stringify(name)));
   const headers = new Map<number, Buffer>();
-  const parts: Uint8Array[] = [];
-  const range = (start: number, end: number): void => void parts.push(start < 0 ? NULL : batch.bytes.subarray(start, end));
+  let parts: Uint8Array[] = [];
+  const cut = (): void => {
+    if (parts.length > 0) pieces.push(Buffer.concat(parts));
+    parts = [];
+  };
+  const range = (start: number, end: number): void => {
+    if (start < 0) parts.push(NULL);
+    else if (end - start < LARGE_BYTES) parts.push(batch.bytes.subarray(start, end));
+    else {
+      cut();
+      pieces.push(batch.bytes.subarray(start, end));
+    }
+  };
   for (let message = 0; message < batch.count; message++) {
     const at = message * SPAN_SIZE;
     const span = (which: number): number => batch.spans[at + which] as number;
@@ -30,7 +48,8 @@ export function toLines(batch: MessageBatch): Buffer {
     }
     parts.push(HEADERS, Buffer.from(id), own, END);
   }
-  return Buffer.concat(parts);
+  cut();
+  return pieces;
 }
 
 function ownHeaders(batch: MessageBatch, message: number): Buffer {

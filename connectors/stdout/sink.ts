@@ -58,12 +58,19 @@ export class StdoutSink implements Sink {
       if (signal.aborted) return reject(signal.reason);
       this.#listen(signal);
       this.#pending.add(reject);
-      this.#output.write(toLines(batch), (error) => {
-        if (error) return this.#onError(error);
+      const pieces = toLines(batch);
+      const done = (error: Error | null | undefined): void => {
+        if (error) {
+          this.#onError(error);
+          return;
+        }
         this.#pending.delete(reject);
         if (this.#pending.size === 0) this.#deafen();
         resolve(NOWHERE);
-      });
+      };
+      // Written in order: when the last is, all are.
+      for (const piece of pieces.slice(0, -1)) this.#output.write(piece);
+      this.#output.write(pieces.at(-1) ?? '', done);
     });
   }
 

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Operation } from './key-value.ts';
 
 const MODULUS = 2 ** 48;
@@ -24,8 +24,9 @@ export class Digest {
       this.#hashes.delete(operation.key);
     }
     if (operation.type === 'del') return;
-    const hash = createHash('sha256').update(operation.key).update('\0').update(operation.value).digest().readUIntBE(0, 6);
-    this.#hashes.set(operation.key, hash);
-    this.#sum = (this.#sum + hash) % MODULUS;
+    const entry = Buffer.concat([Buffer.from(`${operation.key}\0`), operation.value]);
+    const part = hash('sha256', entry, 'buffer').readUIntBE(0, 6);
+    this.#hashes.set(operation.key, part);
+    this.#sum = (this.#sum + part) % MODULUS;
   }
 }

@@ -28,6 +28,9 @@ export interface Surroundings {
   readonly cluster: Cluster;
 }
 
+/** One for all lives: new buffers for each one, and the collector behind them, would be a tenth of the time. What stands in a used one is nonsense to the next. */
+const [MEMORY] = shareMemory(null, [{ batchBytes: 0, inFlightBytes: 0 }]) as [MemoryShare];
+
 /** One life of the daemon: the real store, supervisor, pipeline and sink on the simulated surroundings. */
 export class Daemon implements Owner {
   readonly name: string;
@@ -54,9 +57,7 @@ export class Daemon implements Owner {
     const { world } = this.#around;
     world.tell(`${this.name} has opened the state, shutdown before: ${store.previousShutdown}`);
     this.#around.checks.opened(this.#around.disk.storedLsn);
-    const { plan } = this.#around;
-    const [memory] = shareMemory(null, [{ batchBytes: plan.maxBatchBytes, inFlightBytes: plan.maxInFlightBytes }]) as [MemoryShare];
-    const ports = { store, memory, runtime: this.runtime, metrics: silentMetrics(), once: false, log: this.log(), dataDir: DIRECTORY };
+    const ports = { store, memory: MEMORY, runtime: this.runtime, metrics: silentMetrics(), once: false, log: this.log(), dataDir: DIRECTORY };
     this.#connector = new Connector(this.definition(), ports);
     await this.#connector.run(this.#drain.signal, this.#abort.signal);
     const failed = await store.close().then(
@@ -68,6 +69,11 @@ export class Daemon implements Owner {
 
   get isRunning(): boolean {
     return this.#connector?.state === 'running';
+  }
+
+  /** It does not exist any more: nobody reads what it held. */
+  gone(): void {
+    MEMORY.releaseAll();
   }
 
   /** Somebody has asked for its end. */

@@ -186,6 +186,7 @@ export class Simulation {
   /** The process does not exist any more. */
   #gone(dead: Daemon): void {
     this.#world.kill(dead);
+    dead.gone();
     this.#around.disk.crash();
     this.#around.server.forget(dead);
     this.#checks.inFlight = 0;

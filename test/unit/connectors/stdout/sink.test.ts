@@ -65,7 +65,7 @@ describe('lines', () => {
       },
       { id: 'shop/7/A/0/1', destination: 'u', value: null },
     ]);
-    expect(toLines(batch).toString()).toBe(
+    expect(Buffer.concat(toLines(batch)).toString()).toBe(
       '{"topic":"shop.public.\\"t\\"","key":{"id":12345678901234567890},"value":{"a":1.10},"headers":{"sluice.id":"shop/7/A/0/0","sluice.schema":"1\\"2"}}\n' +
         '{"topic":"u","key":null,"value":null,"headers":{"sluice.id":"shop/7/A/0/1"}}\n',
     );
@@ -73,7 +73,7 @@ describe('lines', () => {
 
   it('messages with different headers, and with none, do not share them', () => {
     const own = (name: string) => ({ id: `shop/7/A/${name}/0`, destination: 'u', value: '1', headers: [[name, name]] as const });
-    const lines = toLines(messageBatch([own('a'), own('b'), { id: 'x', destination: 'u', value: '1' }]))
+    const lines = Buffer.concat(toLines(messageBatch([own('a'), own('b'), { id: 'x', destination: 'u', value: '1' }])))
       .toString()
       .split('\n');
     expect(lines.slice(0, 3).map((line) => Object.keys((JSON.parse(line) as { headers: object }).headers))).toEqual([
@@ -81,6 +81,22 @@ describe('lines', () => {
       ['sluice.id', 'b'],
       ['sluice.id'],
     ]);
+  });
+
+  it('large values are written from where they stand (I9)', async () => {
+    const value = JSON.stringify('x'.repeat(300_000));
+    const large = (id: string) => ({ id, destination: 'u', key: '{"id":1}', value });
+    const batch = messageBatch([large('a'), { id: 'b', destination: 'u', value: '1' }, large('c')]);
+    const pieces = toLines(batch);
+    expect(pieces.filter(({ length }) => length === value.length).map(({ buffer }) => buffer === batch.bytes.buffer)).toEqual([true, true]);
+    const reader = new Reader();
+    const sink = new StdoutSink(config, pluginContext(), reader);
+    await sink.open();
+    await sink.write(batch, never);
+    const lines = reader.text.split('\n');
+    expect(lines.slice(0, 3).map((line) => (JSON.parse(line) as { value: unknown }).value)).toEqual([JSON.parse(value), 1, JSON.parse(value)]);
+    expect(lines.slice(3)).toEqual(['']);
+    await sink.close();
   });
 });
 
