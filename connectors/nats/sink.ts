@@ -7,6 +7,7 @@ import {
   type MessageBatch,
   type Noted,
   type Place,
+  rootMessage,
   type Sink,
   type SinkContext,
   SluiceError,
@@ -15,7 +16,7 @@ import {
 } from '#plugin';
 import type { NatsConfig } from './config.ts';
 import { openConnection } from './connection.ts';
-import { streamLost } from './errors.ts';
+import { streamLost, unreachable } from './errors.ts';
 import { ExclusiveOrder } from './exclusive-order.ts';
 import type { Order } from './order.ts';
 import { fromPlace, type StreamPlace, toPlace } from './place.ts';
@@ -166,7 +167,15 @@ export class NatsSink implements Sink {
       recovered: () => recovery.worked(),
       idle: () => recovery.idle(),
     });
-    const session = (to: NatsConnection): Session => new Session(to, publisher.headers, publisher);
+    const session = (to: NatsConnection): Session => {
+      try {
+        return new Session(to, publisher.headers, publisher);
+      } catch (error) {
+        // It was lost in this very moment.
+        if (to.isClosed()) throw new SluiceError(unreachable, { detail: rootMessage(error) }, { cause: error });
+        throw error;
+      }
+    };
     const recovery = new Recovery({
       config,
       context,

@@ -258,7 +258,8 @@ export class Connector {
 
   async discardDeadLetters(id: string | undefined): Promise<readonly DeadLetterView[]> {
     const file = this.#letterFile ?? (await openToDiscard(this.#definition, this.#ports, id));
-    const discarded = await discardLetters(this.name, file, id);
+    const discard = (): ReturnType<typeof discardLetters> => discardLetters(this.name, file, id);
+    const discarded = await (this.#undelivered?.letters?.alone(discard) ?? discard());
     this.#ports.metrics.openDeadLetters(this.name, file?.size ?? 0);
     return discarded;
   }
@@ -370,6 +371,7 @@ export class Connector {
       await sleep(this.#ports.runtime, this.#health?.connected === true ? OBSERVE_MS : OBSERVE_STARTING_MS, signal).catch(() => undefined);
     }
     this.#health = null;
+    this.#ports.metrics.disconnected(this.name);
   }
 
   #become(state: ConnectorState): void {

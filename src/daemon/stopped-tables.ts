@@ -40,7 +40,7 @@ export async function openStopped(ports: SpoolPorts, place: Place | null): Promi
     // A long label is not told by the name of its directory: what stands there tells it.
     const called = decoded(name);
     const first = await open(called, null);
-    const [entry] = first.next(1);
+    const [entry] = first.next(1, 0);
     if (entry === undefined) continue;
     const table = tableAt(await first.read(entry), 0);
     // A copy that somebody has put beside it.

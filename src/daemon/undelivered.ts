@@ -38,6 +38,9 @@ export class UndeliveredMessages implements Undelivered {
   readonly tables: StoppedTables;
   readonly #ports: UndeliveredPorts;
   readonly #holds = new Holds();
+  /** Batches that wait for something before they go to the sink, in order. */
+  readonly #waiting = new Set<MessageBatch>();
+  #last: Promise<unknown> = Promise.resolve();
 
   constructor(ports: UndeliveredPorts) {
     const { definition, sink, abort, metrics, letters } = ports;
@@ -66,12 +69,27 @@ export class UndeliveredMessages implements Undelivered {
   }
 
   divert(messages: MessageWriter): Promise<Place> | null {
-    return this.tables.divert(messages);
+    const kept = this.tables.divert(messages);
+    const begun = kept === null && this.#waiting.size === 0 ? this.#begin(messages) : undefined;
+    if (begun === null) return null;
+    const ready = Promise.all([kept, this.#last]).then(async ([place]) => {
+      await (begun === undefined ? this.#begin(messages) : begun);
+      return place ?? {};
+    });
+    this.#waiting.add(messages);
+    // Handled where it is awaited. Where one fails those behind it do not go either.
+    ready.catch(() => undefined);
+    this.#last = ready;
+    return ready;
+  }
+
+  #begin(messages: MessageBatch): Promise<void> | null {
+    return messages.count > 0 ? (this.letters?.begin(messages) ?? null) : null;
   }
 
   passing(messages: MessageBatch): void {
     this.tables.passing(messages);
-    if (messages.count > 0) this.letters?.passing(messages);
+    this.#waiting.delete(messages);
   }
 
   /** A checkpoint was saved. */
@@ -103,7 +121,7 @@ export class UndeliveredMessages implements Undelivered {
 
   /** What a stopped table has waiting, as if it came now: letters of its keys are superseded, what is refused may become one. */
   async #again(batch: MessageBatch, write: (batch: MessageBatch) => Promise<Place>): Promise<Place> {
-    this.letters?.passing(batch);
+    await this.letters?.begin(batch);
     const place = await write(batch);
     await this.letters?.settled(batch);
     return place;

@@ -70,27 +70,38 @@ const TO_EVERY_PARTITION = -1;
 export class DeadLetters {
   readonly #ports: DeadLettersPorts;
   readonly #rate: DeadLetterRate;
-  /** Batches that were given to the sink and are not durable, in order. */
+  /** Batches that are given to the sink and are not durable, in order. */
   readonly #inFlight = new Set<MessageBatch>();
   /** What a batch's checkpoint has to wait for beside the sink. */
   readonly #held = new Map<MessageBatch, Promise<void>[]>();
   readonly #own = new Map<MessageBatch, Own>();
   #moved: Record<string, string | null> = {};
   readonly #said = new Set<string>();
+  /** What commands do with letters, one after the other. */
+  #chain: Promise<unknown> = Promise.resolve();
 
   constructor(ports: DeadLettersPorts) {
     this.#ports = ports;
     this.#rate = new DeadLetterRate(ports.policy.windowMs);
   }
 
-  /** A batch is given to the sink now: letters whose key it publishes are not to be sent again. */
-  passing(batch: MessageBatch): void {
+  /**
+   * A batch is about to be given to the sink: letters whose key it publishes are not to be sent again. Null, or resolves when that is noted durably; only then
+   * may the batch be given to it: after a crash the log is not read again yet, and what stands in the sink already must not be overwritten (I3).
+   */
+  begin(batch: MessageBatch): Promise<void> | null {
     const { policy, file, runtime } = this.#ports;
     if (policy.onError !== 'stop') {
       this.#inFlight.add(batch);
       this.#rate.sent(batch.count, runtime.monotonicMs());
     }
-    if (file.size > 0) this.#supersede(batch, this.#supersededBy(batch, 0));
+    const superseded = file.size > 0 ? this.#supersededBy(batch, 0) : [];
+    if (superseded.length === 0) return null;
+    for (const letter of superseded) letter.superseded = true;
+    return file.happened(
+      'superseded',
+      superseded.map(({ head }) => head.id),
+    );
   }
 
   /** The batch is durable in the sink: null if nothing of it is a letter; else resolves with entries of the place that moved once its letters are durable. */
@@ -129,21 +140,35 @@ export class DeadLetters {
     if (route !== 'file' && letter !== undefined && !letter.published) this.#hold(batch, this.#publish(letter, route));
   }
 
-  /** Sends open letters again under their own ids, in their order; those whose key was published since stay where they are. */
+  /** While no letter is being sent again. */
+  alone<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#chain.then(work);
+    this.#chain = done.catch(() => undefined);
+    return done;
+  }
+
+  /**
+   * Sends open letters again under their own ids, in their order; those whose key was published since stay where they are. What another command has dealt with
+   * meanwhile is not in the answer.
+   */
   async replay(letters: readonly OpenLetter[]): Promise<readonly Replayed[]> {
     const results: Replayed[] = [];
     for (const letter of letters) {
-      const { id, destination, spread } = letter.head;
-      const parts = await this.#ports.file.parts(letter);
-      if (letter.superseded) {
-        results.push({ id, destination, outcome: 'superseded' });
-        continue;
-      }
-      // From the check to the sink's queue nothing is awaited: what is published after it comes behind it.
-      const refused = await this.#ports.holds.during(this.#again(id, messageOf(id, destination, spread, parts)));
-      results.push(refused === null ? { id, destination, outcome: 'replayed' } : { id, destination, outcome: 'refused', error: refused.message });
+      const result = await this.alone(() => this.#replayOne(letter));
+      if (result !== null) results.push(result);
     }
     return results;
+  }
+
+  async #replayOne(letter: OpenLetter): Promise<Replayed | null> {
+    const { file, holds } = this.#ports;
+    const { id, destination, spread } = letter.head;
+    if (file.get(id) !== letter) return null;
+    const parts = await file.parts(letter);
+    if (letter.superseded) return { id, destination, outcome: 'superseded' };
+    // From the check to the sink's queue nothing is awaited: what is published after it comes behind it.
+    const refused = await holds.during(this.#again(id, messageOf(id, destination, spread, parts)));
+    return refused === null ? { id, destination, outcome: 'replayed' } : { id, destination, outcome: 'refused', error: refused.message };
   }
 
   /** What it moves of the place is not saved by itself: it may be beyond what the pipeline's checkpoint covers. */
@@ -175,17 +200,19 @@ export class DeadLetters {
       value: parts.value?.length ?? -1,
       headers: parts.headers?.length ?? -1,
     };
-    const letter = await file.add(head, parts);
+    const letter = await file.add(head, parts, (each) => this.#isOvertaken(each, batch, index));
     counted(error.code, file.size);
     this.#say(letter);
-    // What was already on its way behind it was looked at before the letter was there.
+  }
+
+  /** Whether its key is on its way behind it: that was looked at before the letter was there. */
+  #isOvertaken(letter: OpenLetter, batch: MessageBatch, index: number): boolean {
     let behind = false;
     for (const each of this.#inFlight) {
       if (each === batch) behind = true;
-      const found = behind ? this.#supersededBy(each, each === batch ? index + 1 : 0) : [];
-      if (found.includes(letter)) this.#supersede(each, [letter]);
-      if (letter.superseded) break;
+      if (behind && this.#supersededBy(each, each === batch ? index + 1 : 0).includes(letter)) return true;
     }
+    return false;
   }
 
   /** Letters whose key a batch publishes, from a message on. */
@@ -206,13 +233,6 @@ export class DeadLetters {
     }
     // The letter's own message comes again after a crash: it does not supersede itself.
     return found.filter(({ head }) => !hasMessage(batch, from, head.id));
-  }
-
-  #supersede(batch: MessageBatch, letters: readonly OpenLetter[]): void {
-    if (letters.length === 0) return;
-    for (const letter of letters) letter.superseded = true;
-    const ids = letters.map(({ head }) => head.id);
-    this.#hold(batch, this.#ports.file.happened('superseded', ids));
   }
 
   #hold(batch: MessageBatch, work: Promise<void>): void {

@@ -8,7 +8,7 @@ import { eventBytes, type LetterEvent, type LetterHead, type LetterParts, letter
 /** A letter that nobody has dealt with yet. */
 export interface OpenLetter {
   readonly head: LetterHead;
-  readonly address: Address;
+  address: Address;
   /** Destination and key, to notice what is published after it; null: it has no key. */
   readonly keyOf: string | null;
   /** Its key was published since: sending it now would overwrite what is newer. */
@@ -37,6 +37,8 @@ export class DeadLetterFile {
   /** By destination and key. */
   readonly #byKey = new Map<string, Set<OpenLetter>>();
   readonly #dealtWith = new Set<string>();
+  /** On their way to the disk. */
+  readonly #adding = new Set<OpenLetter>();
   readonly #options: DeadLetterFileOptions;
   #log!: SegmentLog;
 
@@ -69,11 +71,12 @@ export class DeadLetterFile {
 
   /** In the order in which they were put here. */
   letters(): readonly OpenLetter[] {
-    return [...this.#open.values()];
+    return [...this.#open.values()].filter((letter) => !this.#adding.has(letter));
   }
 
   get(id: string): OpenLetter | undefined {
-    return this.#open.get(id);
+    const letter = this.#open.get(id);
+    return letter === undefined || this.#adding.has(letter) ? undefined : letter;
   }
 
   get size(): number {
@@ -90,21 +93,32 @@ export class DeadLetterFile {
     return this.#open.has(id) || this.#dealtWith.has(id);
   }
 
-  /** Durable when it resolves. Throws SLUICE_SEGMENTS_FULL, SLUICE_STATE_FULL or SLUICE_STATE_WRITE; then the file must be opened anew. */
-  async add(head: LetterHead, parts: LetterParts): Promise<OpenLetter> {
-    const entry = letterBytes(head, parts);
-    const [address] = await this.#disk(this.#log.append([entry]));
-    return this.#put(head, parts.key, address as Address);
+  /**
+   * Found by its key at once, durable when it resolves, and with it that it is superseded, if `isSuperseded` says so. Throws SLUICE_SEGMENTS_FULL,
+   * SLUICE_STATE_FULL or SLUICE_STATE_WRITE; then the file must be opened anew.
+   */
+  async add(head: LetterHead, parts: LetterParts, isSuperseded: (letter: OpenLetter) => boolean): Promise<OpenLetter> {
+    const letter = this.#put(head, parts.key, this.#log.end);
+    this.#adding.add(letter);
+    letter.superseded = isSuperseded(letter);
+    const entries = [letterBytes(head, parts)];
+    if (letter.superseded) entries.push(eventBytes({ event: 'superseded', id: head.id, timeMicros: head.timeMicros }));
+    letter.address = (await this.#disk(this.#log.append(entries)))[0] as Address;
+    this.#adding.delete(letter);
+    return letter;
   }
 
   async happened(event: LetterEvent['event'], ids: readonly string[]): Promise<void> {
     if (ids.length === 0) return;
     const timeMicros = this.#options.runtime.nowMicros();
     const events = ids.map((id): LetterEvent => ({ event, id, timeMicros }));
-    await this.#disk(this.#log.append(events.map(eventBytes)));
+    // What was done has to be noted, and lets space go: the bound is not for it.
+    await this.#disk(this.#log.append(events.map(eventBytes), { bounded: false }));
     for (const each of events) this.#apply(each);
-    const oldest = this.#open.values().next().value?.address.segment ?? this.#log.end.segment;
-    await this.#disk(this.#log.trim(oldest));
+    const oldest = this.#open.values().next().value?.address.segment;
+    // The last segment alone may be as large as the bound.
+    if (oldest === undefined && this.#log.bytes > this.#options.maxBytes / 2) await this.#disk(this.#log.clear());
+    else await this.#disk(this.#log.trim(oldest ?? this.#log.end.segment));
   }
 
   async parts({ address, head }: OpenLetter): Promise<LetterParts> {

@@ -66,8 +66,8 @@ export class SegmentLog {
   }
 
   /** Adds entries in order; durable when it resolves, each with its address. Calls that overlap are done in call order. After a throw it must be opened anew. */
-  append(payloads: readonly Uint8Array[]): Promise<readonly Address[]> {
-    const done = this.#tail.then(() => this.#append(payloads));
+  append(payloads: readonly Uint8Array[], { bounded }: { readonly bounded: boolean } = { bounded: true }): Promise<readonly Address[]> {
+    const done = this.#tail.then(() => this.#append(payloads, bounded));
     this.#tail = done.then(
       () => undefined,
       (error: unknown) => {
@@ -145,12 +145,13 @@ export class SegmentLog {
     this.#bytes += end;
   }
 
-  async #append(payloads: readonly Uint8Array[]): Promise<readonly Address[]> {
+  async #append(payloads: readonly Uint8Array[], bounded: boolean): Promise<readonly Address[]> {
     if (this.#failed !== null) throw this.#failed;
     const { files, connector, directory, maxBytes, segmentBytes, mark } = this.#options;
     const entries = payloads.map(segmentEntry);
     const length = entries.reduce((sum, entry) => sum + entry.length, 0);
-    if (this.#bytes + length > maxBytes) throw new SluiceError(SEGMENTS_FULL, { connector, directory, bytes: this.#bytes, limit: maxBytes });
+    if (bounded && this.#bytes + length > maxBytes)
+      throw new SluiceError(SEGMENTS_FULL, { connector, directory, bytes: this.#bytes, limit: maxBytes });
     if (this.#end >= segmentBytes) {
       this.#segment++;
       this.#end = 0;

@@ -27,6 +27,7 @@ export interface SpoolOptions {
 export interface SpoolEntry {
   readonly address: Address;
   readonly messages: number;
+  readonly bytes: number;
 }
 
 /** What an entry has of one transaction. */
@@ -53,11 +54,14 @@ export class Spool {
   #lastBeyond: Address | null = null;
   /** The last entry that was ever put here. */
   last: Address | null = null;
+  /** The last entry that the saved checkpoint covers: what is behind it may come again, and must be recognised. */
+  #covered: Address | null;
   /** Messages that wait. */
   messages = 0;
 
-  private constructor(options: SpoolOptions) {
+  private constructor(options: SpoolOptions, covered: Address | null) {
     this.#options = options;
+    this.#covered = covered;
   }
 
   /**
@@ -67,7 +71,8 @@ export class Spool {
    */
   static async open(options: SpoolOptions, place: string | null, sent: Address | null): Promise<Spool> {
     const { connector, table, dataDir, runtime, store, maxBytes } = options;
-    const spool = new Spool(options);
+    const covered = place === null ? null : parseAddress(place);
+    const spool = new Spool(options, covered);
     const name = `spool/${table}`;
     const log = {
       files: runtime.files,
@@ -77,14 +82,13 @@ export class Spool {
       maxBytes,
       mark: { get: async () => (await store.getMark(connector, name)) as Mark | null, set: (mark: Mark) => store.setMark(connector, name, mark) },
     };
-    const covered = place === null ? null : parseAddress(place);
     spool.#log = await spool.#disk(
       SegmentLog.open(log, (payload, address) => {
         spool.last = address;
         const isWaiting = sent === null || isBefore(sent, address);
         const isBeyond = covered === null || isBefore(covered, address);
         if (isBeyond) spool.#lastBeyond = address;
-        if (isWaiting || isBeyond) spool.#take(messagesFromBytes(payload), address, isWaiting, isBeyond);
+        if (isWaiting || isBeyond) spool.#take(messagesFromBytes(payload), { address, bytes: payload.length }, isWaiting, isBeyond);
       }),
     );
     return spool;
@@ -134,18 +138,19 @@ export class Spool {
   async append(batch: MessageBatch, indexes: readonly number[]): Promise<string> {
     const bytes = messagesToBytes(batch, indexes);
     const [address] = (await this.#disk(this.#log.append([bytes]))) as [Address];
-    this.#waiting.push({ address, messages: indexes.length });
+    this.#waiting.push({ address, messages: indexes.length, bytes: bytes.length });
     this.messages += indexes.length;
     this.last = address;
     return formatAddress(address);
   }
 
-  /** The oldest entries that were not sent: at least one, if there is one, and no more messages than these beside it. */
-  next(maxMessages: number): readonly SpoolEntry[] {
-    let messages = 0;
+  /** The oldest entries that were not sent: at least one, if there is one, and no more messages and bytes than these beside it. */
+  next(maxMessages: number, maxBytes: number): readonly SpoolEntry[] {
+    let [messages, bytes] = [0, 0];
     const end = this.#waiting.findIndex((entry, index) => {
       messages += entry.messages;
-      return index > 0 && messages > maxMessages;
+      bytes += entry.bytes;
+      return index > 0 && (messages > maxMessages || bytes > maxBytes);
     });
     return this.#waiting.slice(0, end < 0 ? undefined : end);
   }
@@ -157,7 +162,20 @@ export class Spool {
   /** The oldest entries were sent, and that is saved. */
   async sent(entries: number): Promise<void> {
     for (const { messages } of this.#waiting.splice(0, entries)) this.messages -= messages;
-    await this.#disk(this.#log.trim(this.#waiting[0]?.address.segment ?? this.#log.end.segment));
+    await this.#trim();
+  }
+
+  /** A checkpoint with this value in its place is saved. */
+  async covers(place: string): Promise<void> {
+    this.#covered = parseAddress(place);
+    await this.#trim();
+  }
+
+  /** Lets go what was sent and is covered: by the rest is recognised what comes again after a crash (I4). */
+  async #trim(): Promise<void> {
+    if (this.#covered === null) return;
+    const waiting = this.#waiting[0]?.address.segment ?? this.#log.end.segment;
+    await this.#disk(this.#log.trim(Math.min(waiting, this.#covered.segment)));
   }
 
   /** Removes everything. */
@@ -168,9 +186,9 @@ export class Spool {
     await this.#disk(this.#log.clear());
   }
 
-  #take(messages: MessageBatch, address: Address, isWaiting: boolean, isBeyond: boolean): void {
+  #take(messages: MessageBatch, { address, bytes }: Pick<SpoolEntry, 'address' | 'bytes'>, isWaiting: boolean, isBeyond: boolean): void {
     if (isWaiting) {
-      this.#waiting.push({ address, messages: messages.count });
+      this.#waiting.push({ address, messages: messages.count, bytes });
       this.messages += messages.count;
     }
     if (isBeyond) for (let index = 0; index < messages.count; index++) this.#note(idAt(messages, index), address, index === messages.count - 1);

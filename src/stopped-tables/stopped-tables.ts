@@ -51,8 +51,9 @@ interface Left extends Stopped {
   isMarked: boolean;
 }
 
-/** Messages that are sent, and noted, at a time; one entry may have more. */
+/** Messages and bytes that are sent, and noted, at a time; one entry may have more (I9). */
 const CHUNK = 2000;
+const CHUNK_BYTES = 8 * 1024 * 1024;
 const NOWHERE = '0:0';
 
 /** A stopped table as it is found at the start. */
@@ -135,6 +136,11 @@ export class StoppedTables {
 
   /** A checkpoint was saved. */
   saved(place: Place | null): void {
+    for (const [table, { spool }] of this.#tables) {
+      const covered = place?.[spoolEntry(table)];
+      // What is left over does no harm: it is recognised by its id.
+      if (typeof covered === 'string') void this.#during(spool.covers(covered)).catch(() => undefined);
+    }
     for (const [table, { spool, address }] of this.#left) {
       if (place?.[spoolEntry(table)] !== address) continue;
       this.#left.delete(table);
@@ -186,9 +192,11 @@ export class StoppedTables {
   async discard(table: string): Promise<StoppedTableView> {
     const stopped = this.#find(table);
     if (stopped.state.state === 'resuming') throw new SluiceError(TABLE_RESUMING, { connector: this.#ports.connector, table });
-    const view = this.#view(table, stopped);
+    let view = this.#view(table, stopped);
     await this.#during(
       this.#alone(async () => {
+        // With what was put there until now.
+        view = this.#view(table, stopped);
         // As if all of it was sent: what comes once more after a crash is recognised.
         await this.#save(table, stopped, { ...stopped.state, state: 'resuming', sent: stopped.spool.last, already: [] });
         this.#goLive(table, stopped);
@@ -285,7 +293,7 @@ export class StoppedTables {
   }
 
   async #replaySome(table: string, stopped: Stopped): Promise<void> {
-    const entries = stopped.spool.next(CHUNK);
+    const entries = stopped.spool.next(CHUNK, CHUNK_BYTES);
     const already = new Set(stopped.state.already);
     const batches: MessageWriter[] = [];
     for (const entry of entries) {
@@ -315,7 +323,7 @@ export class StoppedTables {
   async #noteSent(table: string, stopped: Stopped): Promise<void> {
     const { connector, stands } = this.#ports;
     const already = new Set(stopped.state.already);
-    for (const entry of stopped.spool.next(CHUNK)) {
+    for (const entry of stopped.spool.next(CHUNK, CHUNK_BYTES)) {
       const messages = await stopped.spool.read(entry);
       const ids = allOf(messages).map((index) => idAt(messages, index));
       renameResumed(messages, connector, table);

@@ -90,6 +90,11 @@ export class Metrics {
     this.#only(this.#slot, connector, health.slotState ?? 'none');
   }
 
+  /** Between two lives nothing is connected. */
+  disconnected(connector: string): void {
+    this.#connected.labels(connector).set(0);
+  }
+
   state(connector: string, state: string): void {
     this.#only(this.#state, connector, state);
   }

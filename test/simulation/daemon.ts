@@ -169,5 +169,12 @@ export class Daemon implements Owner {
 function silentMetrics(): Metrics {
   const nothing = (): void => undefined;
   const events = { durable: nothing, idle: nothing, inFlight: nothing, saved: nothing };
-  return { events: () => events, retried: nothing, health: nothing, state: nothing, stoppedTables: nothing } as unknown as Metrics;
+  return {
+    events: () => events,
+    retried: nothing,
+    health: nothing,
+    disconnected: nothing,
+    state: nothing,
+    stoppedTables: nothing,
+  } as unknown as Metrics;
 }

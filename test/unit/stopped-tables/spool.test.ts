@@ -42,7 +42,7 @@ describe('the spool of a stopped table', () => {
   async function idsIn(spool: Spool): Promise<string[]> {
     const ids: string[] = [];
     while (spool.messages > 0) {
-      const entries = spool.next(5);
+      const entries = spool.next(5, 2 ** 20);
       for (const entry of entries) {
         const messages = await spool.read(entry);
         ids.push(...all(messages.count).map((index) => idAt(messages, index)));
@@ -56,10 +56,33 @@ describe('the spool of a stopped table', () => {
     const spool = await open();
     for (let n = 0; n < 30; n += 3) await spool.append(batch(n, n + 3), [0, 1, 2]);
     expect(spool.messages).toBe(30);
-    const first = spool.next(1)[0]?.address as Address;
+    const first = spool.next(1, 2 ** 20)[0]?.address as Address;
     const again = await open(null, first);
     expect(again.messages).toBe(27);
     expect(await idsIn(again)).toEqual(all(30).slice(3).map(idOf));
+  });
+
+  it('keeps what was sent until a checkpoint covers it: it comes again after a crash, and must be recognised (I4)', async () => {
+    const large = (n: number) => messageBatch([{ id: idOf(n), destination: 'x', key: `${n}`, value: 'x'.repeat(9_000_000), table: TABLE }]);
+    const options = { connector: 'shop', table: TABLE, dataDir, runtime, store, maxBytes: 2 ** 27 };
+    const spool = await Spool.open(options, null, null);
+    const places: string[] = [];
+    for (let n = 0; n < 6; n++) places.push(await spool.append(large(n), [0]));
+    const sent = spool.next(6, 2 ** 30).at(-2)?.address as Address;
+    await spool.sent(5);
+    const again = await Spool.open(options, null, sent);
+    expect(all(6).filter((n) => again.holds(idOf(n)) !== null)).toEqual(all(6));
+    const before = spool.bytes;
+    await spool.covers(places[4] as string);
+    expect(spool.bytes).toBeLessThan(before / 2);
+  });
+
+  it('gives out no more bytes at a time than asked, but at least one entry (I9)', async () => {
+    const spool = await open();
+    for (let n = 0; n < 9; n++) await spool.append(batch(n, n + 1), [0]);
+    const bytes = spool.next(1, 2 ** 20)[0]?.bytes as number;
+    expect(spool.next(100, bytes * 3.5)).toHaveLength(3);
+    expect(spool.next(100, 1)).toHaveLength(1);
   });
 
   it('knows what stands beyond the place, and only that: it comes again after a crash (I4)', async () => {
