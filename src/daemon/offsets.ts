@@ -98,6 +98,12 @@ export async function recoverOffset(
   } finally {
     await Promise.allSettled([sink.close(), source.close()]);
   }
+  if (definition.onError !== 'stop') {
+    ports.log.warn(
+      'What stopped tables and dead letters have kept stands in the data directory and nowhere else. If that was lost whole, those changes are lost with it: they are neither in the sink nor read again.',
+      { remedy: 'Look at `sluice tables list` and `sluice dlq list`. If what was there before is missing, copy the rows of those tables anew.' },
+    );
+  }
   return current(store, name);
 }
 
