@@ -1,4 +1,4 @@
-/** `npm run test:simulation -- [--seeds N] [--from N] [--workers N] [--mutations] [--seed N [--trace]]` */
+/** `npm run test:simulation` */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { type Campaign, runCampaign } from './campaign.ts';
@@ -6,6 +6,18 @@ import { reportMutations } from './mutate.ts';
 import { type Outcome, simulate } from './simulation.ts';
 
 const LAST_EVENTS = 40;
+const HELP = `Usage: npm run test:simulation [-- --seeds N] [--from N] [--workers N]
+       npm run test:simulation -- --seed N [--trace]
+       npm run test:simulation -- --mutations [--only TEXT]
+
+  --seeds N    how many (default 10000)
+  --from N     the first one (default 1)
+  --workers N  processes (default: one for each core)
+  --seed N     this one alone, with its last events
+  --trace      with all of them
+  --mutations  does it notice slips in the engine?
+  --only TEXT  slips whose name holds it
+`;
 
 const { values } = parseArgs({
   options: {
@@ -16,8 +28,13 @@ const { values } = parseArgs({
     trace: { type: 'boolean', default: false },
     mutations: { type: 'boolean', default: false },
     only: { type: 'string' },
+    help: { type: 'boolean', default: false },
   },
 });
+if (values.help) {
+  process.stdout.write(HELP);
+  process.exit(0);
+}
 
 function print(line: string): void {
   process.stdout.write(`${line}\n`);
