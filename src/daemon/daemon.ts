@@ -7,7 +7,7 @@ import type { SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
 import { openLevel } from '../state/level.ts';
 import type { StateStore } from '../state/state-store.ts';
-import { openStore } from '../state/store.ts';
+import { openStoreWhenFree } from '../state/store.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { Connector } from './connector.ts';
 import { controlRoutes } from './control-routes.ts';
@@ -29,10 +29,13 @@ const memoryNeed = ({ batch, maxInFlightBytes }: ConnectorDefinition): MemoryNee
   inFlightBytes: maxInFlightBytes,
 });
 
+/** A command that looks at the state holds it for a moment. */
+const LOOK_MS = 2_000;
+
 /** Opens the state and runs every connector until all have stopped for good. Returns the process's exit code. Throws a SluiceError if it cannot start. */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
   const { config, runtime, log } = options;
-  const store = await openStore({ directory: config.dataDir, runtime, openEngine: openLevel });
+  const store = await openStoreWhenFree({ directory: config.dataDir, runtime, openEngine: openLevel }, LOOK_MS);
   const shutdown = listenForShutdown(runtime, log, config.shutdown.timeout);
   const closers: (() => Promise<void>)[] = [];
   try {

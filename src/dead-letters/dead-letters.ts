@@ -287,7 +287,8 @@ export class DeadLetters {
   /** Once for each cause, then it is counted. */
   #say({ head }: OpenLetter): void {
     const kind = `${head.code} ${head.destination}`;
-    const fields = { code: head.code, remedy: '`sluice dlq list` shows it; mend the cause, then `sluice dlq replay`.', id: head.id };
+    const remedy = `\`sluice dlq list\` shows it; mend the cause, then \`sluice dlq replay --connector ${this.#ports.connector} --all\`.`;
+    const fields = { code: head.code, remedy, id: head.id };
     this.#ports.log[this.#said.has(kind) ? 'debug' : 'warn'](`A message became a dead letter: ${head.error}`, fields);
     this.#said.add(kind);
   }

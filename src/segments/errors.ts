@@ -7,7 +7,7 @@ export const SEGMENTS_DAMAGED = defineError({
   cause:
     'The file {path} of connector {connector} is damaged at byte {offset}: {reason}. What was confirmed there ends at byte {expected} of segment {segment}.',
   remedy:
-    'Restore the directory {directory} from a copy. Or let go what it held: `sluice dlq discard --all`, or `sluice tables discard` for a stopped table; nothing else is lost.',
+    'Restore the directory {directory} from a copy. Or let go what it held: `sluice dlq discard --connector {connector} --all`, or `sluice tables discard` for a stopped table; nothing else is lost.',
 });
 
 export const SEGMENTS_FULL = defineError({

@@ -1,6 +1,6 @@
 import type { PreviousShutdown } from '../plugin/context.ts';
 import { rootMessage, SluiceError } from '../plugin/error.ts';
-import type { Files, Runtime } from '../plugin/runtime.ts';
+import { type Files, type Runtime, sleep } from '../plugin/runtime.ts';
 import { Committer } from './committer.ts';
 import { Digest } from './digest.ts';
 import { isDamage, STATE_ACCESS, STATE_CORRUPT, STATE_LOCKED, STATE_MISSING, STATE_SOUND, writeError } from './errors.ts';
@@ -22,6 +22,9 @@ export interface StoreOptions {
   readonly openEngine: OpenEngine;
 }
 
+/** How often a state that another process has is tried. */
+const LOCKED_MS = 50;
+
 /** `state/marker.json`: an empty database may be made only while `initialised` is false or the whole folder is new. */
 interface Marker {
   readonly format: number;
@@ -42,6 +45,20 @@ export async function openStore(options: StoreOptions): Promise<StateStore> {
     return await open(options, fresh ? { instance: null, lost: [] } : null);
   } catch (error) {
     throw await openingError(directory, runtime.files, error);
+  }
+}
+
+/** As `openStore`, but waits for so long where another process has it. */
+export async function openStoreWhenFree(options: StoreOptions, waitMs: number): Promise<StateStore> {
+  const { runtime } = options;
+  const until = runtime.monotonicMs() + waitMs;
+  for (;;) {
+    try {
+      return await openStore(options);
+    } catch (error) {
+      if (!(error instanceof SluiceError) || error.kind !== STATE_LOCKED || runtime.monotonicMs() >= until) throw error;
+      await sleep(runtime, LOCKED_MS);
+    }
   }
 }
 

@@ -5,7 +5,7 @@ export const TABLE_STOPPED = defineError({
   retry: 'auto',
   exit: 1,
   cause: 'Table {table} of connector {connector} is stopped: {reason}. Its changes are kept in {directory}, in order; the other tables go on.',
-  remedy: 'Mend the cause, then `sluice tables resume --table {table}`.',
+  remedy: 'Mend the cause, then `sluice tables resume --connector {connector} --table {table}`.',
 });
 
 export const TABLE_NOT_STOPPED = defineError({

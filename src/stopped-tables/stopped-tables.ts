@@ -101,7 +101,7 @@ export class StoppedTables {
     for (const [table, { state }] of this.#tables) {
       if (state.state === 'resuming') this.#start(table);
       else {
-        const remedy = `\`sluice tables resume --table ${table}\` when the cause is mended.`;
+        const remedy = `\`sluice tables resume --connector ${connector} --table ${table}\` when the cause is mended.`;
         log.warn(`Table ${table} of connector ${connector} is stopped since ${isoOf(state)}: ${state.error}`, {
           code: TABLE_STOPPED.code,
           table,

@@ -308,6 +308,23 @@ describe.runIf(natsAvailable)('NATS sink: a trouble that comes again with each m
     await proxy.close();
   });
 
+  it('the connection is lost in the last moment of open(): a typed error that is tried again, nothing impossible (I10)', async () => {
+    const proxy = await startProxy(server.url);
+    const first = natsSink({ servers: [proxy.through(server.url)], stream: 'LATE' });
+    await first.sink.open(null, unlimited);
+    await first.sink.write(messageBatch(series(SERIES, 0, 20)), unlimited);
+    await first.sink.close();
+    const { sink } = natsSink({ servers: [proxy.through(server.url)], stream: 'LATE' });
+    // Deleting the consumer of the read-back is the last that is asked.
+    proxy.cutWhenSent('CONSUMER.DELETE');
+    await expect(sink.open(null, unlimited)).rejects.toMatchObject({
+      code: expect.stringMatching(/^SLUICE_NATS_(UNREACHABLE|JETSTREAM)/),
+      kind: { retry: 'auto' },
+    });
+    await sink.close();
+    await proxy.close();
+  });
+
   it('a message on which the server itself ends the connection (a subject beyond max_control_line)', async () => {
     const { sink, log } = natsSink({ servers: [server.url], stream: 'LONG', subject: `{connector}.{table}.${'x'.repeat(1100)}` });
     await sink.open(null, unlimited);

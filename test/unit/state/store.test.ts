@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import type { Place } from '../../../src/record/position.ts';
 import type { KeyValueStore, OpenEngine, Operation } from '../../../src/state/key-value.ts';
 import { openLevel } from '../../../src/state/level.ts';
-import { openStore, type StateStore } from '../../../src/state/store.ts';
+import { openStore, openStoreWhenFree, type StateStore } from '../../../src/state/store.ts';
 import { dataDirectory, errorOf, offset, offsetOf, tableVersions, withStore } from './state-directory.ts';
 
 /** The real engine, with what is written to it. */
@@ -46,6 +46,17 @@ describe('the state store', () => {
       expect((await store.load('a')).offset).toBeNull();
       expect(await store.connectors()).toEqual(['a/b', 'shop']);
     });
+  });
+
+  it('waits for another process that only looks, and not for one that stays', async () => {
+    const options = await dataDirectory();
+    const first = await openStore(options);
+    const waiting = openStoreWhenFree(options, 20_000);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    await first.close();
+    const second = await waiting;
+    expect((await errorOf(openStoreWhenFree(options, 100))).code).toBe('SLUICE_STATE_LOCKED');
+    await second.close();
   });
 
   it('gives the versions of a table in order, the tenth after the ninth', async () => {
