@@ -78,7 +78,7 @@ export const MUTATIONS: readonly Mutation[] = [
     file: COMMITTER,
     find: "await this.#engine.batch([...operations.values(), { type: 'put', key: ROOT_KEY, value: frameJson(root) }]);",
     replace:
-      "await writeSideFile(this.#runtime.files, this.#stateDirectory, { format: STATE_FORMAT, instance: this.#instance, generation, positions: this.#positions });\n    await this.#engine.batch([...operations.values(), { type: 'put', key: ROOT_KEY, value: frameJson(root) }]);",
+      "await writeSideFile(this.#runtime.files, this.#stateDirectory, { format: STATE_FORMAT, instance: this.#instance, generation, positions: this.#positions, lost: [...this.#lost] });\n    await this.#engine.batch([...operations.values(), { type: 'put', key: ROOT_KEY, value: frameJson(root) }]);",
   },
   {
     name: 'side file not waited for',
