@@ -4,11 +4,12 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { discardLetters } from '../../../src/daemon/dead-letters.ts';
 import { nodeRuntime } from '../../../src/daemon/node-runtime.ts';
+import { UndeliveredMessages, type UndeliveredPorts } from '../../../src/daemon/undelivered.ts';
 import { DeadLetters } from '../../../src/dead-letters/dead-letters.ts';
 import { DeadLetterFile } from '../../../src/dead-letters/file.ts';
 import { Holds } from '../../../src/pipeline/holds.ts';
 import { defineError, SluiceError } from '../../../src/plugin/error.ts';
-import { idAt, type MessageBatch } from '../../../src/record/messages.ts';
+import { idAt, type MessageBatch, type MessageWriter } from '../../../src/record/messages.ts';
 import { openLevel } from '../../../src/state/level.ts';
 import type { StateStore } from '../../../src/state/state-store.ts';
 import { openStore } from '../../../src/state/store.ts';
@@ -86,6 +87,27 @@ describe('dead letters', () => {
       [idOf(1), 'superseded'],
     ]);
     expect(sent).toEqual([idOf(0)]);
+  });
+
+  it('the pipeline gives such a batch to the sink after the note, and none before it that comes behind (I3)', async () => {
+    const file = await openFile();
+    await filled(2, file);
+    const { messages, stores } = { messages: [change(10, 1), change(11, 7), change(12, 8)] as MessageWriter[], stores: [] as number[] };
+    const definition = { name: 'shop', onError: 'deadLetter', deadLetter: { routes: {}, maxPercent: 100, window: 60_000 } };
+    const ports = { definition, dataDir, store, runtime, metrics: {}, log: pluginContext().log, sink: {}, abort: new AbortController().signal };
+    const undelivered = new UndeliveredMessages({ ...ports, letters: file, stopped: [], failed: () => undefined } as unknown as UndeliveredPorts);
+    const noted = async (): Promise<boolean> => (await openFile()).letters()[1]?.superseded === true;
+    const given = messages.map(async (batch, n) => {
+      const diverted = undelivered.divert(batch);
+      expect(diverted, `batch ${n} waits`).not.toBeNull();
+      await diverted;
+      undelivered.passing(batch);
+      stores.push(n);
+      if (n === 0) expect(await noted()).toBe(true);
+    });
+    await Promise.all(given);
+    expect(stores).toEqual([0, 1, 2]);
+    expect(undelivered.divert(change(13, 9) as MessageWriter), 'nothing waits any more').toBeNull();
   });
 
   it('a letter whose key is on its way behind it is never sent again, also by the next process (I3)', async () => {
