@@ -7,6 +7,7 @@ import { readStream } from '../support/stream-ledger.ts';
 
 const MIB = 2 ** 20;
 const ROWS = 100_000;
+const BODY_BYTES = 1_400;
 const NAMES = ['stuck', 'quick'] as const;
 
 describe('maxMemory', () => {
@@ -51,11 +52,11 @@ describe('maxMemory', () => {
     const before = await running.residentBytes();
     const [stuck] = links as [FaultLink];
     stuck.bytesPerSecond = 100_000;
-    const insert = `INSERT INTO big SELECT i, rpad(md5(i::text), 400, 'x') FROM generate_series(1, ${ROWS}) i`;
+    const insert = `INSERT INTO big SELECT i, rpad(md5(i::text), ${BODY_BYTES}, 'x') FROM generate_series(1, ${ROWS}) i`;
     for (const database of databases) await postgres.query(insert, database);
     let buffers = 0;
     const until = Date.now() + 60_000;
-    // About 70 MB for each: three times what there is for both.
+    // About 170 MB for each: seven times what there is for both.
     while ((await metric('sluice_messages_total', 'quick')) < ROWS && Date.now() < until) {
       const held = await Promise.all(NAMES.map((name) => metric('sluice_buffer_bytes', name)));
       buffers = Math.max(
@@ -68,10 +69,11 @@ describe('maxMemory', () => {
     const arrived = await Promise.all(NAMES.map((name) => metric('sluice_messages_total', name)));
     expect(arrived[1]).toBe(ROWS);
     expect(arrived[0]).toBeLessThan(ROWS / 2);
-    // The budget and one batch of each; in the process also two windows of 8 MiB, and what the collector has not taken yet.
+    // The budget and one batch of each; in the process also two windows of 8 MiB, and what the collector has not taken yet (on a busy machine it comes
+    // late): less than one of the connectors has to carry.
     expect(buffers).toBeGreaterThan(8 * MIB);
     expect(buffers).toBeLessThan((24 + 2 * 4) * MIB);
-    expect(peak - before).toBeLessThan((24 + 2 * (4 + 8) + 64) * MIB);
+    expect(peak - before).toBeLessThan(ROWS * BODY_BYTES + 24 * MIB);
     stuck.bytesPerSecond = Number.POSITIVE_INFINITY;
     while ((await metric('sluice_messages_total', 'stuck')) < ROWS && Date.now() < until + 60_000)
       await new Promise((resolve) => setTimeout(resolve, 100));

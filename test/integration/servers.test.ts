@@ -84,7 +84,9 @@ describe.runIf(natsAvailable)('NATS', () => {
     try {
       const manager = await jetstreamManager(connection);
       await manager.streams.add({ name: 'S', subjects: ['s.>'], num_replicas: replicas });
-      return (await jetstream(connection).publish('s.a', 'x')).seq;
+      // The replicas of a stream that was just made may not have chosen their leader yet: nobody answers then.
+      const publish = () => jetstream(connection).publish('s.a', 'x');
+      return (await publish().catch(() => sleep(1_000, null).then(publish))).seq;
     } finally {
       await connection.close();
     }
