@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { MUTATIONS, type Mutation, matrixFiles, mutated } from '../simulation/mutations.ts';
+import { MUTATIONS, type Mutation, matrixFiles, mutated, PLUGIN_SLIPS } from '../simulation/mutations.ts';
 
 const HELP = `Usage: npm run test:slips [-- --only TEXT] [--files LIST] [--rounds N]
 
@@ -87,7 +87,7 @@ class Tree {
 const tree = new Tree();
 let missed = 0;
 try {
-  const slips = MUTATIONS.filter(({ name }) => name.includes(values.only));
+  const slips = [...PLUGIN_SLIPS, ...MUTATIONS].filter(({ name }) => name.includes(values.only));
   process.stderr.write('Without a slip …\n');
   const sound = tree.run(null, [...new Set(slips.flatMap(filesOf))]);
   if (sound !== null) throw new Error(`the matrix fails without a slip: ${sound}`);

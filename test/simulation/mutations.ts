@@ -168,11 +168,29 @@ export const MUTATIONS: readonly Mutation[] = [
   },
 ];
 
+/** Slips in what only a real server shows: the simulator has a source and a broker of its own. */
+export const PLUGIN_SLIPS: readonly Mutation[] = [
+  {
+    name: '+1 on the LSN',
+    file: 'connectors/postgres/log/session.ts',
+    find: 'this.#service.acknowledge(formatLsn(this.#acknowledged - 1n), ask)',
+    replace: 'this.#service.acknowledge(formatLsn(this.#acknowledged), ask)',
+    matrix: ['sluice', 'postgres'],
+  },
+  {
+    name: 'the stream begins behind the offset',
+    file: 'connectors/postgres/log/session.ts',
+    find: 'LOGICAL ${formatLsn(this.#options.start)} (',
+    replace: 'LOGICAL ${formatLsn(this.#options.start + 4096n)} (',
+    matrix: ['sluice', 'postgres'],
+  },
+];
+
 /** The files of the fault matrix in which a slip is looked for. */
 export function matrixFiles({ file, matrix }: Mutation): readonly string[] {
   if (matrix !== undefined) return matrix;
   if (file.startsWith('connectors/kafka/')) return ['sluice', 'kafka', 'network-kafka', 'kafka-cluster'];
-  return file.startsWith('src/state/') ? ['sluice', 'state'] : ['sluice'];
+  return file.startsWith('src/state/') ? ['sluice', 'state'] : ['sluice', 'network-nats', 'kafka', 'network-kafka'];
 }
 
 /** The text with the slip in it. Throws if its place is not to be found. */

@@ -7,6 +7,12 @@ import { addConnector, carryOut, endRun, kafkaWorks, keeping, MODEST, sleep, sta
 import { KAFKA_DRIVERS } from '../../support/kafka-sinks.ts';
 import { createTopic, readTopic } from '../../support/kafka-topics.ts';
 
+/** What a topic takes, from now on. */
+async function limit(kafka: KafkaServer, topic: string, bytes: number): Promise<void> {
+  const configEntries = [{ name: 'max.message.bytes', value: String(bytes) }];
+  await withAdmin(kafka, (admin) => admin.alterConfigs({ validateOnly: false, resources: [{ type: 2, name: topic, configEntries }] }));
+}
+
 describe.runIf(availableKafkas.length > 0)('faults of Kafka (I1, I2, I3, I4, I8, I10)', () => {
   let postgres: PostgresServer;
   let kafka: KafkaServer;
@@ -112,6 +118,27 @@ describe.runIf(availableKafkas.length > 0)('faults of Kafka (I1, I2, I3, I4, I8,
     });
 
     it.runIf(isTried)(
+      'batches too large for the topic, whose limit was lowered while it ran: they are parted, and keep their order (I3)',
+      async () => {
+        const prefix = `parted-${driver}`;
+        run = await FaultRun.begin({ name: prefix, postgres, sink: kafkaFaultSink(kafka, prefix, { driver, partitions: 1 }), load: MODEST });
+        await run.committed(40);
+        await run.caughtUp();
+        for (const table of ['item', 'entry']) await limit(kafka, `${prefix}.public.${table}`, 3_000);
+        // Far more than one request at once, each key several times.
+        for (let version = 1; version <= 3; version++) {
+          const rows = 'generate_series(900000, 902999) AS id';
+          const change =
+            version === 1 ? `INSERT INTO item SELECT id, 1, 'n' FROM ${rows}` : `UPDATE item SET version = ${version} WHERE id >= 900000`;
+          const op = version === 1 ? 'c' : 'u';
+          await postgres.query(`BEGIN; ${change}; INSERT INTO ledger SELECT id, ${version}, '${op}' FROM ${rows}; COMMIT`, run.database);
+        }
+        await run.committed(40);
+        await run.verify(`Kafka batches too large (${driver})`);
+      },
+    );
+
+    it.runIf(isTried)(
       'a record too large: stops and names topic, size and limit; the other connector of the daemon goes on; delivered when the limit is raised (I1, I8)',
       async () => {
         const prefix = `beside-${driver}`;
@@ -129,8 +156,7 @@ describe.runIf(availableKafkas.length > 0)('faults of Kafka (I1, I2, I3, I4, I8,
         expect(remedy).toContain('max.message.bytes');
         await run.committed(50);
         await run.caughtUp();
-        const configEntries = [{ name: 'max.message.bytes', value: '1048588' }];
-        await withAdmin(kafka, (admin) => admin.alterConfigs({ validateOnly: false, resources: [{ type: 2, name: topic, configEntries }] }));
+        await limit(kafka, topic, 1_048_588);
         await run.daemon.stop('SIGTERM');
         run.daemon.start();
         const stored = async () =>
