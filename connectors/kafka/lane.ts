@@ -53,6 +53,8 @@ export class Lane {
   failures = 0;
   /** An attempt to send this very set was not answered, or not for good: it may stand there already. */
   doubtful = false;
+  /** Of what is being sent, something was not noted: once it stands, all that is noted is behind us. */
+  #isNew = false;
   readonly #queue: Run[] = [];
   /** Halved when a batch is too large, doubled when one went through. */
   #maxRecords = Number.POSITIVE_INFINITY;
@@ -82,11 +84,12 @@ export class Lane {
   /**
    * Takes the next records out of the queue, without those that stand there already (algorithms §2): `done` is told of these. Null: none is left.
    *
-   * What stands is a contiguous part of the lane's messages, so that the first one that is not noted is behind all of it: from there on the place may
-   * move. The rest of the notes is kept for a while all the same, for a replay under another configuration.
+   * What stands is a contiguous part of the lane's messages but for those that became dead letters, so that the first one that is not noted and is stored is behind
+   * all of it: from there on the place may move. The rest of the notes is kept for a while all the same, for a replay under another configuration.
    */
   take(limits: LaneLimits, timestampMs: number, done: Done): Sending | null {
     this.doubtful = false;
+    this.#isNew = false;
     const runs: { job: Job; indexes: Int32Array }[] = [];
     const maxRecords = Math.min(limits.records, this.#maxRecords);
     let count = 0;
@@ -133,6 +136,7 @@ export class Lane {
     const { runs, set } = this.sending as Sending;
     this.sending = null;
     this.failures = 0;
+    if (this.#isNew) this.#passed = true;
     if (set.count >= this.#maxRecords) this.#maxRecords *= 2;
     let offset = base;
     for (const { job, indexes } of runs) {
@@ -182,6 +186,7 @@ export class Lane {
         const at = standing.get(id);
         if (at === undefined) break;
         standing.delete(id);
+        if (this.#isNew && this.noted?.isResumed(id) !== true) this.#passed = true;
         this.#follow(Math.max(this.offset, at + 1), 1);
         found++;
       }
@@ -199,11 +204,11 @@ export class Lane {
     this.sending = null;
   }
 
-  /** Whether the next message of the lane stands there. One that does not is behind all that do. */
+  /** Whether the next message of the lane stands there. One that does not is behind all that do, or was a dead letter: it is once more, and others may follow that stand. */
   #stands(noted: Noted, id: string): boolean {
     const stands = noted.skips('', id);
     // What is sent of a resumed table is beside the order of the log.
-    if (!stands && !noted.isResumed(id)) this.#passed = true;
+    if (!stands && !noted.isResumed(id)) this.#isNew = true;
     if (noted.size === 0) {
       this.noted = null;
       this.#passed = true;
