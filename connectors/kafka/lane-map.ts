@@ -76,6 +76,16 @@ export class LaneMap {
     return of.length > 0 && of.every((lane) => lane?.found?.has('', id) === true);
   }
 
+  /** Partitions in which a message to all of them was not noted as standing; null: it goes to one, or there are none yet. */
+  lacking(batch: MessageBatch, message: number): readonly number[] | null {
+    const topic = destinationAt(batch, message);
+    const partitions = this.#topics.partitionsOf(topic);
+    if (partitions === 0 || partitionIn(batch, message, partitions) !== TO_ALL) return null;
+    const id = idAt(batch, message);
+    const lanes = this.#lanes.get(topic) ?? [];
+    return Array.from({ length: partitions }, (_, each) => each).filter((each) => lanes[each]?.found?.has('', id) !== true);
+  }
+
   /** Whether something that was sent is unanswered. */
   get isSending(): boolean {
     return [...this.#lanes.values()].some((lanes) => lanes.some((lane) => lane?.sending != null));

@@ -77,6 +77,11 @@ export class Lanes {
     return this.#map.stands(batch, index);
   }
 
+  /** Partitions that lack a message to all of them; null: it goes to one. */
+  lacking(batch: MessageBatch, index: number): readonly number[] | null {
+    return this.#map.lacking(batch, index);
+  }
+
   /** Nothing that was sent is unanswered. */
   get isSettled(): boolean {
     return this.#failure === null && !this.#map.isSending;

@@ -111,6 +111,10 @@ export class KafkaSink implements Sink {
     return this.#lanes?.stands(batch, index) === true;
   }
 
+  lacking(batch: MessageBatch, index: number): readonly number[] | null {
+    return this.#lanes?.lacking(batch, index) ?? null;
+  }
+
   write(batch: MessageBatch, signal: AbortSignal): Promise<Place> {
     if (this.#lanes === null) return Promise.reject(new Error('write() before open()'));
     return this.#lanes.write(batch, signal);

@@ -58,6 +58,7 @@ export class UndeliveredMessages implements Undelivered {
       write: (batch: MessageBatch) => this.#again(batch, write),
       directoryOf: (table: string) => spoolOf(ports, table),
       stands: (batch: MessageBatch, index: number) => sink.stands(batch, index),
+      lacking: (batch: MessageBatch, index: number) => sink.lacking?.(batch, index) ?? null,
       changed: (tables: number, bytes: number) => metrics.stoppedTables(name, tables, bytes),
     };
     this.tables = new StoppedTables(ofTables, ports.stopped);

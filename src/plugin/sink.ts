@@ -41,6 +41,11 @@ export interface Sink {
    * asked after `open`, in the order of the batches, before any later message is written.
    */
   stands(batch: MessageBatch, index: number): boolean;
+  /**
+   * Of a message that goes to several places at once: the `spread` of each in which it does not stand, with which it would go there alone. Null: it goes to one.
+   * Left out: every message does.
+   */
+  lacking?(batch: MessageBatch, index: number): readonly number[] | null;
   /** The place to store by `offsets recover`, and the id of the transaction of the last message of this connector (null: none, or no total order). */
   recover(signal: AbortSignal): Promise<{ readonly place: Place; readonly lastTransaction: string | null }>;
   close(): Promise<void>;

@@ -2,12 +2,12 @@ import type { Holds } from '../pipeline/holds.ts';
 import type { Logger } from '../plugin/context.ts';
 import { SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
-import { RESUMED } from '../record/message-id.ts';
 import { idAt, type MessageBatch, type MessageWriter, SPAN, SPAN_SIZE, tableAt } from '../record/messages.ts';
 import type { Place } from '../record/position.ts';
 import type { Address } from '../segments/segment-log.ts';
 import type { StateStore } from '../state/state-store.ts';
 import { TABLE_NOT_STOPPED, TABLE_RESUMING, TABLE_STOPPED } from './errors.ts';
+import { copyTo, renameResumed } from './message-copies.ts';
 import { formatAddress, type Spool, type SpoolEntry } from './spool.ts';
 import type { StoppedTableView, TableState } from './state.ts';
 
@@ -32,6 +32,7 @@ export interface StoppedTablesPorts {
   readonly directoryOf: (table: string) => string;
   /** The sink's. */
   readonly stands: (batch: MessageBatch, index: number) => boolean;
+  readonly lacking: (batch: MessageBatch, index: number) => readonly number[] | null;
   readonly write: (batch: MessageBatch) => Promise<Place>;
   /** Ends the life: what waits cannot be sent. */
   readonly failed: (error: unknown) => void;
@@ -224,7 +225,8 @@ export class StoppedTables {
     const known = messages.tables.map((table) => this.#tables.get(table) ?? this.#left.get(table));
     const taken = new Map<Stopped, { readonly table: string; readonly indexes: number[]; held: string | null }>();
     const kept: number[] = [];
-    for (let index = 0; index < messages.count; index++) {
+    const { count } = messages;
+    for (let index = 0; index < count; index++) {
       const at = messages.spans[index * SPAN_SIZE + SPAN.table] as number;
       const table = known[at];
       const held = table?.spool.holds(idAt(messages, index)) ?? null;
@@ -234,9 +236,12 @@ export class StoppedTables {
         taken.set(table, into);
         if (held !== null) into.held = held === '' ? into.held : held;
         else {
-          const isNew = !this.#ports.stands(messages, index);
+          // Where a TRUNCATE stands, rows may stand behind it: it goes only to where it does not, each time by itself.
+          const lacking = this.#ports.lacking(messages, index);
+          const isNew = lacking === null ? !this.#ports.stands(messages, index) : lacking.length > 0;
           if (isNew) table.spool.passed();
           if ('address' in table) kept.push(index);
+          else if (lacking !== null) for (const spread of lacking) into.indexes.push(copyTo(messages, index, spread));
           else if (isNew) into.indexes.push(index);
         }
       }
@@ -374,21 +379,6 @@ export function viewOf(connector: string, table: string, state: TableState, spoo
   const { code, error, remedy } = state;
   const since = isoOf(state);
   return { connector, table, state: state.state, code, error, remedy, since, messages: spool?.messages ?? null, bytes: spool?.bytes ?? null };
-}
-
-/**
- * A message that is sent late stands under an id of its own: under its first one it would say of the others of its transaction, which may still be on their way, that
- * they stand (I1).
- */
-function renameResumed(messages: MessageWriter, connector: string, table: string): void {
-  for (let index = 0; index < messages.count; index++) {
-    const id = `${connector}/${RESUMED}${encodeURIComponent(table)}/${idAt(messages, index).slice(connector.length + 1)}`;
-    messages.reserve(id.length);
-    const at = index * SPAN_SIZE;
-    messages.spans[at + SPAN.idStart] = messages.bytesLength;
-    messages.bytesLength += messages.bytes.write(id, messages.bytesLength, 'latin1');
-    messages.spans[at + SPAN.idEnd] = messages.bytesLength;
-  }
 }
 
 function allOf({ count }: MessageBatch): number[] {
