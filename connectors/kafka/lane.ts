@@ -101,10 +101,13 @@ export class Lane {
       let stands = false;
       while (run.at < run.indexes.length && count < maxRecords) {
         const message = run.indexes[run.at] as number;
+        const wasNew: boolean = this.#isNew;
         stands = this.noted !== null && this.#stands(this.noted, job.id(message));
         if (stands) break;
         const size = recordBytesOf(job.batch, message);
         full = count > 0 && bytes + size > limits.bytes;
+        // It is not sent with the others: of them alone is said what stands behind what.
+        if (full) this.#isNew = wasNew;
         if (full) break;
         bytes += size;
         count++;

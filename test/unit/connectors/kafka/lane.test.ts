@@ -40,6 +40,15 @@ describe('a lane that reads again what stands behind its place (algorithms §2)'
     expect(Object.keys(second.moved)).toEqual([lane.key]);
   });
 
+  it('is not moved by a resumed message whose batch had no room for the new one behind it', () => {
+    const lane = laneWith('b', 'c');
+    const job = jobOf('resumed/t/x', 'letter', 'b');
+    add(lane, job);
+    expect(lane.take({ ...LIMITS, bytes: 1 }, 0, done)?.set.count).toBe(1);
+    lane.confirmed(100, done);
+    expect(job.moved).toEqual({});
+  });
+
   it('moves the place with the first message that is stored behind all of them', () => {
     const lane = laneWith('b', 'of another configuration');
     const job = jobOf('b', 'new');
