@@ -1,4 +1,4 @@
-import { type ConfigOf, fields } from '#plugin';
+import { type ConfigOf, fields, snapshotFields } from '#plugin';
 import { isPatternError, parsePattern } from './patterns.ts';
 
 /** Options of a Postgres source, as they stand under `source` in a connector file. */
@@ -79,19 +79,7 @@ export const postgresFields = fields({
     about:
       'The publication. Created for exactly the captured tables if it does not exist; tables that are missing are added, none is ever removed. Default: as the slot. A second one, with `_inserts` added to its name, holds the tables of `insertOnly`.',
   },
-  snapshot: {
-    kind: 'object',
-    fields: {
-      mode: {
-        kind: 'choice',
-        choices: ['no_data', 'never'],
-        notYet: ['initial', 'initial_only', 'always', 'when_needed', 'configuration_based', 'custom'],
-        optional: true,
-        about: 'What to do with rows that were there before: `no_data` (`never` is the same) streams changes only. Left out, it is `no_data`.',
-      },
-    },
-    about: 'Copying the rows that are there already.',
-  },
+  snapshot: { kind: 'object', fields: snapshotFields, about: 'Copying the rows that are there already.' },
   heartbeat: {
     kind: 'object',
     fields: {

@@ -5,13 +5,14 @@ import * as logErrors from './log/errors.ts';
 import { ORIGIN_COLUMNS } from './log/origin.ts';
 import { formatLsn, parseLsn, readPosition } from './log/position.ts';
 import { PostgresLogSource } from './log/source.ts';
+import * as snapshotErrors from './snapshot/errors.ts';
 
 /** PostgreSQL 14 to 18, by its log (pgoutput). */
 export const postgres: SourcePlugin<typeof postgresFields> = {
   role: 'source',
   type: 'postgres',
   fields: postgresFields,
-  errors: [...Object.values<ErrorKind>(errors), ...Object.values<ErrorKind>(logErrors)],
+  errors: [...Object.values<ErrorKind>(errors), ...Object.values<ErrorKind>(logErrors), ...Object.values<ErrorKind>(snapshotErrors)],
   origin: { system: 'postgresql', columns: ORIGIN_COLUMNS },
   validate: validatePostgres,
   claims: (config, connector) => {
@@ -27,5 +28,6 @@ export const postgres: SourcePlugin<typeof postgresFields> = {
     if (known === null) throw new SluiceError(errors.positionUnknownServer, { text });
     return { ...known, lsn: formatLsn(lsn), lastCommit: null, lastCommitMicros: null };
   },
+  snapshot: ({ snapshot }) => snapshot,
   create: (config, context) => new PostgresLogSource(config, context),
 };

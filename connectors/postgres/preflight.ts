@@ -117,14 +117,6 @@ function serverFindings(config: PostgresConfig, server: ServerFacts): Finding[] 
     const message = `PostgreSQL ${server.versionText} can lose changes in logical decoding when a publication or type is altered beside running writes.`;
     add('warning', 'SLUICE_PG_MINOR_VERSION', message, `Upgrade to ${Math.floor(server.version / 10_000)}.${fixed} or later.`);
   }
-  if (config.snapshot.mode === undefined) {
-    add(
-      'info',
-      'SLUICE_PG_NO_SNAPSHOT',
-      'The option "snapshot.mode" is not set: rows that are there already are not copied, changes are streamed from now on.',
-      'Set "snapshot": {"mode": "no_data"} to say that this is meant.',
-    );
-  }
   if (server.superuser) {
     add(
       'info',

@@ -24,6 +24,8 @@ export interface ServerFacts {
   readonly maxSlotWalKeepMegabytes: number;
   /** Physical slots that logical slots with failover wait for (17+); empty = not configured. */
   readonly synchronizedStandbySlots: string;
+  /** Size of a file of the log. */
+  readonly walSegmentBytes: number;
   readonly money: MoneyFacts;
 }
 
@@ -43,7 +45,7 @@ const FACTS = `SELECT current_setting('server_version_num')::int AS version, cur
     (SELECT setting::int FROM pg_settings WHERE name = 'wal_sender_timeout') AS wal_sender_timeout,
     (SELECT setting::int FROM pg_settings WHERE name = 'max_slot_wal_keep_size') AS max_keep,
     COALESCE(current_setting('synchronized_standby_slots', true), '') AS standby_slots,
-    current_setting('lc_monetary') AS monetary, ('x' || encode(cash_send(1::money), 'hex'))::bit(64)::bigint::text AS money_unit`;
+    pg_size_bytes(current_setting('wal_segment_size'))::int AS segment_bytes, current_setting('lc_monetary') AS monetary, ('x' || encode(cash_send(1::money), 'hex'))::bit(64)::bigint::text AS money_unit`;
 
 interface FactsRow {
   version: number;
@@ -59,6 +61,7 @@ interface FactsRow {
   wal_sender_timeout: number;
   max_keep: number;
   standby_slots: string;
+  segment_bytes: number;
   monetary: string;
   /** How 1 is stored: 1 with as many zeros as there are digits after the point. */
   money_unit: string;
@@ -84,6 +87,7 @@ export async function readServer(client: pg.Client, config: PostgresConfig): Pro
     walSenderTimeoutMs: row.wal_sender_timeout,
     maxSlotWalKeepMegabytes: row.max_keep,
     synchronizedStandbySlots: row.standby_slots,
+    walSegmentBytes: row.segment_bytes,
     money: { digits: row.money_unit.length - 1, locale: row.monetary },
   };
 }

@@ -12,7 +12,10 @@ import { type Runtime, sleep } from '../plugin/runtime.ts';
 import type { Sink } from '../plugin/sink.ts';
 import type { Source, SourceHealth } from '../plugin/source.ts';
 import { TableRegistry } from '../record/table.ts';
-import type { StateStore } from '../state/state-store.ts';
+import { Copies } from '../snapshot/copies.ts';
+import { CopyLog } from '../snapshot/copy-log.ts';
+import { CopyingSource } from '../snapshot/copying-source.ts';
+import type { Loaded, StateStore } from '../state/state-store.ts';
 import { TABLE_STOPPED, TABLES_NOT_RUNNING } from '../stopped-tables/errors.ts';
 import type { StoppedTableView } from '../stopped-tables/state.ts';
 import { type OpenSpool, sinkPlace } from '../stopped-tables/stopped-tables.ts';
@@ -171,7 +174,7 @@ export class Connector {
     const context = this.#sourceContext(tables);
     // Until streaming begins there is nothing to drain: a stop then ends at once.
     const starting = AbortSignal.any([drain, abort]);
-    const source = definition.source.plugin.create(definition.source.config, context);
+    const { source } = this.#openSource(context, stored);
     const stopped = await openStopped({ definition, ...this.#ports }, stored.place);
     const sink: Sink = definition.sink.plugin.create(definition.sink.config, this.#sinkContext());
     const observing = new AbortController();
@@ -210,7 +213,7 @@ export class Connector {
           checkpointMaxDelayMs: definition.checkpoint.maxDelay,
           undelivered,
           broken: broken.signal,
-          save: (checkpoint) => store.save(this.name, { offset: checkpoint, put: tables.takeUnsaved() }),
+          save: (checkpoint) => store.save(this.name, { offset: checkpoint, progress: checkpoint.progress, put: tables.takeUnsaved() }),
           events: {
             ...events,
             saved: ({ place }) => {
@@ -231,6 +234,19 @@ export class Connector {
       this.#undelivered = null;
       await Promise.allSettled([sink.close(), source.close(), ended]);
     }
+  }
+
+  /** The source, and beside it what is known of copies, if it offers any. */
+  #openSource(context: SourceContext, { progress, offset }: Loaded): { readonly source: Source; readonly copies: Copies | null } {
+    const { plugin, config } = this.#definition.source;
+    const source = plugin.create(config, context);
+    const snapshot = plugin.snapshot?.(config);
+    if (snapshot === undefined || source.snapshot === undefined) return { source, copies: null };
+    const { runtime } = this.#ports;
+    const copies = new Copies(snapshot.mode, progress, offset !== null);
+    if (snapshot.mode === 'always' && !this.#opened) copies.restart();
+    const events = new CopyLog(copies, runtime, this.#log);
+    return { source: new CopyingSource(source, snapshot, copies, { runtime, tables: context.tables, events }), copies };
   }
 
   #context(): PluginContext {

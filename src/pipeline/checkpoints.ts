@@ -1,10 +1,12 @@
-import type { Place, Position } from '../record/position.ts';
+import type { Place, Position, Progress } from '../record/position.ts';
 
 /** A position that is safe to resume from, with the entries of the sink's place that have moved since the checkpoint before it. */
 export interface Checkpoint {
   readonly position: Position;
   /** Null: none has. */
   readonly place: Place | null;
+  /** Of copies, what changed since the checkpoint before it; null: nothing. */
+  readonly progress: Progress | null;
 }
 
 /** One batch on its way. */
@@ -12,11 +14,16 @@ interface Entry {
   readonly position: Position | null;
   /** The checkpoint is the batch's very end: what the batch wrote belongs to it. */
   readonly atEnd: boolean;
+  readonly progress: Progress | null;
   place: Place | null;
   done: boolean;
 }
 
 type Moved = Record<string, string | null>;
+
+function orNull(moved: Moved): Moved | null {
+  return Object.keys(moved).length === 0 ? null : moved;
+}
 
 /**
  * Knows which batches are durable and hands out only what the contiguous finished prefix allows (I5, I6).
@@ -28,10 +35,19 @@ export class CheckpointTracker {
   readonly #entries: Entry[] = [];
   #first = 0;
   #position: Position | null = null;
+  /** The position that was taken last: what is known of copies can be saved with it again. */
+  #taken: Position | null;
   /** Moved up to `#position`, and not taken yet. */
   #moved: Moved = {};
   /** Moved behind it. */
   #held: Moved = {};
+  /** Of copies, in the finished prefix, and not taken yet. */
+  #progress: Moved = {};
+
+  /** `from`: the position that is saved already; null: none is. */
+  constructor(from: Position | null) {
+    this.#taken = from;
+  }
 
   /** Batches begun and not yet part of the finished prefix. */
   get pending(): number {
@@ -39,8 +55,8 @@ export class CheckpointTracker {
   }
 
   /** Registers the next batch; the handle goes to `finish`. */
-  begin(position: Position | null, atEnd: boolean): Entry {
-    const entry: Entry = { position, atEnd, place: null, done: false };
+  begin(position: Position | null, atEnd: boolean, progress: Progress | null): Entry {
+    const entry: Entry = { position, atEnd, progress, place: null, done: false };
     this.#entries.push(entry);
     return entry;
   }
@@ -54,23 +70,27 @@ export class CheckpointTracker {
 
   /** The newest checkpoint of the finished prefix that was not taken yet, or null. */
   take(): Checkpoint | null {
-    const position = this.#position;
-    if (position === null) return null;
-    const moved = this.#moved;
+    if (!this.hasReady) return null;
+    // What was copied beside the log is saved with the position before it: the log is read again from there, and says nothing of the copy.
+    const position = (this.#position ?? this.#taken) as Position;
+    const checkpoint = { position, place: orNull(this.#moved), progress: orNull(this.#progress) };
+    this.#taken = position;
     this.#position = null;
     this.#moved = {};
-    return { position, place: Object.keys(moved).length === 0 ? null : moved };
+    this.#progress = {};
+    return checkpoint;
   }
 
   get hasReady(): boolean {
-    return this.#position !== null;
+    return this.#position !== null || (this.#taken !== null && orNull(this.#progress) !== null);
   }
 
   #advance(): void {
     const entries = this.#entries;
     while (this.#first < entries.length) {
-      const { done, position, atEnd, place } = entries[this.#first] as Entry;
+      const { done, position, atEnd, progress, place } = entries[this.#first] as Entry;
       if (!done) break;
+      if (progress !== null) Object.assign(this.#progress, progress);
       if (atEnd || position === null) Object.assign(this.#held, place);
       if (position !== null) {
         Object.assign(this.#moved, this.#held);

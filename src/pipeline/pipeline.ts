@@ -72,7 +72,7 @@ export async function runPipeline(options: PipelineOptions, drain: AbortSignal, 
   const gate = new Gate();
   const flight = new Flight(options.maxInFlightBytes, (now) => events.inFlight(now.bytes, now.batches, now.oldestCommitMicros));
   const encoder = new BatchEncoder(options.format, (table) => sink.destination(table), options.memory);
-  const tracker = new CheckpointTracker();
+  const tracker = new CheckpointTracker(options.read.from);
   const saver = new Saver(tracker, {
     ...options,
     saved: (checkpoint) => {
@@ -83,7 +83,7 @@ export async function runPipeline(options: PipelineOptions, drain: AbortSignal, 
   });
 
   const send = (batch: RecordBatch): void => {
-    const entry = tracker.begin(batch.checkpoint, batch.checkpointRecords === batch.count);
+    const entry = tracker.begin(batch.checkpoint, batch.checkpointRecords === batch.count, batch.progress);
     if (batch.count === 0) {
       batch.release();
       tracker.finish(entry, null);

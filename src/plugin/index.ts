@@ -15,4 +15,6 @@ export * from './noted.ts';
 export * from './registry.ts';
 export * from './runtime.ts';
 export * from './sink.ts';
+export * from './snapshot.ts';
+export * from './snapshot-fields.ts';
 export * from './source.ts';

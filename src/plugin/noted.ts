@@ -1,4 +1,4 @@
-import { isOfLog, type MessageId, parseMessageId, RESUMED, rankOf } from '../record/message-id.ts';
+import { isOfLog, type MessageId, parseMessageId, RESUMED, rankOf, SNAPSHOT } from '../record/message-id.ts';
 
 /** Messages that may go out before what was noted and never came is forgotten: far more than a replay holds. */
 const FORGET_AFTER = 100_000;
@@ -25,6 +25,8 @@ export class Noted {
   note(lane: string, id: string): boolean {
     const parsed = parseMessageId(id, this.#prefix);
     if (parsed === null) return false;
+    // Never comes again under the same id.
+    if (parsed.transaction.startsWith(SNAPSHOT)) return true;
     const isResumed = parsed.transaction.startsWith(RESUMED);
     const lanes = isResumed ? this.#resumed : this.#lanes;
     let noted = lanes.get(lane);
@@ -41,7 +43,8 @@ export class Noted {
 
   /** True if the message stands in the stream already. Call it for each message in order, while `size` is not 0. */
   skips(lane: string, id: string): boolean {
-    if (this.isResumed(id)) return this.has(lane, id);
+    if (this.#isResumed(id)) return this.has(lane, id);
+    if (this.isBeside(id)) return false;
     const noted = this.#lanes.get(lane);
     const parsed = noted === undefined ? null : parseMessageId(id, this.#prefix);
     const highest = parsed === null ? undefined : (noted as Map<string, number>).get(parsed.transaction);
@@ -57,14 +60,18 @@ export class Noted {
 
   /** True if the message was noted as standing there: asked for one that is not written, and changes nothing. */
   has(lane: string, id: string): boolean {
-    const noted = (this.isResumed(id) ? this.#resumed : this.#lanes).get(lane);
+    const noted = (this.#isResumed(id) ? this.#resumed : this.#lanes).get(lane);
     const parsed = noted === undefined ? null : parseMessageId(id, this.#prefix);
     const highest = parsed === null ? undefined : (noted as Map<string, number>).get(parsed.transaction);
     return highest !== undefined && rankOf(parsed as MessageId) <= highest;
   }
 
-  /** True for a message of a table that is resumed. */
-  isResumed(id: string): boolean {
+  /** True for a message that is sent beside the order of the log: of a table that is resumed, or copied. It says nothing of what stands behind it. */
+  isBeside(id: string): boolean {
+    return id.startsWith(SNAPSHOT, this.#prefix.length) || this.#isResumed(id);
+  }
+
+  #isResumed(id: string): boolean {
     return id.startsWith(RESUMED, this.#prefix.length);
   }
 

@@ -5,6 +5,8 @@ import type { SourceContext } from './context.ts';
 import type { ErrorKind } from './error.ts';
 import type { ConfigOf, FieldTable } from './field.ts';
 import type { Finding } from './finding.ts';
+import type { SnapshotSource } from './snapshot.ts';
+import type { SnapshotConfig } from './snapshot-fields.ts';
 
 export interface ReadOptions {
   /** Read what comes after this. Null: the first start (the source decides where, by its configuration, and says so). */
@@ -13,6 +15,8 @@ export interface ReadOptions {
   readonly published: readonly string[];
   /** True if there is no offset but the sink already holds this connector's output: the source must not begin anew by itself. */
   readonly sinkHoldsOutput: boolean;
+  /** At a first start: the moment where the log begins is held for a copy of what is there (`SnapshotSource.held`). */
+  readonly holdsSnapshot?: boolean;
 }
 
 /** A column of the `origin` image: what a format may write about where a record came from, beside the commit time. */
@@ -56,6 +60,8 @@ export interface Source {
   read(options: ReadOptions, signal: AbortSignal): AsyncIterable<RecordBatch>;
   /** Cumulative: everything up to here is durable in the sink and saved (I5). Upstream may forget it. */
   acknowledge(checkpoint: Position): void;
+  /** Resolves once `read` knows the server, before its first batch. Left out: it offers no copies of tables. */
+  snapshot?(): Promise<SnapshotSource>;
   observe(signal: AbortSignal): Promise<SourceHealth>;
   /** The position that `offsets recover` stores. Changes nothing on the server. */
   recover(options: RecoverOptions, signal: AbortSignal): Promise<Position>;
@@ -78,5 +84,7 @@ export interface SourcePlugin<T extends FieldTable = FieldTable> {
   catalog(config: ConfigOf<T>): string;
   /** The user's own form of a position (`--lsn 0/16B3748`) for `offsets set`; throws a SluiceError if it is none. */
   parsePosition(text: string, current: Position | null): Position;
+  /** Which tables are to be copied, and how; left out: it offers no copies. */
+  snapshot?(config: ConfigOf<T>): SnapshotConfig;
   create(config: ConfigOf<T>, context: SourceContext): Source;
 }

@@ -1,4 +1,4 @@
-import type { Position } from './position.ts';
+import type { Position, Progress } from './position.ts';
 import type { TableRegistry, TableShape, TableVersion } from './table.ts';
 
 /** What stands in a cell's start when the cell has no bytes. */
@@ -14,9 +14,22 @@ export type Op = (typeof OP)[keyof typeof OP];
 export const OP_NAMES = ['create', 'update', 'delete', 'read', 'truncate', 'message'] as const;
 
 /** Integers of a record in `heads`, at record × HEAD_SIZE. Image fields hold the index of the image's first cell, or −1: no such image. */
-export const HEAD = { op: 0, table: 1, transaction: 2, ordinal: 3, before: 4, after: 5, origin: 6 } as const;
-export const HEAD_SIZE = 7;
+export const HEAD = { op: 0, table: 1, transaction: 2, ordinal: 3, before: 4, after: 5, origin: 6, snapshot: 7 } as const;
+export const HEAD_SIZE = 8;
 export type Image = 'before' | 'after' | 'origin';
+
+/** Where a row that was copied stands in its copy (`HEAD.snapshot`), in Debezium's words; 0: it is no row of a copy. */
+export const SNAPSHOT_MARKS = [
+  'false',
+  'true',
+  'first',
+  'first_in_data_collection',
+  'last_in_data_collection',
+  'last',
+  'incremental',
+] as const;
+export const SNAPSHOT_MARK = { none: 0, row: 1, first: 2, firstOfTable: 3, lastOfTable: 4, last: 5, incremental: 6 } as const;
+export type SnapshotMark = (typeof SNAPSHOT_MARK)[keyof typeof SNAPSHOT_MARK];
 
 /** What a source writes behind a very large row, its origin, must not move that row to other memory once more (I9). */
 const ROOM_BEHIND = 4096;
@@ -46,6 +59,8 @@ export interface RecordBatch {
   readonly checkpoint: Position | null;
   /** How many records of this batch stand before the checkpoint: fewer than `count` if the batch ends inside a transaction. */
   readonly checkpointRecords: number;
+  /** What is known of copies once this batch and all before it are durable; null: nothing new. */
+  readonly progress: Progress | null;
   /** Gives the memory back. After it nothing of the batch may be read. */
   release(): void;
 }
@@ -65,6 +80,7 @@ export class BatchWriter implements RecordBatch {
   transactions: Transaction[] = [];
   checkpoint: Position | null = null;
   checkpointRecords = 0;
+  progress: Progress | null = null;
   readonly #registry: TableRegistry;
   readonly #recycle: (batch: BatchWriter) => void;
 
@@ -97,13 +113,31 @@ export class BatchWriter implements RecordBatch {
     heads[at++] = ordinal;
     heads[at++] = -1;
     heads[at++] = -1;
-    heads[at] = -1;
+    heads[at++] = -1;
+    heads[at] = SNAPSHOT_MARK.none;
     this.count++;
+  }
+
+  /** The last record is a row of a copy. */
+  snapshot(mark: SnapshotMark): void {
+    this.heads[(this.count - 1) * HEAD_SIZE + HEAD.snapshot] = mark;
   }
 
   /** The next cells are this image's, one for each column. */
   image(which: Image): void {
     this.heads[(this.count - 1) * HEAD_SIZE + HEAD[which]] = this.cellCount;
+  }
+
+  /** Leaves out the records that are not kept; what they point at stays where it is. */
+  keep(isKept: (record: number) => boolean): void {
+    const { heads, count } = this;
+    let kept = 0;
+    for (let record = 0; record < count; record++) {
+      if (!isKept(record)) continue;
+      if (kept < record) heads.copyWithin(kept * HEAD_SIZE, record * HEAD_SIZE, (record + 1) * HEAD_SIZE);
+      kept++;
+    }
+    this.count = kept;
   }
 
   /** Copies bytes into the arena (the one copy) and returns where they start. */
@@ -169,6 +203,7 @@ export class BatchWriter implements RecordBatch {
     this.transactions = [];
     this.checkpoint = null;
     this.checkpointRecords = 0;
+    this.progress = null;
   }
 }
 

@@ -1,4 +1,4 @@
-import { HEAD, HEAD_SIZE, type Op, type RecordBatch, type Transaction } from './batch.ts';
+import { HEAD, HEAD_SIZE, type Op, type RecordBatch, type SnapshotMark, type Transaction } from './batch.ts';
 import type { TableVersion } from './table.ts';
 
 /** A window on one record of a batch; it is moved along and never kept. One object per batch, none per row. */
@@ -17,6 +17,8 @@ export class RecordCursor {
   before = -1;
   after = -1;
   origin = -1;
+  /** One of SNAPSHOT_MARK. */
+  snapshot: SnapshotMark = 0;
 
   open(batch: RecordBatch): void {
     this.batch = batch;
@@ -40,6 +42,7 @@ export class RecordCursor {
     this.before = heads[at + HEAD.before] as number;
     this.after = heads[at + HEAD.after] as number;
     this.origin = heads[at + HEAD.origin] as number;
+    this.snapshot = heads[at + HEAD.snapshot] as SnapshotMark;
   }
 
   /** Start of cell `column` of the image that begins at cell `image`; < 0 is a mark. */

@@ -13,9 +13,12 @@ export const DEAD_LETTER = 'dead-letter/';
 /** In front of a table's name and a transaction: a message of a table that was stopped, sent when it was resumed. */
 export const RESUMED = 'resumed/';
 
+/** In front of what stands for the transaction of a row that was copied. Each copy has its own: a row that is read again is another message. */
+export const SNAPSHOT = 'snapshot/';
+
 /** True if it is a transaction of the log, and no message that was sent beside it. */
 export function isOfLog(transaction: string): boolean {
-  return !transaction.startsWith(DEAD_LETTER) && !transaction.startsWith(RESUMED);
+  return !transaction.startsWith(DEAD_LETTER) && !transaction.startsWith(RESUMED) && !transaction.startsWith(SNAPSHOT);
 }
 
 /** The parts of an id of this connector, null if it is none. `prefix` is the connector's name and a slash. */

@@ -9,3 +9,9 @@ export type Position = { readonly [key: string]: string | null };
  * thousands of partitions. Opaque to everything but its sink; numbers as strings. Null as a value: the entry is removed.
  */
 export type Place = { readonly [key: string]: string | null };
+
+/**
+ * How far copies of tables have come: entries that change one by one, each stored under a key of its own and saved with the offset of the same moment (I5). Plain
+ * text; null as a value: the entry is removed.
+ */
+export type Progress = { readonly [key: string]: string | null };

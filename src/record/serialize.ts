@@ -1,6 +1,6 @@
 import { HEAD_SIZE, type RecordBatch, type Transaction } from './batch.ts';
 import { crc32c } from './crc32c.ts';
-import type { Position } from './position.ts';
+import type { Position, Progress } from './position.ts';
 import type { TableVersion } from './table.ts';
 
 /**
@@ -8,10 +8,10 @@ import type { TableVersion } from './table.ts';
  *
  * `SLRB` · version · length of all · records · cells · arena bytes · JSON bytes | heads | cells | arena | JSON (UTF-8) | CRC-32C of all before it
  *
- * The JSON holds the table versions, the transactions and the checkpoint. Ids are in it and in the heads; origin images are cells as any other.
+ * The JSON holds the table versions, the transactions, the checkpoint and the progress of copies. Ids are in it and in the heads; origin images are cells as any other.
  */
 const MAGIC = 0x42524c53;
-const VERSION = 1;
+const VERSION = 2;
 const FIXED_BYTES = 28;
 const CHECKSUM_BYTES = 4;
 
@@ -20,6 +20,7 @@ interface Described {
   readonly transactions: readonly Transaction[];
   readonly checkpoint: Position | null;
   readonly checkpointRecords: number;
+  readonly progress: Progress | null;
 }
 
 /** The bytes are no batch, damaged, or of a version that is not known. */
@@ -29,8 +30,8 @@ export class BatchFormatError extends Error {
 
 /** Everything of the batch; it may be released afterwards. */
 export function batchToBytes(batch: RecordBatch): Buffer {
-  const { tables, transactions, checkpoint, checkpointRecords } = batch;
-  const json = Buffer.from(JSON.stringify({ tables, transactions, checkpoint, checkpointRecords } satisfies Described));
+  const { tables, transactions, checkpoint, checkpointRecords, progress } = batch;
+  const json = Buffer.from(JSON.stringify({ tables, transactions, checkpoint, checkpointRecords, progress } satisfies Described));
   const headCount = batch.count * HEAD_SIZE;
   const cellInts = batch.cellCount * 2;
   const length = FIXED_BYTES + (headCount + cellInts) * 4 + batch.arenaLength + json.length + CHECKSUM_BYTES;
@@ -82,6 +83,7 @@ export function batchFromBytes(bytes: Uint8Array): RecordBatch {
     transactions: described.transactions,
     checkpoint: described.checkpoint,
     checkpointRecords: described.checkpointRecords,
+    progress: described.progress,
     release: () => undefined,
   };
 }

@@ -28,7 +28,19 @@ export function placeKey(entry: string): string {
 
 /** The entry of a whole key. */
 export function placeEntry(key: string): string {
-  return decodeURIComponent(key.slice(key.indexOf(PLACE_PREFIX) + PLACE_PREFIX.length));
+  return lastPart(key, PLACE_PREFIX);
+}
+
+export const PROGRESS_PREFIX = 'snapshot/';
+
+/** Relative to the connector: one entry of what is known of copies. */
+export function progressKey(entry: string): string {
+  return PROGRESS_PREFIX + encodeURIComponent(entry);
+}
+
+/** The entry of a whole key. */
+export function progressEntry(key: string): string {
+  return lastPart(key, PROGRESS_PREFIX);
 }
 
 /** Relative to the connector. Versions of a table sort by number. */
@@ -46,10 +58,15 @@ export function tableStateKey(table: string): string {
 
 /** The label of a whole key. */
 export function tableStateLabel(key: string): string {
-  return decodeURIComponent(key.slice(key.indexOf(TABLE_STATE_PREFIX) + TABLE_STATE_PREFIX.length));
+  return lastPart(key, TABLE_STATE_PREFIX);
 }
 
 /** Relative to the connector: how far one of its segment logs was confirmed. */
 export function markKey(log: string): string {
   return `mark/${encodeURIComponent(log)}`;
+}
+
+/** What stands behind the prefix in a whole key; the connector's name may hold the prefix too. */
+function lastPart(key: string, prefix: string): string {
+  return decodeURIComponent((parseKey(key)?.rest ?? '').slice(prefix.length));
 }

@@ -1,7 +1,7 @@
 import type { PreviousShutdown } from '../plugin/context.ts';
 import { SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
-import type { Place, Position } from '../record/position.ts';
+import type { Place, Position, Progress } from '../record/position.ts';
 import type { TableVersion } from '../record/table.ts';
 import type { Change, Committer } from './committer.ts';
 import { STATE_CLOSED, STATE_CORRUPT, STATE_RECOVERING } from './errors.ts';
@@ -14,9 +14,12 @@ import {
   markKey,
   OFFSET_KEY,
   PLACE_PREFIX,
+  PROGRESS_PREFIX,
   parseKey,
   placeEntry,
   placeKey,
+  progressEntry,
+  progressKey,
   TABLE_PREFIX,
   TABLE_STATE_PREFIX,
   tableKey,
@@ -29,6 +32,8 @@ import type { Offset, StoredOffset } from './offset.ts';
 export interface Save {
   /** Of the place only the entries that moved. */
   readonly offset: Offset;
+  /** Of copies, the entries that changed. */
+  readonly progress?: Progress | null;
   /** Table versions that are new since the last save (`TableRegistry.takeUnsaved`): each gets a key of its own, the offset stays small. */
   readonly put?: readonly TableVersion[];
 }
@@ -38,6 +43,8 @@ export interface Loaded {
   readonly offset: { readonly position: Position } | null;
   /** All entries of the sink's place; null: there is none. It may be there before the first offset (`savePlace`). */
   readonly place: Place | null;
+  /** All that is stored of copies; empty: nothing. */
+  readonly progress: Progress;
   /** Every version ever saved; those of one table in order. */
   readonly tables: readonly TableVersion[];
 }
@@ -89,9 +96,9 @@ export class StateStore {
    * disk (SLUICE_STATE_FULL) it opens the state anew, with every check: a connector that is started again goes on as soon as there is space (I10).
    */
   async load(connector: string): Promise<Loaded> {
-    const { offset, place, tables, lost } = await this.inspect(connector);
+    const { offset, place, progress, tables, lost } = await this.inspect(connector);
     if (lost) throw new SluiceError(STATE_RECOVERING, { connector });
-    return { offset, place, tables };
+    return { offset, place, progress, tables };
   }
 
   /** As `load`, for commands: says that an offset is lost instead of throwing. */
@@ -104,9 +111,12 @@ export class StateStore {
     await this.#each(prefix + TABLE_PREFIX, (_key, value) => tables.push(Object.freeze(value as TableVersion)));
     const entries: [string, string][] = [];
     await this.#each(prefix + PLACE_PREFIX, (key, value) => entries.push([placeEntry(key), value as string]));
+    const copies: [string, string][] = [];
+    await this.#each(prefix + PROGRESS_PREFIX, (key, value) => copies.push([progressEntry(key), value as string]));
+    const progress = Object.fromEntries(copies);
     const offset = stored === null ? null : { position: stored.position };
     const place = entries.length === 0 ? null : Object.fromEntries(entries);
-    return { offset, place, tables, lost, savedMicros: stored?.savedMicros ?? null, reason: stored?.reason ?? null };
+    return { offset, place, progress, tables, lost, savedMicros: stored?.savedMicros ?? null, reason: stored?.reason ?? null };
   }
 
   /**
@@ -119,6 +129,7 @@ export class StateStore {
     const prefix = connectorPrefix(connector);
     const operations = (save.put ?? []).map((table) => put(prefix + tableKey(table), table));
     operations.push(put(prefix + OFFSET_KEY, this.#stored(save.offset.position, null)), ...placeOperations(prefix, save.offset.place));
+    operations.push(...progressOperations(prefix, save.progress ?? null));
     await this.#commit({ operations, position: { connector, value: save.offset.position } });
   }
 
@@ -131,7 +142,7 @@ export class StateStore {
   }
 
   /**
-   * An operator's command: the offset becomes this one, whatever it was. Null forgets it together with the schema history, so that the next start
+   * An operator's command: the offset becomes this one, whatever it was. Null forgets it together with the schema history and what is known of copies, so that the next start
    * is a first start; the intent stays, for what it names still stands on the server. The place becomes this one, all of it.
    */
   async replaceOffset(connector: string, offset: Offset | null, reason: string): Promise<void> {
@@ -142,6 +153,7 @@ export class StateStore {
     else {
       operations.push({ type: 'del', key: prefix + OFFSET_KEY });
       await this.#each(prefix + TABLE_PREFIX, (key) => operations.push({ type: 'del', key }));
+      await this.#each(prefix + PROGRESS_PREFIX, (key) => operations.push({ type: 'del', key }));
     }
     await this.#commit({ operations, position: { connector, value: offset?.position ?? null } });
   }
@@ -256,10 +268,15 @@ function put(key: string, value: unknown): Operation {
   return { type: 'put', key, value: frameJson(value) };
 }
 
-/** One key for each entry; null removes it. */
 function placeOperations(prefix: string, place: Place | null): Operation[] {
-  return Object.entries(place ?? {}).map(([entry, value]) => {
-    const key = prefix + placeKey(entry);
-    return value === null ? { type: 'del', key } : put(key, value);
-  });
+  return entryOperations(place, (entry) => prefix + placeKey(entry));
+}
+
+function progressOperations(prefix: string, progress: Progress | null): Operation[] {
+  return entryOperations(progress, (entry) => prefix + progressKey(entry));
+}
+
+/** One key for each entry; null removes it. */
+function entryOperations(entries: Place | Progress | null, keyOf: (entry: string) => string): Operation[] {
+  return Object.entries(entries ?? {}).map(([entry, value]) => (value === null ? { type: 'del', key: keyOf(entry) } : put(keyOf(entry), value)));
 }

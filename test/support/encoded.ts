@@ -1,6 +1,6 @@
 import type { ConfigOf } from '../../src/plugin/field.ts';
 import type { Format, FormatContext } from '../../src/plugin/format.ts';
-import { BatchWriter, type Mark, NULL, OP, type Op, type Transaction } from '../../src/record/batch.ts';
+import { BatchWriter, type Mark, NULL, OP, type Op, SNAPSHOT_MARK, type SnapshotMark, type Transaction } from '../../src/record/batch.ts';
 import { RecordCursor } from '../../src/record/cursor.ts';
 import { eachHeader, MessageWriter, SPAN, SPAN_SIZE } from '../../src/record/messages.ts';
 import { type ColumnShape, TableRegistry, type TableShape, type TableVersion } from '../../src/record/table.ts';
@@ -17,6 +17,8 @@ export interface RecordSpec {
   readonly origin?: readonly CellValue[];
   readonly transaction?: Transaction;
   readonly ordinal?: number;
+  /** Of a `read`; left out: `row`. */
+  readonly mark?: SnapshotMark;
 }
 
 export interface EncodedMessage {
@@ -58,6 +60,7 @@ export function batchOf(records: readonly RecordSpec[], registry = new TableRegi
   const batch = new BatchWriter(registry, () => undefined, 64);
   for (const [index, record] of records.entries()) {
     batch.record(OP[record.op] as Op, batch.table(record.table), record.transaction ?? TRANSACTION, record.ordinal ?? index);
+    if (record.op === 'read') batch.snapshot(record.mark ?? SNAPSHOT_MARK.row);
     for (const image of ['before', 'after', 'origin'] as const) {
       const cells = image === 'origin' ? (record.origin ?? ORIGIN) : record[image];
       if (cells === undefined) continue;

@@ -12,7 +12,7 @@ export function postgresConfig(url: string, overrides: Partial<PostgresConfig> =
     tls: {},
     tables: ['public.*'],
     insertOnly: [],
-    snapshot: {},
+    snapshot: { mode: 'no_data', parallelism: 1 },
     heartbeat: { enabled: true, interval: 10_000 },
     messages: [],
     connectTimeout: 10_000,

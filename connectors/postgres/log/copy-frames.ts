@@ -1,4 +1,4 @@
-/** Takes the log's messages out of a replication connection's bytes: past the driver's parser, which makes an object, a view and an event of each. */
+/** Takes the data of a COPY, the log's messages or rows, out of a connection's bytes: past the driver's parser, which makes an object, a view and an event of each. */
 
 /** Type byte and length of a message of the protocol (PostgreSQL manual 55.7); the length counts itself, not the type. */
 const HEADER = 5;
@@ -14,8 +14,11 @@ const ResizableBuffer = ArrayBuffer as unknown as new (bytes: number, options: {
 const XLOG_HEADER = 25;
 
 export interface FrameEvents {
-  /** A message of the log, and its LSN in two halves. The memory is used again: it is decoded here and now. */
-  data(message: Buffer, hi: number, lo: number): void;
+  /**
+   * `log`: a message of the log, and its LSN in two halves. `rows`: what one copy message holds, which the server makes one row (manual 55.2.7), and zeros. The bytes
+   * from `start` to `end`; the memory is used again: it is decoded here and now.
+   */
+  data(bytes: Buffer, start: number, end: number, hi: number, lo: number): void;
   /** Any other message, whole: keepalives, errors, the end of the copy. */
   other(message: Buffer): void;
   /** What comes is not the protocol. Nothing more is told. */
@@ -24,6 +27,7 @@ export interface FrameEvents {
 
 export class CopyFrames {
   readonly #events: FrameEvents;
+  readonly #isLog: boolean;
   /** The beginning of a message that has not come whole. It has room for all of it as soon as its length is known: a large row is here once (I9). */
   #begun: Buffer = NOTHING;
   #have = 0;
@@ -31,7 +35,8 @@ export class CopyFrames {
   #need = HEADER;
   #broken = false;
 
-  constructor(events: FrameEvents) {
+  constructor(kind: 'log' | 'rows', events: FrameEvents) {
+    this.#isLog = kind === 'log';
     this.#events = events;
   }
 
@@ -70,9 +75,11 @@ export class CopyFrames {
       if (this.#broken) return;
       const end = at + need;
       if (end > bytes.length) break;
-      if (bytes[at] === COPY_DATA && bytes[at + HEADER] === XLOG_DATA && need - HEADER >= XLOG_HEADER) {
-        const tag = at + HEADER;
-        this.#events.data(bytes.subarray(tag + XLOG_HEADER, end), bytes.readUInt32BE(tag + 1), bytes.readUInt32BE(tag + 5));
+      const tag = at + HEADER;
+      if (bytes[at] !== COPY_DATA) this.#events.other(bytes.subarray(at, end));
+      else if (!this.#isLog) this.#events.data(bytes, tag, end, 0, 0);
+      else if (bytes[tag] === XLOG_DATA && need - HEADER >= XLOG_HEADER) {
+        this.#events.data(bytes, tag + XLOG_HEADER, end, bytes.readUInt32BE(tag + 1), bytes.readUInt32BE(tag + 5));
       } else this.#events.other(bytes.subarray(at, end));
       at = end;
       need = HEADER;

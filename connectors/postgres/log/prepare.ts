@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { type Position, type ReadOptions, SluiceError, type SourceContext } from '#plugin';
-import { applicationName, connectClient, endClient } from '../client.ts';
+import { applicationName, connectClient, destroyClient, endClient } from '../client.ts';
 import { type PostgresConfig, publicationName, slotName } from '../config.ts';
 import { asSluiceError } from '../connection-error.ts';
 import {
@@ -18,7 +18,7 @@ import {
 } from '../errors.ts';
 import { moneyProblems } from '../money.ts';
 import { identifySystem, readServer, type ServerFacts, type SystemIdentity, withinLimit } from '../server.ts';
-import { type Matched, matchTables } from '../tables.ts';
+import { type CapturedTable, type Matched, matchTables } from '../tables.ts';
 import { type Memberships, readMemberships, storedMemberships, unpublishedTable } from './membership.ts';
 import { commitLsnOf, formatLsn, type LogPosition, parseLsn, readPosition } from './position.ts';
 import { planPublications, preparePublications } from './publication.ts';
@@ -37,8 +37,17 @@ export interface PreparedLog {
   readonly server: ServerFacts;
   /** What the publications hold of the captured tables. */
   readonly members: Memberships;
+  readonly tables: readonly CapturedTable[];
+  /** The snapshot of `from`, if the slot was created just now and it was asked for: others may take it until it is released. */
+  readonly exported: ExportedSnapshot | null;
   /** Whether a relation of the log is captured, by its name there: the publication may hold more (I2). */
   captures(schema: string, name: string): boolean;
+}
+
+export interface ExportedSnapshot {
+  readonly name: string;
+  /** Ends the connection that exports it. Throws nothing. */
+  release(): Promise<void>;
 }
 
 /** The server can be read at all; problems that can be told from its settings. */
@@ -58,17 +67,20 @@ export async function prepareLog(config: PostgresConfig, context: SourceContext,
   const connect = { applicationName: applicationName(context.connector, context.instance), files: context.runtime.files, signal };
   const client = await connectClient(config, { ...connect, ownMoney: true });
   let replication: pg.Client | null = null;
+  let kept = false;
   try {
     const server = await readServer(client, config);
     const problem = serverProblem(server);
     if (problem !== null) throw problem;
     replication = await connectClient(config, { ...connect, replication: true });
-    return await prepare(config, context, options, { client, replication, server, signal });
+    const prepared = await prepare(config, context, options, { client, replication, server, signal });
+    kept = prepared.exported !== null;
+    return prepared;
   } catch (error) {
     signal.throwIfAborted();
     throw asSluiceError(error, { config, doing: 'the preparation of the log' });
   } finally {
-    await Promise.all([endClient(client), replication === null ? undefined : endClient(replication)]);
+    await Promise.all([endClient(client), replication === null || kept ? undefined : endClient(replication)]);
   }
 }
 
@@ -118,9 +130,12 @@ async function prepare(config: PostgresConfig, context: SourceContext, options: 
   await preparePublications(client, plan);
   for (const statement of plan.statements) context.log.info('The publication was changed.', { statement });
   let start = stored === null ? null : parseLsn(stored.lsn);
+  let exported: ExportedSnapshot | null = null;
   if (state === null) {
     if (server.usedSlots >= server.maxSlots) throw new SluiceError(noFreeSlot, { address: server.address, limit: server.maxSlots });
-    start = await createSlot(work, replication);
+    const created = await createSlot(work, replication, options.holdsSnapshot === true);
+    ({ start } = created);
+    if (created.snapshot !== null) exported = { name: created.snapshot, release: async () => destroyClient(replication) };
     context.log.info(`Slot "${slot}" created at ${formatLsn(start)}; changes from here on are captured.`);
   } else {
     await freeSlot(work, state);
@@ -141,7 +156,8 @@ async function prepare(config: PostgresConfig, context: SourceContext, options: 
     timeline: system.timeline,
     systemId: system.systemId,
   };
-  return { slot, publications: plan.names, from, logEnd: parseLsn(system.logEnd) ?? 0n, server, members, captures: matched.captures };
+  const { tables, captures } = matched;
+  return { slot, publications: plan.names, from, logEnd: parseLsn(system.logEnd) ?? 0n, server, members, tables, exported, captures };
 }
 
 /** I8: what was published of the captured tables before still is, and was all the while. */

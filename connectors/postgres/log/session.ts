@@ -76,6 +76,8 @@ export class ReplicationSession {
   #held: Held[] | null = null;
   #timer: Timer | null = null;
   #walSenderTimeoutMs = 0;
+  /** Somebody waits for the next keepalive. */
+  #asked = false;
   #heardAt = 0;
   #tickAt = 0;
   #failure: SluiceError | null = null;
@@ -137,6 +139,12 @@ export class ReplicationSession {
     if (lsn <= this.#acknowledged) return;
     this.#acknowledged = lsn;
     this.#sendStatus(false);
+  }
+
+  /** The server tells how far it has come, and the queue hands that over without waiting for changes. */
+  ask(): void {
+    this.#asked = true;
+    this.#sendStatus(true);
   }
 
   /** Back-pressure: no more is read from the socket; the server is still told that we live. */
@@ -206,8 +214,8 @@ export class ReplicationSession {
   #takeStream({ stream }: DriverConnection): void {
     const parsers = stream.listeners('data') as ((bytes: Buffer) => void)[];
     stream.removeAllListeners('data');
-    const frames = new CopyFrames({
-      data: (message, hi, lo) => this.#receive(message, hi, lo),
+    const frames = new CopyFrames('log', {
+      data: (bytes, start, end, hi, lo) => this.#receive(bytes.subarray(start, end), hi, lo),
       other: (message) => {
         if (this.#isPassable(message)) for (const parse of parsers) parse(message);
         else
@@ -285,7 +293,8 @@ export class ReplicationSession {
         // Through the queue like a commit, behind every record before it: saved and acknowledged only once they are durable (I5).
         this.#options.decoder.reached(Number.parseInt(lsn.slice(0, slash), 16), Number.parseInt(lsn.slice(slash + 1), 16));
         // A server that waits for an answer may be shutting down: it ends only when all it has sent is confirmed.
-        if (shouldRespond) this.#options.queue.flush(true);
+        if (shouldRespond || this.#asked) this.#options.queue.flush(true);
+        this.#asked = false;
         this.#checkEnd();
       }
       if (shouldRespond) this.#sendStatus(false);

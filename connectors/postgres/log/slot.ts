@@ -130,24 +130,30 @@ const BLOCKERS = `SELECT b.pid, floor(extract(epoch FROM clock_timestamp() - COA
   LEFT JOIN LATERAL (SELECT gid, prepared FROM pg_prepared_xacts WHERE b.pid = 0 ORDER BY prepared LIMIT 1) p ON true`;
 
 /**
- * Creates the slot on the replication connection and returns the position from which it decodes. Waits for every transaction that is open now
+ * Creates the slot on the replication connection and returns the position from which it decodes, and, if asked to export it, the name of the snapshot that shows
+ * everything before that position: others may take it until the connection is used again. Waits for every transaction that is open now
  * (manual, 47.2): says which, by process and age. On 17 and later with failover, which costs nothing until standbys are set up to take it over.
  * An abort cancels the statement; the server then drops the half-made slot.
  */
-export async function createSlot(work: SlotWork, replication: pg.Client): Promise<bigint> {
+export async function createSlot(
+  work: SlotWork,
+  replication: pg.Client,
+  exports: boolean,
+): Promise<{ readonly start: bigint; readonly snapshot: string | null }> {
   const { client, name, server, signal } = work;
   const failover = server.version >= 170000 && !server.standby ? ', FAILOVER true' : '';
-  const options = server.version >= 150000 ? `(SNAPSHOT 'nothing'${failover})` : 'NOEXPORT_SNAPSHOT';
+  const old = exports ? 'EXPORT_SNAPSHOT' : 'NOEXPORT_SNAPSHOT';
+  const options = server.version >= 150000 ? `(SNAPSHOT '${exports ? 'export' : 'nothing'}'${failover})` : old;
   const { processID: pid } = replication as unknown as { processID: number };
   const done = new AbortController();
   const watching = watchCreation(work, pid, done.signal);
   const cancel = (): void => void client.query('SELECT pg_cancel_backend($1)', [pid]).catch(() => {});
   signal.addEventListener('abort', cancel, { once: true });
   try {
-    const { rows } = await replication.query<{ consistent_point: string }>(
+    const { rows } = await replication.query<{ consistent_point: string; snapshot_name: string | null }>(
       `CREATE_REPLICATION_SLOT ${quoteIdentifier(name)} LOGICAL pgoutput ${options}`,
     );
-    return parseLsn(rows[0]?.consistent_point ?? '') ?? 0n;
+    return { start: parseLsn(rows[0]?.consistent_point ?? '') ?? 0n, snapshot: rows[0]?.snapshot_name ?? null };
   } catch (error) {
     signal.throwIfAborted();
     throw error;

@@ -21,6 +21,7 @@ import { Heartbeat } from '../heartbeat.ts';
 import { moneyProblem } from '../money.ts';
 import { preflightPostgres } from '../preflight.ts';
 import { withinLimit } from '../server.ts';
+import { PostgresSnapshots } from '../snapshot/snapshots.ts';
 import type { CustomType } from '../types.ts';
 import { type Memberships, publicationSql, readMemberships, unpublishedTable } from './membership.ts';
 import { PgoutputDecoder } from './pgoutput.ts';
@@ -51,6 +52,11 @@ export class PostgresLogSource implements Source {
   #session: ReplicationSession | null = null;
   #heartbeat: Heartbeat | null = null;
   #prepared: PreparedLog | null = null;
+  #snapshots: PostgresSnapshots | null = null;
+  #offer: (snapshots: PostgresSnapshots) => void = () => undefined;
+  readonly #offered = new Promise<PostgresSnapshots>((resolve) => {
+    this.#offer = resolve;
+  });
   readonly #closing = new AbortController();
 
   constructor(config: PostgresConfig, context: SourceContext) {
@@ -71,6 +77,9 @@ export class PostgresLogSource implements Source {
     this.#queue = queue;
     this.#session = session;
     this.#prepared = prepared;
+    const snapshots = new PostgresSnapshots(this.#config, this.#context, prepared, () => session.ask());
+    this.#snapshots = snapshots;
+    this.#offer(snapshots);
     const abort = (): void => queue.fail(either.reason);
     either.addEventListener('abort', abort, { once: true });
     try {
@@ -94,8 +103,12 @@ export class PostgresLogSource implements Source {
       either.removeEventListener('abort', abort);
       this.#heartbeat?.stop();
       queue.close();
-      await session.stop();
+      await Promise.all([session.stop(), snapshots.close()]);
     }
+  }
+
+  snapshot(): Promise<PostgresSnapshots> {
+    return this.#offered;
   }
 
   acknowledge(checkpoint: Position): void {
@@ -136,7 +149,7 @@ export class PostgresLogSource implements Source {
     this.#closing.abort();
     this.#heartbeat?.stop();
     this.#queue?.close();
-    await Promise.all([this.#session?.stop(), this.#control.close()]);
+    await Promise.all([this.#session?.stop(), this.#control.close(), this.#snapshots?.close()]);
   }
 
   #beginning({ from }: PreparedLog): RecordBatch {

@@ -1,4 +1,5 @@
 import type { Encoder, FormatContext } from '../../plugin/format.ts';
+import { SNAPSHOT_MARK } from '../../record/batch.ts';
 import type { RecordCursor } from '../../record/cursor.ts';
 import type { MessageWriter } from '../../record/messages.ts';
 import type { ColumnShape, TableVersion } from '../../record/table.ts';
@@ -24,7 +25,7 @@ export class MessageEncoder implements Encoder {
   constructor(context: FormatContext, options: DebeziumOptions, clock: BatchClock, table: TableVersion) {
     this.#clock = clock;
     this.#envelope = new Envelope(context, table);
-    this.#source = new SourceBlock(context, options.version, table, 'false');
+    this.#source = new SourceBlock(context, options.version, table, SNAPSHOT_MARK.none);
     const columns: readonly ColumnShape[] = table.columns;
     this.#key = new ImageEncoder(columns, [PREFIX_COLUMN]);
     this.#message = new ImageEncoder(

@@ -1,6 +1,6 @@
 import type { FormatContext } from '../../plugin/format.ts';
 import type { OriginColumn } from '../../plugin/source.ts';
-import type { Transaction } from '../../record/batch.ts';
+import { SNAPSHOT_MARKS, type SnapshotMark, type Transaction } from '../../record/batch.ts';
 import type { RecordCursor } from '../../record/cursor.ts';
 import type { TableVersion } from '../../record/table.ts';
 import { JACKSON_ESCAPES, jsonString, piece, writeBytes, writePiece, writeString } from '../json-text.ts';
@@ -26,10 +26,10 @@ export class SourceBlock {
   #head: Uint8Array = new Uint8Array(0);
   #times: Uint8Array = new Uint8Array(0);
 
-  constructor(context: FormatContext, version: string, table: TableVersion, snapshot: 'true' | 'false') {
+  constructor(context: FormatContext, version: string, table: TableVersion, mark: SnapshotMark) {
     const { system, columns } = context.origin;
     this.#beforeMillis = `,"source":{"version":${jsonString(version, JACKSON_ESCAPES)},"connector":${jsonString(system, JACKSON_ESCAPES)},"name":${jsonString(context.connector, JACKSON_ESCAPES)},"ts_ms":`;
-    this.#afterMillis = `,"snapshot":"${snapshot}","db":${jsonString(table.catalog, JACKSON_ESCAPES)},"sequence":`;
+    this.#afterMillis = `,"snapshot":"${SNAPSHOT_MARKS[mark]}","db":${jsonString(table.catalog, JACKSON_ESCAPES)},"sequence":`;
     this.#table = tableText(table);
     this.#sequence = columns.findIndex(({ name }) => name === SEQUENCE);
     this.#columns = columns.map((_, index) => index).filter((index) => index !== this.#sequence);

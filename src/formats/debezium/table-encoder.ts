@@ -1,5 +1,5 @@
 import type { Encoder, FormatContext } from '../../plugin/format.ts';
-import { OP, type Op } from '../../record/batch.ts';
+import { OP, type Op, SNAPSHOT_MARK, type SnapshotMark } from '../../record/batch.ts';
 import type { RecordCursor } from '../../record/cursor.ts';
 import { encodeHeaders, type MessageWriter } from '../../record/messages.ts';
 import type { TableVersion } from '../../record/table.ts';
@@ -41,7 +41,9 @@ export class TableEncoder implements Encoder {
   readonly #keyImage: ImageEncoder;
   readonly #envelope: Envelope;
   readonly #streamed: SourceBlock;
-  readonly #snapshot: SourceBlock;
+  readonly #sourceOf: (mark: SnapshotMark) => SourceBlock;
+  /** By mark; what is copied has few that are used. */
+  readonly #copied: (SourceBlock | undefined)[] = [];
 
   constructor(context: FormatContext, options: DebeziumOptions, clock: BatchClock, table: TableVersion) {
     this.#clock = clock;
@@ -53,12 +55,13 @@ export class TableEncoder implements Encoder {
     );
     this.#keyImage = new ImageEncoder(table.columns, table.key);
     this.#envelope = new Envelope(context, table);
-    this.#streamed = new SourceBlock(context, options.version, table, 'false');
-    this.#snapshot = new SourceBlock(context, options.version, table, 'true');
+    this.#sourceOf = (mark) => new SourceBlock(context, options.version, table, mark);
+    this.#streamed = this.#sourceOf(SNAPSHOT_MARK.none);
   }
 
   encode(record: RecordCursor, out: MessageWriter): void {
-    const source = record.op === OP.read ? this.#snapshot : this.#streamed;
+    const mark = record.snapshot;
+    const source = mark === SNAPSHOT_MARK.none ? this.#streamed : (this.#copied[mark] ??= this.#sourceOf(mark));
     source.prepare(record.transaction);
     this.#envelope.prepare(out, record.transaction, this.#clock.batch);
     switch (record.op) {

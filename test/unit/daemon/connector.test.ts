@@ -33,7 +33,7 @@ function connectorWith(
   let runs = 0;
   let closed = 0;
   const source = {
-    preflight: () => Promise.resolve({ findings, tables: [] }),
+    preflight: () => Promise.resolve({ findings, progress: {}, tables: [] }),
     read: () => (lives[runs++] ?? endless)(),
     acknowledge: () => undefined,
     observe: () => Promise.resolve({ lagBytes: 0, retainedBytes: 0, slotState: 'reserved', connected: true }),
@@ -96,7 +96,7 @@ function connectorWith(
   const store = {
     instance: 'i',
     previousShutdown: 'unclean',
-    load: () => Promise.resolve({ offset: null, place: null, tables: [] }),
+    load: () => Promise.resolve({ offset: null, place: null, progress: {}, tables: [] }),
     save: () => Promise.resolve(),
     getTableStates: () => Promise.resolve(new Map()),
     ...changes.store,
@@ -220,7 +220,7 @@ describe('Connector', () => {
         },
       },
       store: {
-        load: () => Promise.resolve({ offset: null, place, tables: [] }),
+        load: () => Promise.resolve({ offset: null, place, progress: {}, tables: [] }),
         savePlace: (...what) => Promise.resolve(void saved.push(what)),
       },
     });

@@ -8,42 +8,56 @@ const place = (sequence: number): { sequence: string } => ({ sequence: String(se
 
 describe('CheckpointTracker', () => {
   it('hands out nothing while an earlier batch is not durable (I5: contiguous prefix only)', () => {
-    const tracker = new CheckpointTracker();
-    const first = tracker.begin(position(1), true);
-    const second = tracker.begin(position(2), true);
+    const tracker = new CheckpointTracker(null);
+    const first = tracker.begin(position(1), true, null);
+    const second = tracker.begin(position(2), true, null);
     tracker.finish(second, place(20));
     expect(tracker.take()).toBeNull();
     tracker.finish(first, place(10));
-    expect(tracker.take()).toEqual({ position: position(2), place: place(20) });
+    expect(tracker.take()).toEqual({ position: position(2), place: place(20), progress: null });
     expect(tracker.take()).toBeNull();
   });
 
   it('saves the place before a batch that ends inside a transaction, so that its torn part is read back (algorithms §2)', () => {
-    const tracker = new CheckpointTracker();
-    tracker.finish(tracker.begin(position(1), true), place(10));
-    tracker.finish(tracker.begin(position(2), false), place(20));
-    expect(tracker.take()).toEqual({ position: position(2), place: place(10) });
-    tracker.finish(tracker.begin(null, false), place(30));
+    const tracker = new CheckpointTracker(null);
+    tracker.finish(tracker.begin(position(1), true, null), place(10));
+    tracker.finish(tracker.begin(position(2), false, null), place(20));
+    expect(tracker.take()).toEqual({ position: position(2), place: place(10), progress: null });
+    tracker.finish(tracker.begin(null, false, null), place(30));
     expect(tracker.take()).toBeNull();
-    tracker.finish(tracker.begin(position(3), true), place(40));
-    expect(tracker.take()).toEqual({ position: position(3), place: place(40) });
+    tracker.finish(tracker.begin(position(3), true, null), place(40));
+    expect(tracker.take()).toEqual({ position: position(3), place: place(40), progress: null });
   });
 
   it('says that nothing moved where batches wrote nothing', () => {
-    const tracker = new CheckpointTracker();
-    tracker.finish(tracker.begin(position(9), true), null);
-    expect(tracker.take()).toEqual({ position: position(9), place: null });
+    const tracker = new CheckpointTracker(null);
+    tracker.finish(tracker.begin(position(9), true, null), null);
+    expect(tracker.take()).toEqual({ position: position(9), place: null, progress: null });
   });
 
   it('says nothing moved where everything is held back, and a later value wins over one that was held back', () => {
-    const tracker = new CheckpointTracker();
-    tracker.finish(tracker.begin(position(1), false), { a: '1', b: '1' });
-    expect(tracker.take()).toEqual({ position: position(1), place: null });
-    tracker.finish(tracker.begin(null, false), { a: '2' });
-    tracker.finish(tracker.begin(position(3), false), { a: '3', c: '3' });
-    expect(tracker.take()).toEqual({ position: position(3), place: { a: '2', b: '1' } });
-    tracker.finish(tracker.begin(position(4), true), null);
-    expect(tracker.take()).toEqual({ position: position(4), place: { a: '3', c: '3' } });
+    const tracker = new CheckpointTracker(null);
+    tracker.finish(tracker.begin(position(1), false, null), { a: '1', b: '1' });
+    expect(tracker.take()).toEqual({ position: position(1), place: null, progress: null });
+    tracker.finish(tracker.begin(null, false, null), { a: '2' });
+    tracker.finish(tracker.begin(position(3), false, null), { a: '3', c: '3' });
+    expect(tracker.take()).toEqual({ position: position(3), place: { a: '2', b: '1' }, progress: null });
+    tracker.finish(tracker.begin(position(4), true, null), null);
+    expect(tracker.take()).toEqual({ position: position(4), place: { a: '3', c: '3' }, progress: null });
+  });
+
+  it('what is known of a copy waits for every batch before it, and is saved with the position that is known (I5)', () => {
+    const tracker = new CheckpointTracker(position(1));
+    const before = tracker.begin(null, false, null);
+    tracker.finish(tracker.begin(null, false, { t: 'a' }), place(20));
+    expect(tracker.take()).toBeNull();
+    tracker.finish(before, place(10));
+    // The place is not that of the position: what stands beyond it is read back.
+    expect(tracker.take()).toEqual({ position: position(1), place: null, progress: { t: 'a' } });
+    tracker.finish(tracker.begin(null, false, { t: null, u: 'b' }), null);
+    tracker.finish(tracker.begin(position(2), true, { u: 'c' }), null);
+    expect(tracker.take()).toEqual({ position: position(2), place: place(20), progress: { t: null, u: 'c' } });
+    expect(tracker.take()).toBeNull();
   });
 
   it('for any order of finishing and taking, the entries of all checkpoints together are what a whole copy at each would give (I4, I5)', () => {
@@ -55,11 +69,11 @@ describe('CheckpointTracker', () => {
     const picks = fc.infiniteStream(fc.record({ which: fc.nat(), take: fc.boolean() }));
     fc.assert(
       fc.property(fc.array(batch, { maxLength: 40 }), picks, (batches, random) => {
-        const tracker = new CheckpointTracker();
+        const tracker = new CheckpointTracker(null);
         const open = batches.map(({ checkpoint, atEnd, moved }, index) => ({
           index,
           moved,
-          entry: tracker.begin(checkpoint ? position(index) : null, atEnd),
+          entry: tracker.begin(checkpoint ? position(index) : null, atEnd, null),
         }));
         const done = new Set<number>();
         let stored: Place = {};
@@ -92,8 +106,8 @@ describe('CheckpointTracker', () => {
   it('for any order of finishing, never goes back and never passes an unfinished batch (I5, I6)', () => {
     fc.assert(
       fc.property(fc.array(fc.boolean(), { minLength: 1, maxLength: 200 }), fc.infiniteStream(fc.nat()), (checkpoints, picks) => {
-        const tracker = new CheckpointTracker();
-        const open = checkpoints.map((has, index) => ({ index, entry: tracker.begin(has ? position(index) : null, has) }));
+        const tracker = new CheckpointTracker(null);
+        const open = checkpoints.map((has, index) => ({ index, entry: tracker.begin(has ? position(index) : null, has, null) }));
         const unfinished = new Set(open.map(({ index }) => index));
         let last = -1;
         while (open.length > 0) {

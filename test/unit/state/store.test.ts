@@ -31,7 +31,7 @@ describe('the state store', () => {
     const options = await dataDirectory();
     const [orders, items] = tableVersions('orders', 'items/ü"\u2028');
     await withStore(options, async (store) => {
-      expect(await store.load('shop')).toEqual({ offset: null, place: null, tables: [] });
+      expect(await store.load('shop')).toEqual({ offset: null, place: null, progress: {}, tables: [] });
       expect(await store.connectors()).toEqual([]);
       await store.save('shop', { offset: offset(1), put: [orders!] });
       await store.save('shop', { offset: offset(2, null), put: [items!] });
@@ -111,7 +111,7 @@ describe('the state store', () => {
       await store.replaceOffset('shop', null, 'offsets reset');
     });
     await withStore(options, async (store) => {
-      expect(await store.load('shop')).toEqual({ offset: null, place: null, tables: [] });
+      expect(await store.load('shop')).toEqual({ offset: null, place: null, progress: {}, tables: [] });
       expect(await store.getIntent('shop')).toEqual({ slot: 's' });
     });
   });
@@ -127,13 +127,23 @@ describe('the state store', () => {
     });
   });
 
+  it('keeps what is known of copies beside the offset, entry by entry (I5), and forgets it with the offset', async () => {
+    await withStore(await dataDirectory(), async (store) => {
+      await store.save('snapshot', { offset: offset(1), progress: { 'table/public.a b': '{"x":1}', 'table/c': 'd' } });
+      await store.save('snapshot', { offset: offset(1), progress: { 'table/c': null } });
+      expect((await store.load('snapshot')).progress).toEqual({ 'table/public.a b': '{"x":1}' });
+      await store.replaceOffset('snapshot', null, 'test');
+      expect((await store.load('snapshot')).progress).toEqual({});
+    });
+  });
+
   it('keeps each entry of a place under a key of its own: only those that moved are written, null removes one', async () => {
     const options = await dataDirectory();
     const position = { lsn: '0/1' };
     await withStore(options, async (store) => {
       await store.savePlace('shop', { 'a.b/0': '1 x', 'a.b/1': '2', gone: '3' });
       // Before the first checkpoint: the place is there, and it is still the first start.
-      expect(await store.load('shop')).toEqual({ offset: null, place: { 'a.b/0': '1 x', 'a.b/1': '2', gone: '3' }, tables: [] });
+      expect(await store.load('shop')).toEqual({ offset: null, place: { 'a.b/0': '1 x', 'a.b/1': '2', gone: '3' }, progress: {}, tables: [] });
       await store.save('shop', { offset: { position, place: { 'a.b/1': '5', gone: null } } });
       await store.save('shop', { offset: { position, place: null } });
       await store.save('stock', { offset: { position, place: { 'a.b/0': '9' } } });
@@ -144,7 +154,7 @@ describe('the state store', () => {
       await store.replaceOffset('shop', { position, place: { other: '1' } }, 'offsets recover');
       expect((await store.load('shop')).place).toEqual({ other: '1' });
       await store.replaceOffset('shop', null, 'offsets reset');
-      expect(await store.load('shop')).toEqual({ offset: null, place: null, tables: [] });
+      expect(await store.load('shop')).toEqual({ offset: null, place: null, progress: {}, tables: [] });
       await store.save('shop', { offset: { position, place: null } });
       expect((await store.load('shop')).place).toBeNull();
       expect((await store.load('stock')).place).toEqual({ 'a.b/0': '9' });

@@ -19,8 +19,8 @@ function xlog(hi: number, lo: number, body: Buffer): Buffer {
 
 function read(pieces: readonly Buffer[]): string[] {
   const seen: string[] = [];
-  const frames = new CopyFrames({
-    data: (bytes, hi, lo) => void seen.push(`data ${hi}/${lo} ${bytes.toString('hex')}`),
+  const frames = new CopyFrames('log', {
+    data: (bytes, start, end, hi, lo) => void seen.push(`data ${hi}/${lo} ${bytes.toString('hex', start, end)}`),
     other: (bytes) => void seen.push(`other ${bytes.toString('hex')}`),
     broken: () => void seen.push('broken'),
   });
@@ -60,8 +60,9 @@ describe('CopyFrames', () => {
   it('a message of megabytes is told whole, and its memory is given back at once (I9)', () => {
     const seen: Buffer[] = [];
     const told: string[] = [];
-    const frames = new CopyFrames({
-      data: (bytes, _, lo) => {
+    const frames = new CopyFrames('log', {
+      data: (whole, start, end, _, lo) => {
+        const bytes = whole.subarray(start, end);
         seen.push(bytes);
         told.push(`${lo} ${bytes.length} ${bytes[0]} ${bytes.at(-1)}`);
       },

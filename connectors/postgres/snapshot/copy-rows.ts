@@ -1,0 +1,210 @@
+/** Runs one `COPY … TO STDOUT` on a connection and takes its rows off the socket, past the driver's parser: batches, not rows. */
+import type { Socket } from 'node:net';
+import type pg from 'pg';
+import { BatchWriter, type TableRegistry } from '#plugin';
+import { CopyFrames } from '../log/copy-frames.ts';
+
+/** Types of messages of the protocol (manual, 55.7). */
+const COPY_OUT = 0x48;
+const COPY_DONE = 0x63;
+const COMMAND_COMPLETE = 0x43;
+const ERROR = 0x45;
+const READY = 0x5a;
+const HEADER = 5;
+
+/** Full batches that wait for the reader before the socket is no longer read. */
+const MAX_WAITING = 2;
+/** Released batches whose memory is kept. */
+const MAX_POOLED = 4;
+
+export interface CopySettings {
+  readonly tables: TableRegistry;
+  readonly maxRecords: number;
+  readonly maxBytes: number;
+}
+
+/** The server's answer, as the driver would throw it. */
+class ServerError extends Error {
+  readonly severity: string;
+  readonly code: string;
+
+  constructor(fields: ReadonlyMap<string, string>) {
+    super(fields.get('M') ?? 'unknown error');
+    this.severity = fields.get('V') ?? fields.get('S') ?? 'ERROR';
+    this.code = fields.get('C') ?? 'XX000';
+  }
+}
+
+/** Rows do not have the form that COPY has. */
+export class MalformedRows extends Error {}
+
+/** Makes and takes back the batches of one connection. */
+export class BatchPool {
+  readonly #settings: CopySettings;
+  readonly #pool: BatchWriter[] = [];
+
+  constructor(settings: CopySettings) {
+    this.#settings = settings;
+  }
+
+  take(): BatchWriter {
+    return this.#pool.pop() ?? new BatchWriter(this.#settings.tables, (batch) => this.#recycle(batch), 64 * 1024);
+  }
+
+  full(batch: BatchWriter): boolean {
+    return batch.count >= this.#settings.maxRecords || batch.byteLength >= this.#settings.maxBytes;
+  }
+
+  #recycle(batch: BatchWriter): void {
+    batch.reset();
+    if (this.#pool.length < MAX_POOLED && !this.#pool.includes(batch) && batch.arena.length <= 2 * this.#settings.maxBytes) this.#pool.push(batch);
+  }
+}
+
+/**
+ * `row` decodes one row into the batch and says whether it could. A reader that stops early leaves the connection unusable: it is the caller's to destroy. Throws
+ * ServerError, MalformedRows, and what the socket failed with.
+ */
+export async function* copyRows(
+  client: pg.Client,
+  sql: string,
+  pool: BatchPool,
+  row: (bytes: Buffer, start: number, end: number, batch: BatchWriter) => boolean,
+): AsyncGenerator<BatchWriter, void, undefined> {
+  const copy = new Copy(client, pool, row);
+  try {
+    copy.begin(sql);
+    for (let batch = await copy.next(); batch !== null; batch = await copy.next()) yield batch;
+  } finally {
+    copy.end();
+  }
+}
+
+class Copy {
+  readonly #connection: { readonly stream: Socket; query(text: string): void };
+  readonly #pool: BatchPool;
+  readonly #row: (bytes: Buffer, start: number, end: number, batch: BatchWriter) => boolean;
+  readonly #parsers: ((bytes: Buffer) => void)[];
+  readonly #frames: CopyFrames;
+  #batch: BatchWriter;
+  readonly #waiting: BatchWriter[] = [];
+  #rows = 0;
+  #reported = -1;
+  #isDone = false;
+  #failure: Error | null = null;
+  #wake: (() => void) | null = null;
+  readonly #take = (piece: Buffer): void => this.#frames.push(piece);
+  readonly #lost = (error?: unknown): void => this.#fail(error instanceof Error ? error : new Error('Connection terminated unexpectedly'));
+
+  constructor(client: pg.Client, pool: BatchPool, row: (bytes: Buffer, start: number, end: number, batch: BatchWriter) => boolean) {
+    this.#connection = (client as unknown as { connection: { stream: Socket; query(text: string): void } }).connection;
+    this.#pool = pool;
+    this.#row = row;
+    this.#batch = pool.take();
+    this.#parsers = this.#connection.stream.listeners('data') as ((bytes: Buffer) => void)[];
+    this.#frames = new CopyFrames('rows', {
+      data: (bytes, start, end) => this.#data(bytes, start, end),
+      other: (message) => this.#other(message),
+      broken: () => this.#fail(new MalformedRows('what came is not the protocol')),
+    });
+  }
+
+  begin(sql: string): void {
+    const { stream } = this.#connection;
+    stream.removeAllListeners('data');
+    stream.on('data', this.#take);
+    stream.on('error', this.#lost);
+    stream.on('close', this.#lost);
+    this.#connection.query(sql);
+  }
+
+  end(): void {
+    const { stream } = this.#connection;
+    stream.removeListener('data', this.#take);
+    stream.removeListener('error', this.#lost);
+    stream.removeListener('close', this.#lost);
+    for (const parse of this.#parsers) stream.on('data', parse);
+    stream.resume();
+    for (const batch of [...this.#waiting, this.#batch]) batch.release();
+    this.#waiting.length = 0;
+  }
+
+  /** The next full batch, the last one with whatever it has; null: there are no more. */
+  async next(): Promise<BatchWriter | null> {
+    for (;;) {
+      const batch = this.#waiting.shift();
+      if (batch !== undefined) {
+        if (this.#waiting.length < MAX_WAITING) this.#connection.stream.resume();
+        return batch;
+      }
+      if (this.#failure !== null) throw this.#failure;
+      if (this.#isDone) {
+        const last = this.#batch;
+        if (last.count === 0) return null;
+        this.#batch = this.#pool.take();
+        return last;
+      }
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  #data(bytes: Buffer, start: number, end: number): void {
+    if (this.#failure !== null) return;
+    if (!this.#row(bytes, start, end, this.#batch)) {
+      this.#fail(new MalformedRows(`row ${this.#rows + 1} of the copy`));
+      return;
+    }
+    this.#rows++;
+    if (!this.#pool.full(this.#batch)) return;
+    this.#waiting.push(this.#batch);
+    this.#batch = this.#pool.take();
+    if (this.#waiting.length >= MAX_WAITING) this.#connection.stream.pause();
+    this.#wakeUp();
+  }
+
+  #other(message: Buffer): void {
+    switch (message[0]) {
+      case ERROR:
+        this.#failure ??= new ServerError(fieldsOf(message));
+        break;
+      case COMMAND_COMPLETE:
+        this.#reported = Number(/^COPY (\d+)/.exec(message.toString('latin1', HEADER))?.[1] ?? -1);
+        break;
+      case READY:
+        if (this.#reported !== this.#rows) this.#failure ??= new MalformedRows(`${this.#rows} rows came, the server has sent ${this.#reported}`);
+        this.#isDone = true;
+        this.#wakeUp();
+        break;
+      case COPY_OUT:
+      case COPY_DONE:
+        break;
+      default:
+        // Notices, changed settings: for the driver.
+        for (const parse of this.#parsers) parse(message);
+    }
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error;
+    this.#wakeUp();
+  }
+
+  #wakeUp(): void {
+    this.#wake?.();
+    this.#wake = null;
+  }
+}
+
+/** Fields of an error message: a letter and a text that ends with zero, each (manual, 55.8). */
+function fieldsOf(message: Buffer): ReadonlyMap<string, string> {
+  const fields = new Map<string, string>();
+  for (let at = HEADER; at < message.length && message[at] !== 0; ) {
+    const end = message.indexOf(0, at + 1);
+    if (end < 0) break;
+    fields.set(String.fromCharCode(message[at] as number), message.toString('utf8', at + 1, end));
+    at = end + 1;
+  }
+  return fields;
+}

@@ -1,0 +1,44 @@
+/** What can go wrong while tables are copied. Listed in the plug-in's manifest. */
+import { defineError } from '#plugin';
+
+export const tableNotReadable = defineError({
+  code: 'SLUICE_PG_TABLE_NOT_READABLE',
+  retry: 'manual',
+  exit: 3,
+  cause: 'The rows of {table} cannot be copied: {detail}.',
+  remedy: '{sql}; then: sluice snapshot start {connector} --table {table}',
+});
+
+export const copyRefused = defineError({
+  code: 'SLUICE_PG_COPY_REFUSED',
+  retry: 'manual',
+  exit: 3,
+  cause: 'The server refused to copy {table}: {detail} (SQLSTATE {sqlstate}).',
+  remedy: 'If it names the condition of the copy, correct that; then: sluice snapshot start {connector} --table {table}',
+});
+
+export const copyMalformed = defineError({
+  code: 'SLUICE_PG_COPY_MALFORMED',
+  retry: 'manual',
+  exit: 1,
+  cause: 'The rows of {table} cannot be understood: {what}.',
+  remedy:
+    'Check that nothing sits between Sluice and the server (a pooler, a proxy), and report it with the server version; then: sluice snapshot start {connector} --table {table}',
+});
+
+/** A rewritten table looks empty to a view from before (manual, 13.6 "Caveats"): what was read there is worth nothing. */
+export const tableChanged = defineError({
+  code: 'SLUICE_PG_TABLE_CHANGED',
+  retry: 'auto',
+  exit: 3,
+  cause: 'Table {table} was altered, truncated or dropped while it was being copied: {detail}.',
+  remedy: 'Nothing to do: it is read again as it is now.',
+});
+
+export const tableGone = defineError({
+  code: 'SLUICE_PG_TABLE_GONE',
+  retry: 'manual',
+  exit: 3,
+  cause: 'Table {table} cannot be copied: {detail}.',
+  remedy: 'Take it out of "tables"; if it is there again: sluice snapshot start {connector} --table {table}',
+});

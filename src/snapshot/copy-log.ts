@@ -1,0 +1,93 @@
+import type { Logger } from '../plugin/context.ts';
+import type { SluiceError } from '../plugin/error.ts';
+import type { Runtime } from '../plugin/runtime.ts';
+import type { Copies } from './copies.ts';
+import type { CopyEvents } from './events.ts';
+import type { TableCopy } from './table-copy.ts';
+
+/** How often it is said how far a copy has come. */
+const SAY_EVERY_MS = 10_000;
+
+interface Begun {
+  readonly atMs: number;
+  readonly rows: number;
+}
+
+/** Says in the log how copies fare. */
+export class CopyLog implements CopyEvents {
+  readonly #copies: Copies;
+  readonly #runtime: Runtime;
+  readonly #log: Logger;
+  readonly #begun = new Map<TableCopy, Begun>();
+  #saidAt = Number.NEGATIVE_INFINITY;
+
+  constructor(copies: Copies, runtime: Runtime, log: Logger) {
+    this.#copies = copies;
+    this.#runtime = runtime;
+    this.#log = log;
+  }
+
+  planned(copy: TableCopy): void {
+    this.#begin(copy);
+    const { table, parts, label } = copy;
+    this.#log.info(`Copying ${label}: ${estimateOf(table?.estimatedRows ?? -1)} rows in ${parts?.length ?? 1} ${parts?.length === 1 ? 'part' : 'parts'}.`, {
+      table: label,
+    });
+  }
+
+  failed(copy: TableCopy, error: SluiceError): void {
+    copy.state = 'failed';
+    copy.error = { code: error.code, message: error.message, remedy: error.remedy };
+    this.#copies.changed(copy);
+    this.#begun.delete(copy);
+    this.#log.error(`${error.message} Its changes are captured all the same.`, { code: error.code, remedy: error.remedy, table: copy.label });
+  }
+
+  later(copy: TableCopy, error: SluiceError): void {
+    this.#log.info(error.message, { code: error.code, table: copy.label });
+  }
+
+  moved(copy: TableCopy): void {
+    const now = this.#runtime.monotonicMs();
+    const begun = this.#begin(copy);
+    if (copy.state === 'done') {
+      this.#begun.delete(copy);
+      const rate = rateOf(copy, begun, now);
+      this.#log.info(`Copied ${copy.label}: ${count(copy.rows)} rows${rate === null ? '' : `, ${count(rate)} a second`}.`, { table: copy.label });
+      if (copy.kind === 'first' && this.#copies.open === 0) this.#log.info('All tables are copied.');
+      return;
+    }
+    if (now - this.#saidAt < SAY_EVERY_MS) return;
+    if (this.#saidAt > Number.NEGATIVE_INFINITY) for (const [each, from] of this.#begun) this.#say(each, from, now);
+    this.#saidAt = now;
+  }
+
+  #begin(copy: TableCopy): Begun {
+    const known = this.#begun.get(copy);
+    if (known !== undefined) return known;
+    const begun = { atMs: this.#runtime.monotonicMs(), rows: copy.rows };
+    this.#begun.set(copy, begun);
+    return begun;
+  }
+
+  #say(copy: TableCopy, begun: Begun, now: number): void {
+    const estimate = copy.table?.estimatedRows ?? -1;
+    const rate = rateOf(copy, begun, now);
+    const share = estimate > 0 ? ` of ${estimateOf(estimate)} (${Math.min(99, Math.floor((copy.rows / estimate) * 100))} %)` : '';
+    const left = rate !== null && rate > 0 && estimate > copy.rows ? `, about ${Math.ceil((estimate - copy.rows) / rate)} s left` : '';
+    this.#log.info(`Copying ${copy.label}: ${count(copy.rows)}${share} rows${rate === null ? '' : `, ${count(rate)} a second`}${left}.`, { table: copy.label });
+  }
+}
+
+/** Rows a second; null: too early to say. */
+function rateOf(copy: TableCopy, { atMs, rows }: Begun, now: number): number | null {
+  return now - atMs < 100 ? null : Math.round(((copy.rows - rows) / (now - atMs)) * 1000);
+}
+
+function count(rows: number): string {
+  return rows.toLocaleString('en-US');
+}
+
+function estimateOf(rows: number): string {
+  return rows < 0 ? 'an unknown number of' : `about ${count(rows)}`;
+}

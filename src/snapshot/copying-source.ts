@@ -1,0 +1,198 @@
+import type { SnapshotSource } from '../plugin/snapshot.ts';
+import type { SnapshotConfig } from '../plugin/snapshot-fields.ts';
+import type { ReadOptions, RecoverOptions, Source, SourceHealth, SourcePreflight } from '../plugin/source.ts';
+import { BatchWriter, type RecordBatch } from '../record/batch.ts';
+import type { Position } from '../record/position.ts';
+import { BesideLog, type Chunk } from './beside-log.ts';
+import { Chunks } from './chunks.ts';
+import type { Copies } from './copies.ts';
+import { copyHeld } from './held-copy.ts';
+import { LogGate } from './log-gate.ts';
+import type { CopyPorts } from './ports.ts';
+
+/**
+ * A source with the copies of its tables in its stream: the first copy before the log, everything else in the midst of it. What is known of copies travels with the
+ * batches and is saved with the offset (I5).
+ */
+export class CopyingSource implements Source {
+  readonly #source: Source;
+  readonly #config: SnapshotConfig;
+  readonly #copies: Copies;
+  readonly #ports: CopyPorts;
+  readonly #closing = new AbortController();
+  readonly #gate = new LogGate(() => this.#wake());
+  #beside: BesideLog | null = null;
+  #chunks: Chunks | null = null;
+  #failure: { readonly error: unknown } | null = null;
+  #woken: () => void = () => undefined;
+
+  constructor(source: Source, config: SnapshotConfig, copies: Copies, ports: CopyPorts) {
+    this.#source = source;
+    this.#config = config;
+    this.#copies = copies;
+    this.#ports = ports;
+  }
+
+  preflight(signal: AbortSignal): Promise<SourcePreflight> {
+    return this.#source.preflight(signal);
+  }
+
+  acknowledge(checkpoint: Position): void {
+    this.#source.acknowledge(checkpoint);
+  }
+
+  observe(signal: AbortSignal): Promise<SourceHealth> {
+    return this.#source.observe(signal);
+  }
+
+  recover(options: RecoverOptions, signal: AbortSignal): Promise<Position> {
+    return this.#source.recover(options, signal);
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await this.#source.close();
+  }
+
+  async *read(options: ReadOptions, signal: AbortSignal): AsyncGenerator<RecordBatch, void, undefined> {
+    const isFirst = options.from === null;
+    const log = this.#source.read({ ...options, holdsSnapshot: isFirst && this.#copies.wanted }, signal)[Symbol.asyncIterator]();
+    try {
+      this.#gate.position = options.from;
+      if (isFirst) {
+        const begun = await log.next();
+        if (begun.done === true) return;
+        const snapshots = await this.#begin();
+        // What is to be copied is saved with the place where the log begins, or a crash in between would leave an offset that says nothing of it (I1).
+        const beginning = this.#empty();
+        this.#gate.position = begun.value.checkpoint;
+        beginning.setCheckpoint(begun.value.checkpoint as Position);
+        beginning.progress = this.#copies.takeChanged();
+        begun.value.release();
+        yield beginning;
+        yield* this.#copyFirst(snapshots);
+        if (this.#isOver) return;
+      }
+      yield* this.#withLog(log, signal);
+    } finally {
+      this.#closing.abort();
+      await log.return?.(undefined);
+    }
+  }
+
+  /** What was asked for by an operator may have changed. */
+  kick(): void {
+    this.#beside?.kick();
+    this.#wake();
+  }
+
+  get #isOver(): boolean {
+    return this.#config.mode === 'initial_only' && this.#copies.open === 0;
+  }
+
+  async #begin(): Promise<SnapshotSource> {
+    const snapshots = await (this.#source.snapshot as () => Promise<SnapshotSource>).call(this.#source);
+    this.#copies.begin(snapshots.tables());
+    return snapshots;
+  }
+
+  async *#copyFirst(snapshots: SnapshotSource): AsyncGenerator<RecordBatch, void, undefined> {
+    if (!this.#copies.wanted) return;
+    const { parallelism } = this.#config;
+    const views = await snapshots.held(this.#copies.open === 0 ? 0 : parallelism);
+    if (views === null) return;
+    const position = this.#gate.position as Position;
+    for await (const { copy, batch } of copyHeld(views, this.#copies.list(), parallelism, this.#ports.events)) {
+      const next = batch ?? this.#empty();
+      // All of it belongs to where the log begins: the place moves with it, so that a crash leaves little to read back.
+      next.setCheckpoint(position);
+      next.progress = { ...this.#copies.takeChanged(), [copy.entry]: copy.toText() };
+      this.#ports.events.moved(copy);
+      yield next;
+    }
+  }
+
+  /** The log, and what is copied beside it. */
+  async *#withLog(log: AsyncIterator<RecordBatch>, signal: AbortSignal): AsyncGenerator<RecordBatch, void, undefined> {
+    let arrived: IteratorResult<RecordBatch> | null = null;
+    let isPulling = false;
+    const pull = (): void => {
+      isPulling = true;
+      log.next().then(
+        (result) => {
+          isPulling = false;
+          arrived = result;
+          this.#wake();
+        },
+        (error: unknown) => this.#fail(error),
+      );
+    };
+    pull();
+    void this.#copyBeside(AbortSignal.any([signal, this.#closing.signal])).catch((error: unknown) => this.#fail(error));
+    for (;;) {
+      if (this.#failure !== null) throw this.#failure.error;
+      const chunk = this.#chunks?.next();
+      if (chunk !== undefined) {
+        yield* (this.#chunks as Chunks).handOn(chunk);
+        continue;
+      }
+      const changed = this.#copies.takeChanged();
+      if (changed !== null) {
+        const batch = this.#empty();
+        batch.progress = changed;
+        yield batch;
+        continue;
+      }
+      if (this.#beside !== null && this.#isOver) return;
+      if (arrived !== null && !this.#gate.held) {
+        const { done, value } = arrived as IteratorResult<RecordBatch>;
+        arrived = null;
+        if (done === true) return;
+        this.#gate.observe(value as RecordBatch);
+        yield value as RecordBatch;
+        continue;
+      }
+      if (arrived === null && !isPulling) pull();
+      await new Promise<void>((resolve) => {
+        this.#woken = resolve;
+        if (this.#failure !== null || (arrived !== null && !this.#gate.held)) resolve();
+      });
+    }
+  }
+
+  async #copyBeside(signal: AbortSignal): Promise<void> {
+    const snapshots = await this.#begin();
+    if (signal.aborted) return;
+    const { runtime, events } = this.#ports;
+    this.#chunks = new Chunks(this.#gate, this.#copies, events, () => this.#empty());
+    const offer = (chunk: Chunk): void => {
+      (this.#chunks as Chunks).add(chunk);
+      this.#wake();
+    };
+    this.#beside = new BesideLog(
+      this.#copies,
+      this.#config.parallelism,
+      { snapshots, gate: this.#gate, runtime, signal, events, offer },
+      () => void snapshots.rest().catch(() => undefined),
+      (error) => {
+        if (!signal.aborted) this.#fail(error);
+      },
+    );
+    if (this.#copies.open > 0) this.#beside.kick();
+    this.#wake();
+  }
+
+  #empty(): BatchWriter {
+    return new BatchWriter(this.#ports.tables, () => undefined, 0);
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= { error };
+    this.#wake();
+  }
+
+  #wake(): void {
+    this.#woken();
+  }
+}
+

@@ -1,0 +1,10 @@
+import type { Runtime } from '../plugin/runtime.ts';
+import type { TableRegistry } from '../record/table.ts';
+import type { CopyEvents } from './events.ts';
+
+/** What copies are made with. */
+export interface CopyPorts {
+  readonly runtime: Runtime;
+  readonly tables: TableRegistry;
+  readonly events: CopyEvents;
+}

@@ -1,0 +1,115 @@
+import type { CopyTable, KeyText } from '../plugin/snapshot.ts';
+
+/**
+ * `waiting`: nothing of it was read. `skipped`: its rows are not wanted. `failed`: it cannot be read; its changes go on. `stopped`: by an operator.
+ */
+export type CopyState = 'waiting' | 'copying' | 'done' | 'skipped' | 'failed' | 'stopped';
+
+/** A part of a table that is copied from one end to the other. */
+export interface Part {
+  after: KeyText | null;
+  readonly upTo: KeyText | null;
+  done: boolean;
+}
+
+export interface CopyError {
+  readonly code: string;
+  readonly message: string;
+  readonly remedy: string;
+}
+
+/** What is stored of a copy. */
+interface Stored {
+  readonly state: CopyState;
+  readonly where?: string;
+  readonly paused?: true;
+  readonly rows?: number;
+  readonly error?: CopyError;
+  /** [after, upTo, done]. */
+  readonly parts?: readonly (readonly [KeyText | null, KeyText | null, 0 | 1])[];
+}
+
+/** First copies begin before anything else is known of the table; those of an operator come again and again. */
+export type CopyKind = 'first' | 'again';
+
+const KINDS = ['first', 'again'] as const;
+
+/** The copy of one table: how far it has come. What is stored of it stays small, however large the table: its parts are few. */
+export class TableCopy {
+  readonly label: string;
+  readonly kind: CopyKind;
+  where: string | null = null;
+  state: CopyState = 'waiting';
+  paused = false;
+  /** That were handed on. */
+  rows = 0;
+  error: CopyError | null = null;
+  /** Null: not planned. A table without a key has one, from its beginning to its end. */
+  parts: Part[] | null = null;
+  /** Of this process: how the table was seen when it was opened last. */
+  table: CopyTable | null = null;
+
+  constructor(label: string, kind: CopyKind) {
+    this.label = label;
+    this.kind = kind;
+  }
+
+  /** Null: the entry is none of these. */
+  static restore(entry: string, text: string): TableCopy | null {
+    const kind = KINDS.find((each) => entry.startsWith(`${each}/`));
+    if (kind === undefined) return null;
+    const { state, where, paused, rows, error, parts } = JSON.parse(text) as Stored;
+    const copy = new TableCopy(entry.slice(kind.length + 1), kind);
+    copy.state = state;
+    copy.where = where ?? null;
+    copy.paused = paused === true;
+    copy.rows = rows ?? 0;
+    copy.error = error ?? null;
+    copy.parts = parts === undefined ? null : parts.map(([after, upTo, done]) => ({ after, upTo, done: done === 1 }));
+    return copy;
+  }
+
+  /** Of `Progress`. */
+  get entry(): string {
+    return `${this.kind}/${this.label}`;
+  }
+
+  get isOpen(): boolean {
+    return this.state === 'waiting' || this.state === 'copying';
+  }
+
+  /** Its parts are all read. */
+  get isRead(): boolean {
+    return this.parts?.every(({ done }) => done) ?? false;
+  }
+
+  toText(): string {
+    const { state, where, paused, rows, error, parts } = this;
+    const stored: Stored = {
+      state,
+      ...(where === null ? {} : { where }),
+      ...(paused ? { paused } : {}),
+      ...(rows === 0 ? {} : { rows }),
+      ...(error === null ? {} : { error }),
+      ...(state !== 'copying' || parts === null ? {} : { parts: parts.map(({ after, upTo, done }) => [after, upTo, done ? 1 : 0] as const) }),
+    };
+    return JSON.stringify(stored);
+  }
+
+  /** Parts it by the keys given, in order. */
+  plan(bounds: readonly KeyText[]): void {
+    this.state = 'copying';
+    this.parts = [...bounds, null].map((upTo, at) => ({ after: at === 0 ? null : (bounds[at - 1] as KeyText), upTo, done: false }));
+  }
+
+  /** From the beginning. */
+  reset(where: string | null): void {
+    this.state = 'waiting';
+    this.where = where;
+    this.paused = false;
+    this.rows = 0;
+    this.error = null;
+    this.parts = null;
+    this.table = null;
+  }
+}

@@ -1,0 +1,100 @@
+/** Copies of tables on a live database: exact at the seam, whatever happens in between (I7). */
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { type NatsServer, type PostgresServer, startNats, startPostgres } from '../servers/index.ts';
+import { Daemon } from '../support/daemon.ts';
+import { rebuildFromStream } from '../support/snapshot-check.ts';
+import { fillSql, SNAPSHOT_TABLES, SnapshotLoad } from '../support/snapshot-load.ts';
+
+const TABLES = ['t', 'pair', 'quiet'];
+
+describe('snapshots', () => {
+  let postgres: PostgresServer;
+  let nats: NatsServer;
+  let daemon: Daemon | null = null;
+  let load: SnapshotLoad | null = null;
+  let count = 0;
+
+  beforeAll(async () => {
+    [postgres, nats] = await Promise.all([startPostgres({ major: 17, own: true }), startNats({ own: true })]);
+  });
+
+  afterEach(async () => {
+    await load?.stop();
+    load = null;
+    await daemon?.dispose();
+    daemon = null;
+  });
+
+  afterAll(() => Promise.all([postgres.dispose(), nats.dispose()]));
+
+  async function begin(rows: number, snapshot: object = { parallelism: 4 }, tables: readonly string[] = ['public.*']) {
+    const database = await postgres.createDatabase('snapshot');
+    const stream = `SNAP${++count}`;
+    const sql = (text: string): Promise<unknown> => postgres.query(text, database);
+    await sql(SNAPSHOT_TABLES);
+    await sql(fillSql(rows));
+    const source = { type: 'postgres', url: postgres.url(database), tables, slot: `snap${count}`, publication: `snap${count}`, snapshot };
+    const sink = { type: 'nats', servers: [nats.url], stream, subject: `${stream}.{schema}.{table}` };
+    const connector = { name: 'shop', source, sink, checkpoint: { maxDelay: '20ms' } };
+    daemon = await Daemon.create([connector]);
+    return { daemon, sql, connector, stream, url: postgres.url(database) };
+  }
+
+  /** Until what was committed by now has arrived. */
+  async function caughtUp(sql: (text: string) => Promise<unknown>, stream: string): Promise<void> {
+    const id = 900_000_000 + ++count;
+    await sql(`INSERT INTO t (id, n) VALUES (${id}, 0)`);
+    const { readStream } = await import('../support/stream-ledger.ts');
+    const arrived = async (): Promise<boolean> => {
+      let found = false;
+      await readStream(nats.url, stream, ({ value }) => {
+        if (value?.after?.['id'] === id) found = true;
+      });
+      return found;
+    };
+    await expect.poll(arrived, { timeout: 60_000, interval: 500 }).toBe(true);
+  }
+
+  it("copies what is there before the changes, with Debezium's marks, and goes on with the log", async () => {
+    const run = await begin(2_000, { parallelism: 1 });
+    run.daemon.start();
+    await run.daemon.waitForLog(({ msg }) => msg === 'All tables are copied.');
+    await caughtUp(run.sql, run.stream);
+    const rebuilt = await rebuildFromStream(nats.url, run.stream, run.url, TABLES);
+    expect(rebuilt.problems).toEqual([]);
+    expect(rebuilt.read).toEqual({ t: 2000, pair: 500, quiet: 500 });
+    expect(rebuilt.marks).toEqual({ first: 1, first_in_data_collection: 2, last_in_data_collection: 2, last: 1, true: 2994, false: 1 });
+    expect(rebuilt.readTwice).toBe(0);
+  });
+
+  it('is exact under load, with several connections', async () => {
+    const run = await begin(60_000);
+    load = new SnapshotLoad(run.url, 4, 60_000);
+    run.daemon.start();
+    await run.daemon.waitForLog(({ msg }) => msg === 'All tables are copied.', 60_000);
+    await load.stop();
+    await caughtUp(run.sql, run.stream);
+    const rebuilt = await rebuildFromStream(nats.url, run.stream, run.url, TABLES);
+    expect(rebuilt.problems).toEqual([]);
+    expect(rebuilt.readTwice).toBe(0);
+  });
+
+  it('goes on after kill -9 in the middle, and is exact at the seam that it has then', async () => {
+    const run = await begin(150_000);
+    load = new SnapshotLoad(run.url, 4, 150_000);
+    run.daemon.start();
+    await run.daemon.waitForLog(({ msg }) => msg.startsWith('Copying public.t'));
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    await run.daemon.stop('SIGKILL');
+    expect(run.daemon.log.some(({ msg }) => msg === 'All tables are copied.')).toBe(false);
+    run.daemon.start();
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await run.daemon.stop('SIGKILL');
+    run.daemon.start();
+    await run.daemon.waitForLog(({ msg }) => msg === 'All tables are copied.', 120_000);
+    await load.stop();
+    await caughtUp(run.sql, run.stream);
+    const rebuilt = await rebuildFromStream(nats.url, run.stream, run.url, TABLES);
+    expect(rebuilt.problems).toEqual([]);
+  });
+});

@@ -1,0 +1,101 @@
+/** Rebuilds tables from what arrived, and says where a key went back in time or differs from the source at the end. */
+import pg from 'pg';
+import { readStream, type StoredMessage } from './stream-ledger.ts';
+
+const UNAVAILABLE = '__debezium_unavailable_value';
+
+type Row = Readonly<Record<string, unknown>>;
+
+export interface Rebuilt {
+  readonly messages: number;
+  /** `op: r`, by table. */
+  readonly read: Readonly<Record<string, number>>;
+  /** Marks in `source.snapshot`, counted. */
+  readonly marks: Readonly<Record<string, number>>;
+  /** Rows that were copied more than once. */
+  readonly readTwice: number;
+  /** What is wrong; empty: nothing. */
+  readonly problems: readonly string[];
+}
+
+interface Seen {
+  row: Row | null;
+  version: bigint;
+}
+
+export class Rebuild {
+  readonly #tables = new Map<string, Map<string, Seen>>();
+  readonly #read: Record<string, number> = {};
+  readonly #marks: Record<string, number> = {};
+  readonly #copied = new Map<string, Set<string>>();
+  readonly #problems: string[] = [];
+  /** By table, what was deleted last: a row that moves to another key is deleted and created, and takes along what was left out. */
+  readonly #deleted = new Map<string, Row | null>();
+  #messages = 0;
+  #readTwice = 0;
+
+  add({ subject, key, value, sequence }: Pick<StoredMessage, 'subject' | 'key' | 'value' | 'sequence'>): void {
+    this.#messages++;
+    if (value === null || key === null) return;
+    const table = subject.slice(subject.lastIndexOf('.') + 1);
+    let rows = this.#tables.get(table);
+    if (rows === undefined) this.#tables.set(table, (rows = new Map()));
+    const { op, after } = value;
+    const mark = String(value.source['snapshot']);
+    this.#marks[mark] = (this.#marks[mark] ?? 0) + 1;
+    if (op === 'r') this.#countRead(table, key);
+    const known = rows.get(key);
+    if (op === 'd') {
+      this.#deleted.set(table, known?.row ?? null);
+      if (known !== undefined) known.row = null;
+      return;
+    }
+    const version = BigInt((after?.['v'] as string | number | undefined) ?? 0);
+    const where = `${table} ${key} at ${sequence} (${op})`;
+    if (known !== undefined && version !== 0n) {
+      if (version < known.version) this.#problems.push(`${where}: version ${version} after ${known.version}`);
+      if (known.row === null && version <= known.version) this.#problems.push(`${where}: version ${version} came back after it was deleted`);
+    }
+    const row: Record<string, unknown> = { ...after };
+    for (const [column, cell] of Object.entries(row)) {
+      if (cell === UNAVAILABLE) row[column] = (op === 'c' ? this.#deleted.get(table) : known?.row)?.[column] ?? UNAVAILABLE;
+    }
+    rows.set(key, { row, version: version > (known?.version ?? 0n) ? version : (known?.version ?? 0n) });
+  }
+
+  /** Compares with the source as it is now. */
+  async finish(url: string, tables: readonly string[]): Promise<Rebuilt> {
+    const client = new pg.Client({ connectionString: url });
+    await client.connect();
+    for (const table of tables) {
+      const { rows } = await client.query<{ row: Row }>(`SELECT to_jsonb(t) AS row FROM ${table} t`);
+      const expected = new Set(rows.map(({ row }) => canonical(row)));
+      const actual = new Set([...(this.#tables.get(table) ?? new Map<string, Seen>()).values()].flatMap(({ row }) => (row === null ? [] : [canonical(row)])));
+      const missing = [...expected].filter((row) => !actual.has(row));
+      const extra = [...actual].filter((row) => !expected.has(row));
+      if (missing.length > 0) this.#problems.push(`${table}: ${missing.length} rows of ${expected.size} are missing, such as ${missing[0]?.slice(0, 200)}`);
+      if (extra.length > 0) this.#problems.push(`${table}: ${extra.length} rows are not in the source, such as ${extra[0]?.slice(0, 200)}`);
+    }
+    await client.end();
+    return { messages: this.#messages, read: this.#read, marks: this.#marks, readTwice: this.#readTwice, problems: this.#problems };
+  }
+
+  #countRead(table: string, key: string): void {
+    this.#read[table] = (this.#read[table] ?? 0) + 1;
+    let copied = this.#copied.get(table);
+    if (copied === undefined) this.#copied.set(table, (copied = new Set()));
+    if (copied.has(key)) this.#readTwice++;
+    copied.add(key);
+  }
+}
+
+function canonical(row: Row): string {
+  return JSON.stringify(Object.fromEntries(Object.entries(row).sort(([a], [b]) => (a < b ? -1 : 1))));
+}
+
+/** Everything of a NATS stream. */
+export async function rebuildFromStream(servers: string, stream: string, url: string, tables: readonly string[]): Promise<Rebuilt> {
+  const rebuild = new Rebuild();
+  await readStream(servers, stream, (message) => rebuild.add(message), { headers: false });
+  return rebuild.finish(url, tables);
+}
