@@ -45,6 +45,7 @@ export class Chunks {
         // Whatever is in the table now has come behind the truncation: the log shows it.
         this.#close(copy);
         this.#copies.changed(copy);
+        this.#events.moved(copy);
       }
       chunk.handedOn(isVoid ? 'void' : 'over');
       return;
@@ -104,7 +105,6 @@ export class Chunks {
 
   #close(copy: TableCopy): void {
     copy.state = 'done';
-    this.#events.moved(copy);
   }
 
   #markFirst(copy: TableCopy, batch: BatchWriter): void {
