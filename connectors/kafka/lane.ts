@@ -189,7 +189,7 @@ export class Lane {
         const at = standing.get(id);
         if (at === undefined) break;
         standing.delete(id);
-        if (this.#isNew && this.noted?.isResumed(id) !== true) this.#passed = true;
+        if (this.#isNew && this.noted?.isBeside(id) !== true) this.#passed = true;
         this.#follow(Math.max(this.offset, at + 1), 1);
         found++;
       }
@@ -210,8 +210,8 @@ export class Lane {
   /** Whether the next message of the lane stands there. One that does not is behind all that do, or was a dead letter: it is once more, and others may follow that stand. */
   #stands(noted: Noted, id: string): boolean {
     const stands = noted.skips('', id);
-    // What is sent of a resumed table is beside the order of the log.
-    if (!stands && !noted.isResumed(id)) this.#isNew = true;
+    // What is sent of a resumed table, or of dead letters, is beside the order of the log.
+    if (!stands && !noted.isBeside(id)) this.#isNew = true;
     if (noted.size === 0) {
       this.noted = null;
       this.#passed = true;

@@ -210,7 +210,7 @@ export class Connector {
           checkpointMaxDelayMs: definition.checkpoint.maxDelay,
           undelivered,
           broken: broken.signal,
-          save: (checkpoint) => store.save(this.name, { offset: checkpoint, put: tables.takeUnsaved() }),
+          save: (checkpoint) => store.save(this.name, { offset: checkpoint, put: tables.takeUnsaved(), mark: undelivered.mark() }),
           events: {
             ...events,
             saved: ({ place }) => {

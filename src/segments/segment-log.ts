@@ -9,6 +9,10 @@ export interface Address {
   readonly offset: number;
 }
 
+export function isBefore(a: Address, b: Address): boolean {
+  return a.segment < b.segment || (a.segment === b.segment && a.offset < b.offset);
+}
+
 /** How far a log was confirmed. Kept apart from it (in LevelDB), so that a log that lost its tail is told from one whose last write was cut off. */
 export interface Mark {
   /** The oldest segment that must be there. */

@@ -31,6 +31,8 @@ export interface Save {
   readonly offset: Offset;
   /** Table versions that are new since the last save (`TableRegistry.takeUnsaved`): each gets a key of its own, the offset stays small. */
   readonly put?: readonly TableVersion[];
+  /** As of `setMark`, with it; null: none. */
+  readonly mark?: { readonly log: string; readonly mark: unknown } | null;
 }
 
 export interface Loaded {
@@ -119,6 +121,7 @@ export class StateStore {
     const prefix = connectorPrefix(connector);
     const operations = (save.put ?? []).map((table) => put(prefix + tableKey(table), table));
     operations.push(put(prefix + OFFSET_KEY, this.#stored(save.offset.position, null)), ...placeOperations(prefix, save.offset.place));
+    if (save.mark != null) operations.push(put(prefix + markKey(save.mark.log), save.mark.mark));
     await this.#commit({ operations, position: { connector, value: save.offset.position } });
   }
 

@@ -58,6 +58,8 @@ describe('dead letters', () => {
       counted: () => undefined,
       holds: new Holds(),
       write,
+      stands: () => false,
+      failed: () => undefined,
     });
   };
 
