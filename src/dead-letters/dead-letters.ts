@@ -152,6 +152,7 @@ export class DeadLetters {
     const { letters, known } = this.#outcomes.get(batch) ?? { letters: 0, known: 0 };
     this.#outcomes.delete(batch);
     this.#rate.settled(batch.count - known, letters, letters > 0 ? batch.count : 0, this.#ports.runtime.monotonicMs());
+    if (letters + known > 0) this.#hold(batch, this.#ports.file.confirm());
   }
 
   #supersede(letters: readonly OpenLetter[]): Promise<void> | null {
@@ -273,7 +274,9 @@ export class DeadLetters {
   #hold(batch: MessageBatch, work: Promise<void>): void {
     // Handled where the batch settles.
     work.catch(() => undefined);
-    this.#held.set(batch, [...(this.#held.get(batch) ?? []), work]);
+    const held = this.#held.get(batch);
+    if (held === undefined) this.#held.set(batch, [work]);
+    else held.push(work);
   }
 
   /** Where it stands as well; null: nowhere. */

@@ -131,9 +131,14 @@ export class DeadLetterFile {
     if (isSuperseded(letter)) this.#supersede(letter);
     const entries = [letterBytes(head, parts)];
     if (letter.superseded) entries.push(eventBytes({ event: 'superseded', id: head.id, timeMicros: head.timeMicros }));
-    letter.address = (await this.#disk(this.#log.append(entries)))[0] as Address;
+    letter.address = (await this.#disk(this.#log.append(entries, { unconfirmed: true })))[0] as Address;
     this.#adding.delete(letter);
     return letter;
+  }
+
+  /** Resolves when it is stored apart from the file that the letters until now are here: before that no checkpoint may pass them, or their loss would not be noticed (I8). */
+  confirm(): Promise<void> {
+    return this.#disk(this.#log.confirm());
   }
 
   async happened(event: LetterEvent['event'], ids: readonly string[]): Promise<void> {
