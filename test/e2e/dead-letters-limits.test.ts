@@ -34,6 +34,9 @@ describe('dead letters: limits', () => {
   afterEach(async () => {
     await daemon?.dispose();
     daemon = null;
+    // A server has room for only so many.
+    const drop = (): Promise<unknown> => postgres.query('SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots');
+    await expect.poll(() => drop().then(() => true).catch(() => false), { timeout: 20_000 }).toBe(true);
   });
 
   afterAll(() => Promise.all([postgres.dispose(), nats.dispose(), kafka?.dispose()]));
@@ -71,7 +74,7 @@ describe('dead letters: limits', () => {
   const letters = (running: Daemon, length: number): Promise<void> =>
     expect.poll(async () => (await list(running)).length, { timeout: 30_000 }).toBe(length);
   const ops = async (to: LimitedSink): Promise<string[]> =>
-    (await to.stored()).filter(({ destination }) => destination !== to.deadLetterTopic).map(({ op, row }) => `${op} ${row}`);
+    (await to.stored()).filter(({ destination, op }) => destination !== to.deadLetterTopic && op !== null).map(({ op, row }) => `${op} ${row}`);
   const errors = (running: Daemon): unknown[] => running.log.filter(({ level }) => level === 'error').map(({ code }) => code);
   /** The limit is raised, and the daemon started anew, which sees it. */
   async function mended(to: LimitedSink, running: Daemon): Promise<void> {
@@ -168,7 +171,7 @@ describe('dead letters: limits', () => {
 
   it.each(sinks)('%s: trap: a window that begins anew with each life lets every row through', async (kind) => {
     const to = await target(kind);
-    const { daemon: running, query } = await begin(to, { maxPercent: 20, window: '10min' });
+    const { daemon: running, query } = await begin(to, { maxPercent: 20, window: '10m' });
     for (let id = 0; id < 6; id++) await query(`INSERT INTO t VALUES (${id}, repeat('x', ${LARGE}))`);
     await letters(running, 6);
     await running.stop('SIGKILL');
@@ -182,7 +185,7 @@ describe('dead letters: limits', () => {
   it.each(sinks)('%s: trap: kill -9 before a letter is in its topic, where the message is not refused again (I1)', async (kind) => {
     const to = await target(kind, { partitions: 3 });
     const { daemon: running, query } = await begin(to, { topic: to.deadLetterTopic, maxPercent: 100 });
-    const rounds = 6;
+    const rounds = 3;
     for (let round = 0; round < rounds; round++) {
       const from = round * 400;
       await query(
