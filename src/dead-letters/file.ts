@@ -1,19 +1,10 @@
 import { SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
+import type { MessageBatch } from '../record/messages.ts';
 import { type Address, isBefore, type Mark, SegmentLog } from '../segments/segment-log.ts';
 import { writeError } from '../state/errors.ts';
-import type { MessageBatch } from '../record/messages.ts';
 import type { StateStore } from '../state/state-store.ts';
-import {
-  eventBytes,
-  type LetterEvent,
-  type LetterHead,
-  type LetterParts,
-  letterBytes,
-  type OpenLetter,
-  parseEntry,
-  partsOfEntry,
-} from './letter.ts';
+import { eventBytes, type LetterEvent, type LetterHead, type LetterParts, letterBytes, type OpenLetter, parseEntry, partsOfEntry } from './letter.ts';
 import { keyHash, LetterIndex } from './order.ts';
 import type { RateCounts } from './rate.ts';
 

@@ -36,7 +36,15 @@ describe('dead letters: limits', () => {
     daemon = null;
     // A server has room for only so many.
     const drop = (): Promise<unknown> => postgres.query('SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots');
-    await expect.poll(() => drop().then(() => true).catch(() => false), { timeout: 20_000 }).toBe(true);
+    await expect
+      .poll(
+        () =>
+          drop()
+            .then(() => true)
+            .catch(() => false),
+        { timeout: 20_000 },
+      )
+      .toBe(true);
   });
 
   afterAll(() => Promise.all([postgres.dispose(), nats.dispose(), kafka?.dispose()]));
@@ -52,12 +60,18 @@ describe('dead letters: limits', () => {
   }
 
   /** A daemon that streams a table of its own. */
-  async function begin(to: LimitedSink, deadLetter: Readonly<Record<string, unknown>>, table = 'id bigint PRIMARY KEY, v text NOT NULL'): Promise<Begun> {
+  async function begin(
+    to: LimitedSink,
+    deadLetter: Readonly<Record<string, unknown>>,
+    table = 'id bigint PRIMARY KEY, v text NOT NULL',
+  ): Promise<Begun> {
     const database = await postgres.createDatabase('limits');
     await postgres.query(`CREATE TABLE t (${table})`, database);
     if (!table.includes('KEY')) await postgres.query('ALTER TABLE t REPLICA IDENTITY FULL', database);
     const source = { type: 'postgres', url: postgres.url(database), tables: ['public.t'], slot: `limits_${count}`, publication: `limits_${count}` };
-    const running = await Daemon.create([{ name: 'shop', source, sink: to.sink, checkpoint: { maxDelay: '20ms' }, onError: 'deadLetter', deadLetter }]);
+    const running = await Daemon.create([
+      { name: 'shop', source, sink: to.sink, checkpoint: { maxDelay: '20ms' }, onError: 'deadLetter', deadLetter },
+    ]);
     daemon = running;
     await streaming(running);
     return { daemon: running, query: (sql) => postgres.query(sql, database) };
@@ -153,21 +167,25 @@ describe('dead letters: limits', () => {
     expect(await ops(to)).toEqual(['u 1']);
   });
 
-  it.each(sinks)('%s: trap: one large transaction whose letters come later than the window after its messages', async (kind) => {
-    const rows = (percent: number): string =>
-      `INSERT INTO t SELECT i, repeat('x', CASE WHEN i % 50 < ${percent / 2} THEN ${LARGE} ELSE 20 END) FROM generate_series(0, 9999) i`;
-    const few = await target(kind);
-    const quiet = await begin(few, { maxPercent: 5, window: '1s' });
-    await quiet.query(rows(4));
-    await expect.poll(async () => (await ops(few)).length, { timeout: 60_000, interval: 1_000 }).toBe(9_600);
-    expect(errors(quiet.daemon)).toEqual([]);
-    await quiet.daemon.dispose();
-    const many = await target(kind);
-    const loud = await begin(many, { maxPercent: 5, window: '1s' });
-    await loud.query(rows(6));
-    expect(await loud.daemon.exit()).toBe(1);
-    expect(errors(loud.daemon)).toEqual(['SLUICE_DEAD_LETTER_RATE']);
-  }, 120_000);
+  it.each(sinks)(
+    '%s: trap: one large transaction whose letters come later than the window after its messages',
+    async (kind) => {
+      const rows = (percent: number): string =>
+        `INSERT INTO t SELECT i, repeat('x', CASE WHEN i % 50 < ${percent / 2} THEN ${LARGE} ELSE 20 END) FROM generate_series(0, 9999) i`;
+      const few = await target(kind);
+      const quiet = await begin(few, { maxPercent: 5, window: '1s' });
+      await quiet.query(rows(4));
+      await expect.poll(async () => (await ops(few)).length, { timeout: 60_000, interval: 1_000 }).toBe(9_600);
+      expect(errors(quiet.daemon)).toEqual([]);
+      await quiet.daemon.dispose();
+      const many = await target(kind);
+      const loud = await begin(many, { maxPercent: 5, window: '1s' });
+      await loud.query(rows(6));
+      expect(await loud.daemon.exit()).toBe(1);
+      expect(errors(loud.daemon)).toEqual(['SLUICE_DEAD_LETTER_RATE']);
+    },
+    120_000,
+  );
 
   it.each(sinks)('%s: trap: a window that begins anew with each life lets every row through', async (kind) => {
     const to = await target(kind);
@@ -182,28 +200,34 @@ describe('dead letters: limits', () => {
     expect(await list(running)).toHaveLength(9);
   });
 
-  it.each(sinks)('%s: trap: kill -9 before a letter is in its topic, where the message is not refused again (I1)', async (kind) => {
-    const to = await target(kind, { partitions: 3 });
-    const { daemon: running, query } = await begin(to, { topic: to.deadLetterTopic, maxPercent: 100 });
-    const rounds = 3;
-    for (let round = 0; round < rounds; round++) {
-      const from = round * 400;
-      await query(
-        `INSERT INTO t SELECT i, repeat('x', CASE WHEN i % 4 = 3 THEN ${LARGE} ELSE 10 END) FROM generate_series(${from}, ${from + 399}) i`,
-      );
-      // In the middle of it.
-      await expect.poll(async () => (await list(running)).length > from / 4 + round * 10, { timeout: 30_000, interval: 5 }).toBe(true);
-      await running.stop('SIGKILL');
-      await streaming(running);
-    }
-    await letters(running, rounds * 100);
-    const kept = new Set((await list(running)).map(({ id }) => id));
-    const inTopic = async (): Promise<string[]> =>
-      (await to.stored()).filter(({ destination }) => destination === to.deadLetterTopic).map(({ headers }) => headers['sluice.dead-letter.id'] ?? '');
-    await expect.poll(async () => new Set(await inTopic()), { timeout: 30_000, interval: 500 }).toEqual(kept);
-    // Twice only what was on its way at a kill.
-    expect((await inTopic()).length - kept.size).toBeLessThanOrEqual(rounds * 3);
-    expect((await ops(to)).length).toBe(rounds * 300);
-    expect(errors(running)).toEqual([]);
-  }, 120_000);
+  it.each(sinks)(
+    '%s: trap: kill -9 before a letter is in its topic, where the message is not refused again (I1)',
+    async (kind) => {
+      const to = await target(kind, { partitions: 3 });
+      const { daemon: running, query } = await begin(to, { topic: to.deadLetterTopic, maxPercent: 100 });
+      const rounds = 3;
+      for (let round = 0; round < rounds; round++) {
+        const from = round * 400;
+        await query(
+          `INSERT INTO t SELECT i, repeat('x', CASE WHEN i % 4 = 3 THEN ${LARGE} ELSE 10 END) FROM generate_series(${from}, ${from + 399}) i`,
+        );
+        // In the middle of it.
+        await expect.poll(async () => (await list(running)).length > from / 4 + round * 10, { timeout: 30_000, interval: 5 }).toBe(true);
+        await running.stop('SIGKILL');
+        await streaming(running);
+      }
+      await letters(running, rounds * 100);
+      const kept = new Set((await list(running)).map(({ id }) => id));
+      const inTopic = async (): Promise<string[]> =>
+        (await to.stored())
+          .filter(({ destination }) => destination === to.deadLetterTopic)
+          .map(({ headers }) => headers['sluice.dead-letter.id'] ?? '');
+      await expect.poll(async () => new Set(await inTopic()), { timeout: 30_000, interval: 500 }).toEqual(kept);
+      // Twice only what was on its way at a kill.
+      expect((await inTopic()).length - kept.size).toBeLessThanOrEqual(rounds * 3);
+      expect((await ops(to)).length).toBe(rounds * 300);
+      expect(errors(running)).toEqual([]);
+    },
+    120_000,
+  );
 });
