@@ -4,7 +4,6 @@ import { SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
 import { destinationAt, encodeHeaders, idAt, type MessageBatch, SPAN, SPAN_SIZE, tableAt } from '../record/messages.ts';
 import type { Place } from '../record/position.ts';
-import { isBefore } from '../segments/segment-log.ts';
 import { DEAD_LETTER_RATE } from './errors.ts';
 import type { DeadLetterFile } from './file.ts';
 import { aboutInTopic, type LetterHead, type LetterParts, messageOf, type OpenLetter, partsOf } from './letter.ts';
@@ -129,7 +128,12 @@ export class DeadLetters {
   begin(batch: MessageBatch): Promise<void> | null {
     const { policy, file } = this.#ports;
     if (policy.onError !== 'stop') this.#inFlight.set(batch, null);
-    return this.#supersede(file.supersede(batch));
+    const superseded = file.supersede(batch);
+    if (superseded.length === 0) return null;
+    return file.happened(
+      'superseded',
+      superseded.map(({ head }) => head.id),
+    );
   }
 
   /** The batch is durable in the sink: null if nothing of it is a letter; else resolves with entries of the place that moved once its letters are durable. */
@@ -153,14 +157,6 @@ export class DeadLetters {
     this.#outcomes.delete(batch);
     this.#rate.settled(batch.count - known, letters, letters > 0 ? batch.count : 0, this.#ports.runtime.monotonicMs());
     if (letters + known > 0) this.#hold(batch, this.#ports.file.confirm());
-  }
-
-  #supersede(letters: readonly OpenLetter[]): Promise<void> | null {
-    if (letters.length === 0) return null;
-    return this.#ports.file.happened(
-      'superseded',
-      letters.map(({ head }) => head.id),
-    );
   }
 
   /** True for what is being sent again, or to a topic of its own: its refusal is ours. */
@@ -209,12 +205,9 @@ export class DeadLetters {
 
   async #replayOne(letter: OpenLetter): Promise<Replayed | null> {
     const { file, holds } = this.#ports;
-    const { head, address } = letter;
-    const { id, destination } = head;
+    const { id, destination } = letter.head;
     if (file.get(id) !== letter) return null;
-    const message = messageOf(head, await file.parts(letter));
-    // Where a newer letter is sent, an older one of its key must not follow.
-    if (!letter.superseded) await this.#supersede(file.supersede(message, (each) => isBefore(each.address, address)));
+    const message = messageOf(letter.head, await file.parts(letter));
     if (letter.superseded) return { id, destination, outcome: 'superseded', note: letter.key === null ? TABLE_SINCE : KEY_SINCE };
     // From the check to the sink's queue nothing is awaited: what is published after it comes behind it.
     const refused = await holds.during(this.#again(id, message));

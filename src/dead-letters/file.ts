@@ -101,8 +101,8 @@ export class DeadLetterFile {
   }
 
   /** Letters that the messages of a batch supersede, and that are not superseded yet. From now on they are; it has to be noted (`happened`). */
-  supersede(batch: MessageBatch, isMeant: (letter: OpenLetter) => boolean = () => true): readonly OpenLetter[] {
-    const letters = this.#index.supersededBy(batch).filter(isMeant);
+  supersede(batch: MessageBatch): readonly OpenLetter[] {
+    const letters = this.#index.supersededBy(batch);
     for (const letter of letters) this.#supersede(letter);
     return letters;
   }
