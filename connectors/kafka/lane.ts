@@ -210,7 +210,7 @@ export class Lane {
   /** Whether the next message of the lane stands there. One that does not is behind all that do, or was a dead letter: it is once more, and others may follow that stand. */
   #stands(noted: Noted, id: string): boolean {
     const stands = noted.skips('', id);
-    // What is sent of a resumed table, or copied, is beside the order of the log.
+    // What is sent of a resumed table, of dead letters, or of a copy, is beside the order of the log.
     if (!stands && !noted.isBeside(id)) this.#isNew = true;
     if (noted.size === 0) {
       this.noted = null;

@@ -80,11 +80,11 @@ async function show(dataDir: string, views: readonly DeadLetterView[], id: strin
   return 0;
 }
 
-const OUTCOMES = { replayed: 'sent', superseded: 'not sent: its key was published since', refused: 'refused again' } as const;
+const OUTCOMES = { replayed: 'sent', superseded: 'not sent', refused: 'refused again' } as const;
 
 function replayed(results: readonly Replayed[], output: Output): number {
-  const lines = results.map(({ id, destination, outcome, error }) => [id, destination, OUTCOMES[outcome], error ?? '']);
-  print(output, results, results.length === 0 ? 'There are no open dead letters.\n' : table([['ID', 'DESTINATION', 'OUTCOME', 'ERROR'], ...lines]));
+  const lines = results.map(({ id, destination, outcome, error, note }) => [id, destination, OUTCOMES[outcome], error ?? note ?? '']);
+  print(output, results, results.length === 0 ? 'There are no open dead letters.\n' : table([['ID', 'DESTINATION', 'OUTCOME', 'WHY'], ...lines]));
   return results.every(({ outcome }) => outcome === 'replayed') ? 0 : 1;
 }
 
@@ -99,5 +99,5 @@ function listText(views: readonly DeadLetterView[]): string {
     superseded ? 'yes' : '',
     id,
   ]);
-  return table([['CONNECTOR', 'TIME', 'DESTINATION', 'ERROR', 'BYTES', 'KEY PUBLISHED SINCE', 'ID'], ...lines]);
+  return table([['CONNECTOR', 'TIME', 'DESTINATION', 'ERROR', 'BYTES', 'SUPERSEDED', 'ID'], ...lines]);
 }

@@ -97,7 +97,7 @@ export const connectorFields = fields({
         pattern: /^[^\s*>{}]*(\{connector\}[^\s*>{}]*)*$/,
         patternHint: 'a topic or subject, with `{connector}` where the name of the connector belongs',
         example: '{connector}.dead-letter',
-        about: 'Topic or subject of the same sink that gets them as well. What is too large for that too is only named there.',
+        about: 'Topic or subject of the same sink that gets them as well, each at least once. What is too large for that too is only named there.',
       },
       routes: {
         kind: 'map',
@@ -112,7 +112,7 @@ export const connectorFields = fields({
         min: 0,
         max: 100,
         about:
-          'The connector stops when more than this share of the messages of a window, and at least ten, became dead letters: that is a wrong setting, not a bad row.',
+          'The connector stops when more than this share of the messages of a window, and at least ten, became dead letters: that is a wrong setting, not a bad row. A restart does not begin the window anew.',
       },
       window: { kind: 'duration', default: '1m', minMs: 1_000, maxMs: 86_400_000, about: 'Length of that window.' },
       maxBytes: {

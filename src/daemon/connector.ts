@@ -213,7 +213,8 @@ export class Connector {
           checkpointMaxDelayMs: definition.checkpoint.maxDelay,
           undelivered,
           broken: broken.signal,
-          save: (checkpoint) => store.save(this.name, { offset: checkpoint, progress: checkpoint.progress, put: tables.takeUnsaved() }),
+          save: (checkpoint) =>
+            store.save(this.name, { offset: checkpoint, progress: checkpoint.progress, put: tables.takeUnsaved(), mark: undelivered.mark() }),
           events: {
             ...events,
             saved: ({ place }) => {

@@ -1,7 +1,8 @@
 import type { ConnectorDefinition } from '../config/load.ts';
 import { isDeadLetterRoute } from '../dead-letters/dead-letters.ts';
 import { DEAD_LETTER_UNKNOWN } from '../dead-letters/errors.ts';
-import { DeadLetterFile, deadLetterDirectory, type OpenLetter } from '../dead-letters/file.ts';
+import { DeadLetterFile, deadLetterDirectory } from '../dead-letters/file.ts';
+import type { OpenLetter } from '../dead-letters/letter.ts';
 import { SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
 import { SEGMENTS_DAMAGED } from '../segments/errors.ts';
@@ -19,7 +20,7 @@ export interface DeadLetterView {
   /** ISO 8601. */
   readonly time: string;
   readonly bytes: number;
-  /** Its key was published since: it can only be discarded. */
+  /** Newer messages of its key, or of its table, were published since: it can only be discarded. */
   readonly superseded: boolean;
   /** In the file. */
   readonly segment: number;

@@ -46,7 +46,8 @@ export class UndeliveredMessages implements Undelivered {
     const { definition, sink, abort, metrics, letters } = ports;
     const { name } = definition;
     const write = (batch: MessageBatch): Promise<Place> => sink.write(batch, abort);
-    const shared = { ...ports, connector: name, holds: this.#holds, write };
+    const stands = (batch: MessageBatch, index: number): boolean => sink.stands(batch, index);
+    const shared = { ...ports, connector: name, holds: this.#holds, write, stands };
     const counted = (code: string, open: number): void => {
       metrics.deadLetter(name, code);
       metrics.openDeadLetters(name, open);
@@ -57,16 +58,16 @@ export class UndeliveredMessages implements Undelivered {
       ...shared,
       write: (batch: MessageBatch) => this.#again(batch, write),
       directoryOf: (table: string) => spoolOf(ports, table),
-      stands: (batch: MessageBatch, index: number) => sink.stands(batch, index),
       lacking: (batch: MessageBatch, index: number) => sink.lacking?.(batch, index) ?? null,
       changed: (tables: number, bytes: number) => metrics.stoppedTables(name, tables, bytes),
     };
     this.tables = new StoppedTables(ofTables, ports.stopped);
   }
 
-  /** As of the stopped tables: the sink is open, and nothing was written yet. */
-  begin(): Promise<void> {
-    return this.tables.begin();
+  /** As of both: the sink is open, and nothing was written yet. */
+  async begin(): Promise<void> {
+    await this.letters?.open();
+    await this.tables.begin();
   }
 
   divert(messages: MessageWriter): Promise<Place> | null {
@@ -91,6 +92,11 @@ export class UndeliveredMessages implements Undelivered {
   passing(messages: MessageBatch): void {
     this.tables.passing(messages);
     this.#waiting.delete(messages);
+  }
+
+  /** What a checkpoint takes along. */
+  mark(): { readonly log: string; readonly mark: unknown } | null {
+    return this.letters?.counts() ?? null;
   }
 
   /** A checkpoint was saved. */

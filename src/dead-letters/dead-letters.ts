@@ -2,12 +2,13 @@ import type { Holds } from '../pipeline/holds.ts';
 import type { Logger } from '../plugin/context.ts';
 import { SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
-import { destinationAt, encodeHeaders, idAt, type MessageBatch, SPAN, SPAN_SIZE } from '../record/messages.ts';
+import { destinationAt, encodeHeaders, idAt, type MessageBatch, SPAN, SPAN_SIZE, tableAt } from '../record/messages.ts';
 import type { Place } from '../record/position.ts';
 import { DEAD_LETTER_RATE } from './errors.ts';
-import { type DeadLetterFile, letterKey, type OpenLetter } from './file.ts';
-import { idInTopic, type LetterHead, type LetterParts, messageOf, partsOf } from './letter.ts';
-import { DeadLetterRate } from './rate.ts';
+import type { DeadLetterFile } from './file.ts';
+import { aboutInTopic, type LetterHead, type LetterParts, messageOf, type OpenLetter, partsOf } from './letter.ts';
+import { BatchIndex } from './order.ts';
+import { DeadLetterRate, type RateCounts } from './rate.ts';
 
 /** What a connector's file says about messages that cannot be delivered. */
 export interface DeadLetterPolicy {
@@ -43,6 +44,9 @@ export interface DeadLettersPorts {
   readonly holds: Holds;
   /** The sink's `write`. */
   readonly write: (batch: MessageBatch) => Promise<Place>;
+  readonly stands: (batch: MessageBatch, index: number) => boolean;
+  /** Ends this life. */
+  readonly failed: (error: unknown) => void;
 }
 
 /** What became of a letter that was to be sent again. */
@@ -51,6 +55,8 @@ export interface Replayed {
   readonly destination: string;
   readonly outcome: 'replayed' | 'superseded' | 'refused';
   readonly error?: string;
+  /** What is to be known about it. */
+  readonly note?: string;
 }
 
 /** One of our own messages on its way: a letter in its topic, or one that is sent again. */
@@ -58,10 +64,12 @@ interface Own {
   refused: SluiceError | null;
 }
 
+const KEY_SINCE = 'Its key, or a TRUNCATE of its table, was published since: it would overwrite what is newer.';
+const TABLE_SINCE =
+  'It has no key, and its table was published since: it could remove, double or bring back rows that are newer. `sluice dlq show` shows it, then discard it.';
+const BEHIND_NEWER = 'It has no key: it stands behind rows of its table that are newer.';
 /** Fewer in a window say nothing about a share. */
 const FEWEST = 10;
-/** A TRUNCATE of a table with a key (`SPAN.spread`). */
-const TO_EVERY_PARTITION = -1;
 
 /**
  * The policy for messages that can never be delivered, for one life of a connector. A letter is durable before the lane goes on behind it and before the
@@ -70,8 +78,10 @@ const TO_EVERY_PARTITION = -1;
 export class DeadLetters {
   readonly #ports: DeadLettersPorts;
   readonly #rate: DeadLetterRate;
-  /** Batches that are given to the sink and are not durable, in order. */
-  readonly #inFlight = new Set<MessageBatch>();
+  /** Batches that are given to the sink and are not durable, in order; what stands in them by key, once that was asked. */
+  readonly #inFlight = new Map<MessageBatch, BatchIndex | null>();
+  /** What became of messages of those batches: new letters, and messages that are letters of a run before this one. */
+  readonly #outcomes = new Map<MessageBatch, { letters: number; known: number }>();
   /** What a batch's checkpoint has to wait for beside the sink. */
   readonly #held = new Map<MessageBatch, Promise<void>[]>();
   readonly #own = new Map<MessageBatch, Own>();
@@ -82,7 +92,33 @@ export class DeadLetters {
 
   constructor(ports: DeadLettersPorts) {
     this.#ports = ports;
-    this.#rate = new DeadLetterRate(ports.policy.windowMs);
+    const { policy, file, runtime } = ports;
+    this.#rate = new DeadLetterRate(policy.windowMs);
+    this.#rate.restore(file.counted.counts, file.counted.since, runtime.monotonicMs(), runtime.nowMicros());
+  }
+
+  /**
+   * The sink is open, and nothing was written yet. Letters of which it was not noted that they stand in their topic are looked for there, or sent (at least once): the
+   * message itself may not come again, since what stands behind it says that all before it is safe.
+   */
+  async open(): Promise<void> {
+    const { file } = this.#ports;
+    const missing: OpenLetter[] = [];
+    const standing: string[] = [];
+    for (const letter of file.letters()) {
+      const topic = this.#topicOf(letter);
+      if (letter.published || topic === null) continue;
+      if (this.#stands(letter, topic)) standing.push(letter.head.id);
+      else missing.push(letter);
+    }
+    await file.happened('published', standing);
+    void this.#publishAll(missing).catch(this.#ports.failed);
+  }
+
+  /** What a checkpoint of this moment stores of the window; null: nothing worth it. */
+  counts(): { readonly log: string; readonly mark: unknown } | null {
+    const { file, runtime } = this.#ports;
+    return this.#rate.letters === 0 ? null : file.countsMark(this.#rate.counts(runtime.monotonicMs(), runtime.nowMicros()) satisfies RateCounts);
   }
 
   /**
@@ -90,14 +126,10 @@ export class DeadLetters {
    * may the batch be given to it: after a crash the log is not read again yet, and what stands in the sink already must not be overwritten (I3).
    */
   begin(batch: MessageBatch): Promise<void> | null {
-    const { policy, file, runtime } = this.#ports;
-    if (policy.onError !== 'stop') {
-      this.#inFlight.add(batch);
-      this.#rate.sent(batch.count, runtime.monotonicMs());
-    }
-    const superseded = file.size > 0 ? this.#supersededBy(batch, 0) : [];
+    const { policy, file } = this.#ports;
+    if (policy.onError !== 'stop') this.#inFlight.set(batch, null);
+    const superseded = file.supersede(batch);
     if (superseded.length === 0) return null;
-    for (const letter of superseded) letter.superseded = true;
     return file.happened(
       'superseded',
       superseded.map(({ head }) => head.id),
@@ -106,7 +138,7 @@ export class DeadLetters {
 
   /** The batch is durable in the sink: null if nothing of it is a letter; else resolves with entries of the place that moved once its letters are durable. */
   settled(batch: MessageBatch): Promise<Place | null> | null {
-    this.#inFlight.delete(batch);
+    this.#count(batch);
     const held = this.#held.get(batch);
     if (held === undefined) return null;
     return Promise.all(held).then(() => {
@@ -117,6 +149,14 @@ export class DeadLetters {
       this.#moved = {};
       return moved;
     });
+  }
+
+  #count(batch: MessageBatch): void {
+    if (!this.#inFlight.delete(batch)) return;
+    const { letters, known } = this.#outcomes.get(batch) ?? { letters: 0, known: 0 };
+    this.#outcomes.delete(batch);
+    this.#rate.settled(batch.count - known, letters, letters > 0 ? batch.count : 0, this.#ports.runtime.monotonicMs());
+    if (letters + known > 0) this.#hold(batch, this.#ports.file.confirm());
   }
 
   /** True for what is being sent again, or to a topic of its own: its refusal is ours. */
@@ -135,7 +175,10 @@ export class DeadLetters {
     const route = routeOf(policy, error.code);
     if (!isDeadLetterRoute(route)) throw error;
     const id = idAt(batch, index);
-    if (!file.knows(id)) await this.#add(batch, index, id, error);
+    const outcome = this.#outcomes.get(batch) ?? { letters: 0, known: 0 };
+    this.#outcomes.set(batch, outcome);
+    if (file.knows(id)) outcome.known++;
+    else await this.#add(batch, index, id, error, outcome);
     const letter = file.get(id);
     if (route !== 'file' && letter !== undefined && !letter.published) this.#hold(batch, this.#publish(letter, route));
   }
@@ -162,13 +205,14 @@ export class DeadLetters {
 
   async #replayOne(letter: OpenLetter): Promise<Replayed | null> {
     const { file, holds } = this.#ports;
-    const { id, destination, spread } = letter.head;
+    const { id, destination } = letter.head;
     if (file.get(id) !== letter) return null;
-    const parts = await file.parts(letter);
-    if (letter.superseded) return { id, destination, outcome: 'superseded' };
+    const message = messageOf(letter.head, await file.parts(letter));
+    if (letter.superseded) return { id, destination, outcome: 'superseded', note: letter.key === null ? TABLE_SINCE : KEY_SINCE };
     // From the check to the sink's queue nothing is awaited: what is published after it comes behind it.
-    const refused = await holds.during(this.#again(id, messageOf(id, destination, spread, parts)));
-    return refused === null ? { id, destination, outcome: 'replayed' } : { id, destination, outcome: 'refused', error: refused.message };
+    const refused = await holds.during(this.#again(id, message));
+    if (refused !== null) return { id, destination, outcome: 'refused', error: refused.message };
+    return { id, destination, outcome: 'replayed', ...(letter.key === null ? { note: BEHIND_NEWER } : {}) };
   }
 
   /** What it moves of the place is not saved by itself: it may be beyond what the pipeline's checkpoint covers. */
@@ -178,10 +222,10 @@ export class DeadLetters {
     return refused;
   }
 
-  async #add(batch: MessageBatch, index: number, id: string, error: SluiceError): Promise<void> {
+  async #add(batch: MessageBatch, index: number, id: string, error: SluiceError, outcome: { letters: number }): Promise<void> {
     const { connector, policy, file, runtime, counted } = this.#ports;
     const destination = destinationAt(batch, index);
-    this.#rate.dead(runtime.monotonicMs());
+    this.#rate.dead(outcome.letters++ === 0 ? batch.count : 0, runtime.monotonicMs());
     const { letters, messages } = this.#rate;
     if (letters >= FEWEST && letters * 100 > messages * policy.maxPercent) {
       const parameters = { connector, letters, messages, percent: policy.maxPercent, destination, reason: error.message };
@@ -191,6 +235,8 @@ export class DeadLetters {
     const head: LetterHead = {
       id,
       destination,
+      table: tableAt(batch, index),
+      op: batch.spans[index * SPAN_SIZE + SPAN.op] as number,
       code: error.code,
       error: error.message,
       remedy: error.remedy,
@@ -205,54 +251,61 @@ export class DeadLetters {
     this.#say(letter);
   }
 
-  /** Whether its key is on its way behind it: that was looked at before the letter was there. */
+  /** Whether what supersedes it is on its way behind it: that was looked at before the letter was there. */
   #isOvertaken(letter: OpenLetter, batch: MessageBatch, index: number): boolean {
-    let behind = false;
-    for (const each of this.#inFlight) {
-      if (each === batch) behind = true;
-      if (behind && this.#supersededBy(each, each === batch ? index + 1 : 0).includes(letter)) return true;
+    let isBehind = false;
+    for (const [each, known] of this.#inFlight) {
+      isBehind ||= each === batch;
+      if (!isBehind) continue;
+      const found = known ?? new BatchIndex(each);
+      if (known === null) this.#inFlight.set(each, found);
+      if (found.supersedes(letter, each === batch ? index + 1 : 0)) return true;
     }
     return false;
-  }
-
-  /** Letters whose key a batch publishes, from a message on. */
-  #supersededBy(batch: MessageBatch, from: number): readonly OpenLetter[] {
-    const { file } = this.#ports;
-    const { count, spans, bytes } = batch;
-    const found: OpenLetter[] = [];
-    for (let index = from; index < count; index++) {
-      const at = index * SPAN_SIZE;
-      const destination = destinationAt(batch, index);
-      const keyStart = spans[at + SPAN.keyStart] as number;
-      if (keyStart >= 0) {
-        const same = file.ofKey(letterKey(destination, bytes.subarray(keyStart, spans[at + SPAN.keyEnd])));
-        if (same !== undefined) for (const letter of same) if (!letter.superseded) found.push(letter);
-      } else if (spans[at + SPAN.spread] === TO_EVERY_PARTITION) {
-        for (const letter of file.letters()) if (letter.head.destination === destination && !letter.superseded) found.push(letter);
-      }
-    }
-    // The letter's own message comes again after a crash: it does not supersede itself.
-    return found.filter(({ head }) => !hasMessage(batch, from, head.id));
   }
 
   #hold(batch: MessageBatch, work: Promise<void>): void {
     // Handled where the batch settles.
     work.catch(() => undefined);
-    this.#held.set(batch, [...(this.#held.get(batch) ?? []), work]);
+    const held = this.#held.get(batch);
+    if (held === undefined) this.#held.set(batch, [work]);
+    else held.push(work);
+  }
+
+  /** Where it stands as well; null: nowhere. */
+  #topicOf({ head }: OpenLetter): string | null {
+    const route = routeOf(this.#ports.policy, head.code);
+    return isDeadLetterRoute(route) && route !== 'file' ? route : null;
+  }
+
+  /** Whether a run before this one has put it there: in full by its key, by name without. */
+  #stands(letter: OpenLetter, topic: string): boolean {
+    const about = aboutInTopic(letter, topic);
+    return [letter.key, null].some((key) => this.#ports.stands(messageOf(about, { key, value: null, headers: null }), 0));
+  }
+
+  /** One after the other: there may be many. */
+  async #publishAll(letters: readonly OpenLetter[]): Promise<void> {
+    const { holds } = this.#ports;
+    for (const letter of letters) {
+      const topic = this.#topicOf(letter);
+      if (topic !== null) await holds.during(this.#publish(letter, topic));
+    }
   }
 
   /** Into the topic as well, in full or, where it is too large for that too, by name (algorithms §4). */
   async #publish(letter: OpenLetter, topic: string): Promise<void> {
     const { file, log } = this.#ports;
     const { id, destination, code, error } = letter.head;
+    // It was let go meanwhile.
+    if (file.get(id) !== letter) return;
     const parts = await file.parts(letter);
-    let { refused, place } = await this.#write(messageOf(idInTopic(id), topic, 0, { ...parts, headers: this.#headers(letter, parts) }));
+    const about = aboutInTopic(letter, topic);
+    let { refused, place } = await this.#write(messageOf(about, { ...parts, headers: this.#headers(letter, parts) }));
     if (refused !== null) {
-      const { key: _, ...head } = letter.head;
-      const value = Buffer.from(JSON.stringify({ id: head.id, destination, code, error, bytes: head.value, file: letter.address }));
-      ({ refused, place } = await this.#write(
-        messageOf(idInTopic(id), topic, 0, { key: null, value, headers: this.#headers(letter, { ...parts, headers: null }) }),
-      ));
+      const { value: bytes } = letter.head;
+      const value = Buffer.from(JSON.stringify({ id, destination, code, error, bytes, file: letter.address }));
+      ({ refused, place } = await this.#write(messageOf(about, { key: null, value, headers: this.#headers(letter, { ...parts, headers: null }) })));
     }
     Object.assign(this.#moved, place);
     if (refused !== null) log.warn(`A dead letter does not go to "${topic}" either (${refused.message}); the file has it.`, { code: refused.code });
@@ -292,9 +345,4 @@ export class DeadLetters {
     this.#ports.log[this.#said.has(kind) ? 'debug' : 'warn'](`A message became a dead letter: ${head.error}`, fields);
     this.#said.add(kind);
   }
-}
-
-function hasMessage(batch: MessageBatch, from: number, id: string): boolean {
-  for (let index = from; index < batch.count; index++) if (idAt(batch, index) === id) return true;
-  return false;
 }

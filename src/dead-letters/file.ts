@@ -1,21 +1,12 @@
 import { SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
-import { type Address, type Mark, SegmentLog } from '../segments/segment-log.ts';
+import type { MessageBatch } from '../record/messages.ts';
+import { type Address, isBefore, type Mark, SegmentLog } from '../segments/segment-log.ts';
 import { writeError } from '../state/errors.ts';
 import type { StateStore } from '../state/state-store.ts';
-import { eventBytes, type LetterEvent, type LetterHead, type LetterParts, letterBytes, parseEntry, partsOfEntry } from './letter.ts';
-
-/** A letter that nobody has dealt with yet. */
-export interface OpenLetter {
-  readonly head: LetterHead;
-  address: Address;
-  /** Destination and key, to notice what is published after it; null: it has no key. */
-  readonly keyOf: string | null;
-  /** Its key was published since: sending it now would overwrite what is newer. */
-  superseded: boolean;
-  /** It stands in the dead-letter topic as well. */
-  published: boolean;
-}
+import { eventBytes, type LetterEvent, type LetterHead, type LetterParts, letterBytes, type OpenLetter, parseEntry, partsOfEntry } from './letter.ts';
+import { keyHash, LetterIndex } from './order.ts';
+import type { RateCounts } from './rate.ts';
 
 export interface DeadLetterFileOptions {
   readonly connector: string;
@@ -27,6 +18,20 @@ export interface DeadLetterFileOptions {
 
 const SEGMENT_BYTES = 16 * 1024 * 1024;
 const LOG = 'dead-letters';
+const COUNTS = 'dead-letters/counts';
+
+/** What the share is made of, as of a checkpoint. */
+interface StoredCounts extends RateCounts {
+  /** Letters from there on are not counted in it. */
+  readonly end: Address;
+}
+
+/** What a run before this one has counted. */
+export interface Counted {
+  readonly counts: RateCounts | null;
+  /** When the letters behind that were put here, microseconds since the epoch. */
+  readonly since: readonly number[];
+}
 
 /**
  * The dead letters of a connector on the local disk: what was put there is durable before the checkpoint passes it (I1), each message once however often
@@ -34,13 +39,14 @@ const LOG = 'dead-letters';
  */
 export class DeadLetterFile {
   readonly #open = new Map<string, OpenLetter>();
-  /** By destination and key. */
-  readonly #byKey = new Map<string, Set<OpenLetter>>();
+  readonly #index = new LetterIndex();
   readonly #dealtWith = new Set<string>();
   /** On their way to the disk. */
   readonly #adding = new Set<OpenLetter>();
   readonly #options: DeadLetterFileOptions;
   #log!: SegmentLog;
+  #counts: StoredCounts | null = null;
+  readonly #since: number[] = [];
 
   private constructor(options: DeadLetterFileOptions) {
     this.#options = options;
@@ -58,6 +64,7 @@ export class DeadLetterFile {
       maxBytes,
       mark: { get: async () => (await store.getMark(connector, LOG)) as Mark | null, set: (mark: Mark) => store.setMark(connector, LOG, mark) },
     };
+    file.#counts = (await store.getMark(connector, COUNTS)) as StoredCounts | null;
     file.#log = await file.#disk(SegmentLog.open(log, (entry, address) => file.#take(entry, address)));
     return file;
   }
@@ -83,9 +90,21 @@ export class DeadLetterFile {
     return this.#open.size;
   }
 
-  /** Those of a key, as `keyOf` names it. */
-  ofKey(key: string): ReadonlySet<OpenLetter> | undefined {
-    return this.#byKey.get(key);
+  get counted(): Counted {
+    return { counts: this.#counts, since: this.#since };
+  }
+
+  /** To be stored with a checkpoint: what was counted until now, all letters that were put here among it. */
+  countsMark(counts: RateCounts): { readonly log: string; readonly mark: unknown } {
+    const mark: StoredCounts = { ...counts, end: this.#log.end };
+    return { log: COUNTS, mark };
+  }
+
+  /** Letters that the messages of a batch supersede, and that are not superseded yet. From now on they are; it has to be noted (`happened`). */
+  supersede(batch: MessageBatch): readonly OpenLetter[] {
+    const letters = this.#index.supersededBy(batch);
+    for (const letter of letters) this.#supersede(letter);
+    return letters;
   }
 
   /** True if it was put here before, whether or not it was dealt with since. */
@@ -100,12 +119,17 @@ export class DeadLetterFile {
   async add(head: LetterHead, parts: LetterParts, isSuperseded: (letter: OpenLetter) => boolean): Promise<OpenLetter> {
     const letter = this.#put(head, parts.key, this.#log.end);
     this.#adding.add(letter);
-    letter.superseded = isSuperseded(letter);
+    if (isSuperseded(letter)) this.#supersede(letter);
     const entries = [letterBytes(head, parts)];
     if (letter.superseded) entries.push(eventBytes({ event: 'superseded', id: head.id, timeMicros: head.timeMicros }));
-    letter.address = (await this.#disk(this.#log.append(entries)))[0] as Address;
+    letter.address = (await this.#disk(this.#log.append(entries, { unconfirmed: true })))[0] as Address;
     this.#adding.delete(letter);
     return letter;
+  }
+
+  /** Resolves when it is stored apart from the file that the letters until now are here: before that no checkpoint may pass them, or their loss would not be noticed (I8). */
+  confirm(): Promise<void> {
+    return this.#disk(this.#log.confirm());
   }
 
   async happened(event: LetterEvent['event'], ids: readonly string[]): Promise<void> {
@@ -137,37 +161,39 @@ export class DeadLetterFile {
   #take(entry: Buffer, address: Address): void {
     const content = parseEntry(entry);
     if ('event' in content) this.#apply(content);
-    else this.#put(content, partsOfEntry(entry, content).key, address);
+    else {
+      this.#put(content, partsOfEntry(entry, content).key, address);
+      if (this.#counts === null || !isBefore(address, this.#counts.end)) this.#since.push(content.timeMicros);
+    }
   }
 
   #put(head: LetterHead, key: Buffer | null, address: Address): OpenLetter {
-    const keyOf = key === null ? null : letterKey(head.destination, key);
-    const letter: OpenLetter = { head, address, keyOf, superseded: false, published: false };
+    // Of its own: the rest of what it is a part of is let go.
+    const own = key === null ? null : Buffer.from(key);
+    const letter: OpenLetter = { head, address, key: own, keyHash: keyHash(own), superseded: false, published: false };
     this.#open.set(head.id, letter);
-    if (keyOf !== null) (this.#byKey.get(keyOf) ?? this.#byKey.set(keyOf, new Set()).get(keyOf))?.add(letter);
+    this.#index.add(letter);
     return letter;
+  }
+
+  #supersede(letter: OpenLetter): void {
+    letter.superseded = true;
+    this.#index.remove(letter);
   }
 
   #apply({ event, id }: LetterEvent): void {
     const letter = this.#open.get(id);
     if (letter === undefined) return;
-    if (event === 'superseded') letter.superseded = true;
+    if (event === 'superseded') this.#supersede(letter);
     else if (event === 'published') letter.published = true;
     else {
       this.#open.delete(id);
       this.#dealtWith.add(id);
-      const same = letter.keyOf === null ? undefined : this.#byKey.get(letter.keyOf);
-      same?.delete(letter);
-      if (same?.size === 0) this.#byKey.delete(letter.keyOf as string);
+      this.#index.remove(letter);
     }
   }
 }
 
 export function deadLetterDirectory(dataDir: string, connector: string): string {
   return `${dataDir}/dead-letters/${connector}`;
-}
-
-/** Destination and key as one string: bytes as they are, one character each. */
-export function letterKey(destination: string, key: Buffer): string {
-  return `${destination}\n${key.toString('latin1')}`;
 }

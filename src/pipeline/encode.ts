@@ -66,6 +66,7 @@ export class BatchEncoder {
       const prepared = tables[cursor.tableIndex] as PreparedTable;
       out.destination = prepared.destination;
       out.table = prepared.label;
+      out.op = cursor.op;
       out.spread = cursor.op === OP.truncate && prepared.table.key.length > 0 ? TO_EVERY_PARTITION : prepared.spread;
       prepared.encoder.encode(cursor, out);
     }

@@ -1,4 +1,4 @@
-import { isOfLog, type MessageId, parseMessageId, RESUMED, rankOf, SNAPSHOT } from '../record/message-id.ts';
+import { DEAD_LETTER, type MessageId, parseMessageId, RESUMED, rankOf, SNAPSHOT } from '../record/message-id.ts';
 
 /** Messages that may go out before what was noted and never came is forgotten: far more than a replay holds. */
 const FORGET_AFTER = 100_000;
@@ -12,6 +12,8 @@ export class Noted {
   readonly #lanes = new Map<string, Map<string, number>>();
   /** Of tables that were resumed: beside the order of the log. Kept, and of no weight: `StoppedTables` asks for it once. */
   readonly #resumed = new Map<string, Map<string, number>>();
+  /** Dead letters in a topic of their own: in no order that one of them would say something of another. Kept, and of no weight: `DeadLetters` asks for them once. */
+  readonly #letters = new Map<string, Set<string>>();
   #missed = 0;
   /** Number of entries. */
   size = 0;
@@ -27,6 +29,11 @@ export class Noted {
     if (parsed === null) return false;
     // Never comes again under the same id.
     if (parsed.transaction.startsWith(SNAPSHOT)) return true;
+    if (parsed.transaction.startsWith(DEAD_LETTER)) {
+      const letters = this.#letters.get(lane) ?? new Set();
+      this.#letters.set(lane, letters.add(id));
+      return true;
+    }
     const isResumed = parsed.transaction.startsWith(RESUMED);
     const lanes = isResumed ? this.#resumed : this.#lanes;
     let noted = lanes.get(lane);
@@ -43,8 +50,7 @@ export class Noted {
 
   /** True if the message stands in the stream already. Call it for each message in order, while `size` is not 0. */
   skips(lane: string, id: string): boolean {
-    if (this.#isResumed(id)) return this.has(lane, id);
-    if (this.isBeside(id)) return false;
+    if (this.isBeside(id)) return this.has(lane, id);
     const noted = this.#lanes.get(lane);
     const parsed = noted === undefined ? null : parseMessageId(id, this.#prefix);
     const highest = parsed === null ? undefined : (noted as Map<string, number>).get(parsed.transaction);
@@ -60,25 +66,22 @@ export class Noted {
 
   /** True if the message was noted as standing there: asked for one that is not written, and changes nothing. */
   has(lane: string, id: string): boolean {
-    const noted = (this.#isResumed(id) ? this.#resumed : this.#lanes).get(lane);
+    if (id.startsWith(DEAD_LETTER, this.#prefix.length)) return this.#letters.get(lane)?.has(id) === true;
+    const noted = (this.isBeside(id) ? this.#resumed : this.#lanes).get(lane);
     const parsed = noted === undefined ? null : parseMessageId(id, this.#prefix);
     const highest = parsed === null ? undefined : (noted as Map<string, number>).get(parsed.transaction);
     return highest !== undefined && rankOf(parsed as MessageId) <= highest;
   }
 
-  /** True for a message that is sent beside the order of the log: of a table that is resumed, or copied. It says nothing of what stands behind it. */
+  /** True for what is sent beside the order of the log: of a table that is resumed, or copied, or a dead letter in its topic. It says nothing of what stands behind it. */
   isBeside(id: string): boolean {
-    return id.startsWith(SNAPSHOT, this.#prefix.length) || this.#isResumed(id);
+    return [RESUMED, DEAD_LETTER, SNAPSHOT].some((beside) => id.startsWith(beside, this.#prefix.length));
   }
 
-  #isResumed(id: string): boolean {
-    return id.startsWith(RESUMED, this.#prefix.length);
-  }
-
-  /** Ids of the noted transactions, each once; dead letters name none of their own. */
+  /** Ids of the noted transactions, each once; what was sent beside the log names none. */
   transactions(): readonly string[] {
     const all = new Set<string>();
-    for (const noted of this.#lanes.values()) for (const transaction of noted.keys()) if (isOfLog(transaction)) all.add(transaction);
+    for (const noted of this.#lanes.values()) for (const transaction of noted.keys()) all.add(transaction);
     return [...all];
   }
 

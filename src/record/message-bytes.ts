@@ -4,7 +4,7 @@ import { type MessageBatch, MessageWriter, SPAN, SPAN_SIZE } from './messages.ts
  * Messages as bytes that need nothing else to be read: version · count · length of the JSON (u32, little endian), the JSON (names that the spans index), the
  * spans (i32, little endian) with ranges counted from the end of them, the bytes.
  */
-const VERSION = 1;
+const VERSION = 2;
 const FIXED_BYTES = 12;
 
 /** Ranges of a message in its batch. */

@@ -16,8 +16,10 @@ export const SPAN = {
    * a table with a key).
    */
   spread: 10,
+  /** As `OP` of the record that it was made of. */
+  op: 11,
 } as const;
-export const SPAN_SIZE = 11;
+export const SPAN_SIZE = 12;
 
 /**
  * Encoded messages. Kept, unchanged, until durable: a retry sends the same bytes (I4).
@@ -51,6 +53,7 @@ export class MessageWriter implements MessageBatch {
   destination = 0;
   table = 0;
   spread = 0;
+  op = 0;
 
   constructor(bytes: number) {
     this.bytes = Buffer.allocUnsafeSlow(bytes);
@@ -95,7 +98,8 @@ export class MessageWriter implements MessageBatch {
     spans[at++] = idEnd;
     spans[at++] = this.destination;
     spans[at++] = this.table;
-    spans[at] = this.spread;
+    spans[at++] = this.spread;
+    spans[at] = this.op;
     this.count++;
   }
 

@@ -9,6 +9,10 @@ export interface Address {
   readonly offset: number;
 }
 
+export function isBefore(a: Address, b: Address): boolean {
+  return a.segment < b.segment || (a.segment === b.segment && a.offset < b.offset);
+}
+
 /** How far a log was confirmed. Kept apart from it (in LevelDB), so that a log that lost its tail is told from one whose last write was cut off. */
 export interface Mark {
   /** The oldest segment that must be there. */
@@ -29,6 +33,11 @@ export interface SegmentLogOptions {
   readonly mark: { get(): Promise<Mark | null>; set(mark: Mark): Promise<void> };
 }
 
+interface AppendOptions {
+  readonly bounded?: boolean;
+  readonly unconfirmed?: boolean;
+}
+
 /**
  * An append-only log of byte strings in a directory: segments with checksums, synced before `append` resolves. A tail that was cut off by a crash is
  * repaired when it is opened; anything less than what was confirmed is a typed stop (I8).
@@ -43,6 +52,8 @@ export class SegmentLog {
   /** What was read last. */
   #read: { readonly segment: number; readonly bytes: Buffer } | null = null;
   #tail: Promise<void> = Promise.resolve();
+  /** Of all that was appended; null: there is something newer. */
+  #confirmation: Promise<void> | null = Promise.resolve();
 
   private constructor(options: SegmentLogOptions) {
     this.#options = options;
@@ -65,9 +76,12 @@ export class SegmentLog {
     return { segment: this.#segment, offset: this.#end };
   }
 
-  /** Adds entries in order; durable when it resolves, each with its address. Calls that overlap are done in call order. After a throw it must be opened anew. */
-  append(payloads: readonly Uint8Array[], { bounded }: { readonly bounded: boolean } = { bounded: true }): Promise<readonly Address[]> {
-    const done = this.#tail.then(() => this.#append(payloads, bounded));
+  /**
+   * Adds entries in order; durable when it resolves, each with its address. Calls that overlap are done in call order. After a throw it must be opened anew.
+   * `unconfirmed`: the entries are synced, but that they must be there is said only by the next mark (`confirm`), which takes several times as long.
+   */
+  append(payloads: readonly Uint8Array[], { bounded = true, unconfirmed = false }: AppendOptions = {}): Promise<readonly Address[]> {
+    const done = this.#tail.then(() => this.#append(payloads, bounded, unconfirmed));
     this.#tail = done.then(
       () => undefined,
       (error: unknown) => {
@@ -75,6 +89,12 @@ export class SegmentLog {
       },
     );
     return done;
+  }
+
+  /** Resolves when the mark says of all that was appended until now that it must be there. */
+  async confirm(): Promise<void> {
+    this.#confirmation ??= this.#options.mark.set({ first: this.#first, segment: this.#segment, end: this.#end });
+    await this.#confirmation;
   }
 
   /** The entry at an address. Throws SLUICE_SEGMENTS_DAMAGED if it cannot be read. */
@@ -145,9 +165,9 @@ export class SegmentLog {
     this.#bytes += end;
   }
 
-  async #append(payloads: readonly Uint8Array[], bounded: boolean): Promise<readonly Address[]> {
+  async #append(payloads: readonly Uint8Array[], bounded: boolean, unconfirmed: boolean): Promise<readonly Address[]> {
     if (this.#failed !== null) throw this.#failed;
-    const { files, connector, directory, maxBytes, segmentBytes, mark } = this.#options;
+    const { files, connector, directory, maxBytes, segmentBytes } = this.#options;
     const entries = payloads.map(segmentEntry);
     const length = entries.reduce((sum, entry) => sum + entry.length, 0);
     if (bounded && this.#bytes + length > maxBytes)
@@ -166,7 +186,8 @@ export class SegmentLog {
     }
     this.#bytes += at - this.#end;
     this.#end = at;
-    await mark.set({ first: this.#first, segment: this.#segment, end: at });
+    this.#confirmation = null;
+    if (!unconfirmed) await this.confirm();
     return addresses;
   }
 

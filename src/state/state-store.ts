@@ -36,6 +36,8 @@ export interface Save {
   readonly progress?: Progress | null;
   /** Table versions that are new since the last save (`TableRegistry.takeUnsaved`): each gets a key of its own, the offset stays small. */
   readonly put?: readonly TableVersion[];
+  /** As of `setMark`, with it; null: none. */
+  readonly mark?: { readonly log: string; readonly mark: unknown } | null;
 }
 
 export interface Loaded {
@@ -130,6 +132,7 @@ export class StateStore {
     const operations = (save.put ?? []).map((table) => put(prefix + tableKey(table), table));
     operations.push(put(prefix + OFFSET_KEY, this.#stored(save.offset.position, null)), ...placeOperations(prefix, save.offset.place));
     operations.push(...progressOperations(prefix, save.progress ?? null));
+    if (save.mark != null) operations.push(put(prefix + markKey(save.mark.log), save.mark.mark));
     await this.#commit({ operations, position: { connector, value: save.offset.position } });
   }
 

@@ -33,6 +33,7 @@ export function copyTo(messages: MessageWriter, index: number, spread: number): 
   messages.destination = span(SPAN.destination);
   messages.table = span(SPAN.table);
   messages.spread = spread;
+  messages.op = span(SPAN.op);
   const [keyStart, keyEnd] = [span(SPAN.keyStart), span(SPAN.keyEnd)];
   messages.message(
     keyStart,

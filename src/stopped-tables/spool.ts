@@ -5,7 +5,7 @@ import type { Runtime } from '../plugin/runtime.ts';
 import { messagesFromBytes, messagesToBytes } from '../record/message-bytes.ts';
 import { parseMessageId, rankOf } from '../record/message-id.ts';
 import { idAt, type MessageBatch, type MessageWriter } from '../record/messages.ts';
-import { type Address, type Mark, SegmentLog } from '../segments/segment-log.ts';
+import { type Address, isBefore, type Mark, SegmentLog } from '../segments/segment-log.ts';
 import { writeError } from '../state/errors.ts';
 import type { StateStore } from '../state/state-store.ts';
 
@@ -222,10 +222,6 @@ export function spoolDirectory(dataDir: string, connector: string, table: string
   const name = encodeURIComponent(table);
   const short = name.length <= LONGEST_NAME ? name : createHash('sha256').update(table).digest('hex');
   return `${spoolsDirectory(dataDir, connector)}/${short}`;
-}
-
-function isBefore(a: Address, b: Address): boolean {
-  return a.segment < b.segment || (a.segment === b.segment && a.offset < b.offset);
 }
 
 export function formatAddress({ segment, offset }: Address): string {

@@ -1,4 +1,4 @@
-/** Sinks that refuse messages of more than 20,000 bytes, until they are told to take them. */
+/** Sinks that refuse messages of more than 20,000 bytes, or less where that is said, until they are told to take them. */
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import kafkajs from 'kafkajs';
@@ -17,6 +17,8 @@ export interface Stored {
   readonly destination: string;
   /** Columns `id` and `n` of the row. */
   readonly row: number | null;
+  /** As the envelope has it; null: a tombstone. */
+  readonly op: string | null;
   readonly n: number | null;
   readonly headers: Readonly<Record<string, string>>;
 }
@@ -30,10 +32,10 @@ export interface LimitedSink {
   allow(): Promise<void>;
 }
 
-export async function natsLimited(nats: NatsServer, stream: string): Promise<LimitedSink> {
+export async function natsLimited(nats: NatsServer, stream: string, limit: number = LIMIT): Promise<LimitedSink> {
   const connection = await connect({ servers: nats.url });
   const { streams } = await jetstreamManager(connection);
-  await streams.add({ name: stream, subjects: [`${stream}.*.*`, `${stream}.dead-letter`], max_msg_size: LIMIT });
+  await streams.add({ name: stream, subjects: [`${stream}.*.*`, `${stream}.dead-letter`], max_msg_size: limit });
   await connection.close();
   return {
     sink: { type: 'nats', servers: [nats.url], stream, subject: `${stream}.{schema}.{table}` },
@@ -41,7 +43,7 @@ export async function natsLimited(nats: NatsServer, stream: string): Promise<Lim
     stored: async () => {
       const all: Stored[] = [];
       await readStream(nats.url, stream, ({ id, subject, value, headers = {} }) => {
-        all.push({ id, destination: subject, row: numberIn(value?.after, 'id'), n: numberIn(value?.after, 'n'), headers });
+        all.push({ id, destination: subject, row: numberIn(value?.after, 'id'), op: value?.op ?? null, n: numberIn(value?.after, 'n'), headers });
       });
       return all;
     },
@@ -59,12 +61,12 @@ export async function kafkaLimited(
   kafka: KafkaServer,
   name: string,
   driver: string,
-  { partitions = 1, others = [] }: { partitions?: number; others?: readonly string[] } = {},
+  { partitions = 1, others = [], limit = LIMIT }: { partitions?: number; others?: readonly string[]; limit?: number } = {},
 ): Promise<LimitedSink> {
   const [table, deadLetterTopic] = [`${name}.public.t`, `${name}.dead-letter`];
   const more = others.map((other) => `${name}.public.${other}`);
   for (const topic of more) await createTopic(kafka, topic, { partitions });
-  for (const topic of [table, deadLetterTopic]) await createTopic(kafka, topic, { partitions, settings: { 'max.message.bytes': String(LIMIT) } });
+  for (const topic of [table, deadLetterTopic]) await createTopic(kafka, topic, { partitions, settings: { 'max.message.bytes': String(limit) } });
   return {
     sink: { type: 'kafka', brokers: kafka.brokers, driver, topic: `${name}.{schema}.{table}` },
     deadLetterTopic,
@@ -73,8 +75,9 @@ export async function kafkaLimited(
       for (const topic of [table, deadLetterTopic, ...more]) {
         for (const { headers, value } of await readTopic(kafka, topic)) {
           const named = Object.fromEntries(headers.map(([key, text]) => [key, String(text)]));
-          const after = value === null ? null : (JSON.parse(value.toString()) as { after?: Record<string, unknown> }).after;
-          all.push({ id: named['sluice.id'] ?? '', destination: topic, row: numberIn(after, 'id'), n: numberIn(after, 'n'), headers: named });
+          const envelope = value === null ? {} : JSON.parse(value.toString());
+          const { after, op = null } = envelope as { after?: Record<string, unknown>; op?: string };
+          all.push({ id: named['sluice.id'] ?? '', destination: topic, row: numberIn(after, 'id'), op, n: numberIn(after, 'n'), headers: named });
         }
       }
       return all;

@@ -13,6 +13,8 @@ export interface TestMessage {
   readonly spread?: number;
   /** Label of its table. Left out: of none. */
   readonly table?: string;
+  /** As `OP`. Left out: create. */
+  readonly op?: number;
 }
 
 const destinations: string[] = [];
@@ -30,8 +32,9 @@ export function messageBatch(messages: readonly TestMessage[]): MessageWriter {
     writer.bytesLength += bytes.length;
     return [start, writer.bytesLength];
   };
-  for (const { id, destination, key, value, headers, spread, table = '' } of messages) {
+  for (const { id, destination, key, value, headers, spread, table = '', op = 0 } of messages) {
     writer.spread = spread ?? 0;
+    writer.op = op;
     writer.table = tables.includes(table) ? tables.indexOf(table) : tables.push(table) - 1;
     writer.destination = destinations.includes(destination) ? destinations.indexOf(destination) : destinations.push(destination) - 1;
     const spans = [

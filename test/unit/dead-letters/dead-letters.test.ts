@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { discardLetters } from '../../../src/daemon/dead-letters.ts';
 import { nodeRuntime } from '../../../src/daemon/node-runtime.ts';
 import { UndeliveredMessages, type UndeliveredPorts } from '../../../src/daemon/undelivered.ts';
-import { DeadLetters } from '../../../src/dead-letters/dead-letters.ts';
+import { type DeadLetterPolicy, DeadLetters } from '../../../src/dead-letters/dead-letters.ts';
 import { DeadLetterFile } from '../../../src/dead-letters/file.ts';
 import { Holds } from '../../../src/pipeline/holds.ts';
 import { defineError, SluiceError } from '../../../src/plugin/error.ts';
@@ -42,8 +42,10 @@ describe('dead letters', () => {
   });
 
   const openFile = (maxBytes = 2 ** 24): Promise<DeadLetterFile> => DeadLetterFile.open({ connector: 'shop', dataDir, runtime, store, maxBytes });
-  const policy = { onError: 'deadLetter', topic: null, routes: {}, maxPercent: 100, windowMs: 60_000 } as const;
-  const lettersOn = (file: DeadLetterFile): DeadLetters => {
+  const allowing = { onError: 'deadLetter', topic: null, routes: {}, maxPercent: 100, windowMs: 60_000 } as const;
+  /** Ids that stand in the sink already. */
+  const standing = new Set<string>();
+  const lettersOn = (file: DeadLetterFile, policy: DeadLetterPolicy = allowing): DeadLetters => {
     const write = async (batch: MessageBatch): Promise<Record<string, never>> => {
       sent.push(idAt(batch, 0));
       await answer;
@@ -58,6 +60,8 @@ describe('dead letters', () => {
       counted: () => undefined,
       holds: new Holds(),
       write,
+      stands: (batch, index) => standing.has(idAt(batch, index)),
+      failed: () => undefined,
     });
   };
 
@@ -129,6 +133,39 @@ describe('dead letters', () => {
     expect(noted).not.toBeNull();
     await Promise.all([added, noted]);
     expect((await openFile()).letters().map(({ superseded }) => superseded)).toEqual([true]);
+  });
+
+  it('trap: what was not noted as standing in its topic is sent there at the start; what stands there is not (I1)', async () => {
+    await filled(3, await openFile());
+    standing.add('shop/dead-letter/0001/0/0');
+    const named: DeadLetterPolicy = { ...allowing, topic: 'letters' };
+    const file = await openFile();
+    await lettersOn(file, named).open();
+    await expect.poll(() => file.letters().every(({ published }) => published)).toBe(true);
+    expect(sent).toEqual(['shop/dead-letter/0000/0/0', 'shop/dead-letter/0002/0/0']);
+    await lettersOn(await openFile(), named).open();
+    expect(sent, 'once it is noted it is not sent again').toHaveLength(2);
+  });
+
+  it('trap: letters of the lives before count, and those of them that are refused again do not count twice', async () => {
+    const five: DeadLetterPolicy = { ...allowing, maxPercent: 5 };
+    const life = async (from: number, to: number): Promise<number> => {
+      const file = await openFile();
+      const letters = lettersOn(file, five);
+      for (let n = from; n < to; n++) {
+        const batch = change(n, n);
+        await letters.begin(batch);
+        await letters.undeliverable(batch, 0, TOO_LARGE);
+        await letters.settled(batch);
+      }
+      const mark = letters.counts();
+      if (mark !== null && from === 0) await store.save('shop', { offset: { position: { lsn: '1' }, place: null }, mark });
+      return file.size;
+    };
+    expect(await life(0, 5)).toBe(5);
+    // Without a checkpoint: only the file knows of these.
+    expect(await life(3, 8)).toBe(8);
+    await expect(life(3, 10)).rejects.toThrow('10 of the last 10 messages');
   });
 
   it('two replays at a time send each letter once (I4)', async () => {

@@ -40,6 +40,19 @@ describe('what stands beyond the place (algorithms §2)', () => {
     expect(noted.transactions()).toEqual([]);
   });
 
+  it('trap: dead letters stand in their topic in no order: one says nothing of another, and has no weight (I1)', () => {
+    const noted = new Noted('shop');
+    noted.note('', 'shop/dead-letter/7/A.1/9/0');
+    noted.note('', 'shop/dead-letter/7/A.1/3/0');
+    expect(noted.size).toBe(0);
+    expect(noted.has('', 'shop/dead-letter/7/A.1/9/0')).toBe(true);
+    expect(noted.skips('', 'shop/dead-letter/7/A.1/3/0')).toBe(true);
+    expect(noted.has('', 'shop/dead-letter/7/A.1/5/0'), 'below the highest').toBe(false);
+    expect(noted.has('', 'shop/7/A.1/3/0')).toBe(false);
+    expect(noted.transactions()).toEqual([]);
+    expect([noted.isBeside('shop/dead-letter/7/A.1/3/0'), noted.isBeside('shop/7/A.1/3/0')]).toEqual([true, false]);
+  });
+
   it('lanes are apart', () => {
     const noted = new Noted('shop');
     noted.note('a', 'shop/7/A.1/5/0');
