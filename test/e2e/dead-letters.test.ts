@@ -100,6 +100,21 @@ describe('dead letters', () => {
     expect(running.log.filter(({ level }) => level === 'error')).toEqual([]);
   });
 
+  it.each(sinks)(
+    '%s: trap: a limit that is raised while it runs: the letter is sent again, and new rows go through, without a restart',
+    async (kind) => {
+      const to = await target(kind);
+      const { database, daemon: running } = await begin(to, { onError: 'deadLetter', deadLetter: { maxPercent: 100 } });
+      await insert(database, 1, LARGE);
+      await expect.poll(async () => (await list(running)).length, { timeout: 20_000 }).toBe(1);
+      await to.allow();
+      expect(await sluice(['dlq', 'replay', '--all', running.directory])).toMatchObject({ exit: 0 });
+      await insert(database, 2, LARGE);
+      await expect.poll(() => rows(to), { timeout: 20_000 }).toEqual([1, 2]);
+      expect(await list(running)).toEqual([]);
+    },
+  );
+
   it.each(sinks)('%s: kill -9 around them: each is kept once, none is lost (I1, I4)', async (kind) => {
     const to = await target(kind);
     const { database, daemon: running } = await begin(to, { onError: 'deadLetter', deadLetter: { maxPercent: 100 } });
