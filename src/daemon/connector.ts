@@ -6,12 +6,12 @@ import { INTERNAL } from '../pipeline/errors.ts';
 import type { MemoryShare } from '../pipeline/memory.ts';
 import { runPipeline } from '../pipeline/pipeline.ts';
 import type { Logger, PluginContext, SinkContext, SourceContext } from '../plugin/context.ts';
-import { type ErrorKind, rootMessage, SluiceError } from '../plugin/error.ts';
-import type { Finding } from '../plugin/finding.ts';
+import { rootMessage, SluiceError } from '../plugin/error.ts';
 import { type Runtime, sleep } from '../plugin/runtime.ts';
 import type { Sink } from '../plugin/sink.ts';
 import type { Source, SourceHealth } from '../plugin/source.ts';
 import { TableRegistry } from '../record/table.ts';
+import { isDamagedSegment } from '../segments/errors.ts';
 import type { StateStore } from '../state/state-store.ts';
 import { TABLE_STOPPED, TABLES_NOT_RUNNING } from '../stopped-tables/errors.ts';
 import type { StoppedTableView } from '../stopped-tables/state.ts';
@@ -20,6 +20,7 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import { backoffMs } from './backoff.ts';
 import { extraDestinations } from './dead-letter-policy.ts';
 import { chosenLetters, type DeadLetterView, discardLetters, openDeadLetters, openToDiscard, viewsOf } from './dead-letters.ts';
+import { judge } from './judge.ts';
 import { type ConnectorState, isFinal, mayFollow } from './lifecycle.ts';
 import { discardSpool, openStopped, storedViews } from './stopped-tables.ts';
 import { UndeliveredMessages } from './undelivered.ts';
@@ -71,6 +72,8 @@ export class Connector {
   /** Ends this life in order, for another one. */
   #life = new AbortController();
   #letterFile: DeadLetterFile | null = null;
+  #ended: Promise<void> = Promise.resolve();
+  #again: (() => Promise<void>) | null = null;
   /** Of this life; null: between two. */
   #undelivered: UndeliveredMessages | null = null;
 
@@ -96,8 +99,19 @@ export class Connector {
     return { name: this.name, state: this.#state, attempts: this.#attempts, health: this.#health, ...error };
   }
 
-  /** Resolves when the connector has stopped for good. Never throws: see `error`. */
-  async run(drain: AbortSignal, abort: AbortSignal): Promise<void> {
+  /** Resolves when the connector has stopped for good, or until a command makes it go on. Never throws: see `error`. */
+  run(drain: AbortSignal, abort: AbortSignal): Promise<void> {
+    this.#again = () => this.run(drain, abort);
+    this.#ended = this.#run(drain, abort);
+    return this.#ended;
+  }
+
+  /** Resolves as the last `run` does. */
+  get ended(): Promise<void> {
+    return this.#ended;
+  }
+
+  async #run(drain: AbortSignal, abort: AbortSignal): Promise<void> {
     while (!isFinal(this.#state)) {
       const life = new AbortController();
       this.#life = life;
@@ -180,7 +194,7 @@ export class Connector {
       const undelivered = await this.#openUndelivered(sink, stopped, abort, (error) => broken.abort(error));
       const { findings, tables: captured } = await source.preflight(starting);
       const destinations = [...captured.map((table) => sink.destination(table)), ...extraDestinations(definition)];
-      this.#judge([...findings, ...(await sink.preflight([...new Set(destinations)], starting))]);
+      judge(definition, this.#log, [...findings, ...(await sink.preflight([...new Set(destinations)], starting))]);
       const written = await sink.open(sinkPlace(stored.place), starting);
       this.#opened = true;
       await undelivered.begin();
@@ -257,11 +271,17 @@ export class Connector {
   }
 
   async discardDeadLetters(id: string | undefined): Promise<readonly DeadLetterView[]> {
-    const file = this.#letterFile ?? (await openToDiscard(this.#definition, this.#ports, id));
+    const isOver = isFinal(this.#state);
+    // What is known of a file by a life that is over may not be so any more.
+    const file = (isOver ? null : this.#letterFile) ?? (await openToDiscard(this.#definition, this.#ports, id));
     const discard = (): ReturnType<typeof discardLetters> => discardLetters(this.name, file, id);
     const discarded = await (this.#undelivered?.letters?.alone(discard) ?? discard());
     this.#ports.metrics.openDeadLetters(this.name, file?.size ?? 0);
-    return discarded;
+    if (!isOver) return discarded;
+    const known = viewsOf(this.name, this.#letterFile);
+    this.#letterFile = file;
+    this.#goOn();
+    return file === null ? known : discarded;
   }
 
   /** Throws SLUICE_DEAD_LETTER_STOPPED unless the connector is running. */
@@ -300,9 +320,22 @@ export class Connector {
 
   /** Throws SLUICE_TABLE_NOT_STOPPED, SLUICE_TABLE_RESUMING, and SLUICE_TABLES_NOT_RUNNING while it is between two lives. */
   async discardTable(table: string): Promise<StoppedTableView> {
-    if (isFinal(this.#state)) return discardSpool({ definition: this.#definition, ...this.#ports }, table);
+    if (isFinal(this.#state)) {
+      const discarded = await discardSpool({ definition: this.#definition, ...this.#ports }, table);
+      this.#goOn();
+      return discarded;
+    }
     if (this.#undelivered === null || this.#state !== 'running') throw new SluiceError(TABLES_NOT_RUNNING, { connector: this.name });
     return this.#undelivered.tables.discard(table);
+  }
+
+  /** Where it had stopped for files that a command has let go now, and others keep the process alive. */
+  #goOn(): void {
+    if (this.#state !== 'failed' || !isDamagedSegment(this.#error)) return;
+    this.#error = null;
+    this.#attempts = 0;
+    this.#become('starting');
+    void this.#again?.();
   }
 
   /** Opened anew for each life: after a disk's failure nothing else would do. */
@@ -337,27 +370,6 @@ export class Connector {
       once,
       intent: { get: () => store.getIntent(this.name), set: (intent) => store.setIntent(this.name, intent) },
     };
-  }
-
-  /** Logs the findings; the first error stops the connector. */
-  #judge(findings: readonly Finding[]): void {
-    const { source, sink } = this.#definition;
-    const kinds: readonly ErrorKind[] = [...source.plugin.errors, ...sink.plugin.errors];
-    let first: SluiceError | null = null;
-    for (const finding of findings) {
-      const fields = { code: finding.code, remedy: finding.remedy, ...(finding.table === undefined ? {} : { table: finding.table }) };
-      if (finding.severity !== 'error') this.#log[finding.severity === 'warning' ? 'warn' : 'info'](finding.message, fields);
-      else if (first !== null) this.#log.error(finding.message, fields);
-      else {
-        const kind = kinds.find(({ code }) => code === finding.code);
-        first = new SluiceError(
-          { code: finding.code, retry: kind?.retry ?? 'manual', exit: kind?.exit ?? 3, cause: finding.message, remedy: finding.remedy },
-          {},
-          finding.table === undefined ? {} : { table: finding.table },
-        );
-      }
-    }
-    if (first !== null) throw first;
   }
 
   async #observe(source: Source, signal: AbortSignal): Promise<void> {

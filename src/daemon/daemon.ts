@@ -13,6 +13,7 @@ import { Connector } from './connector.ts';
 import { controlRoutes } from './control-routes.ts';
 import { startControlSocket } from './control-socket.ts';
 import { startHealthServer } from './health-server.ts';
+import { isFinal } from './lifecycle.ts';
 import { listenForShutdown } from './signals.ts';
 
 export interface DaemonOptions {
@@ -56,6 +57,8 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
     );
     closers.push(await openListeners(options, store, metrics, connectors));
     await Promise.all(connectors.map((connector) => connector.run(shutdown.drain, shutdown.abort)));
+    // One that had failed may have been made to go on while the others ran.
+    while (connectors.some(({ state }) => !isFinal(state))) await Promise.all(connectors.map(({ ended }) => ended));
     const exits = connectors.map(({ error }) => error).filter((error): error is SluiceError => error !== null);
     return exits.length === 0 ? 0 : Math.max(...exits.map(({ kind }) => kind.exit));
   } finally {

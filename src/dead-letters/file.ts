@@ -1,6 +1,6 @@
 import { SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
-import { type Address, type Mark, SegmentLog } from '../segments/segment-log.ts';
+import { type Address, type Mark, SegmentLog, type SegmentLogOptions } from '../segments/segment-log.ts';
 import { writeError } from '../state/errors.ts';
 import type { StateStore } from '../state/state-store.ts';
 import { eventBytes, type LetterEvent, type LetterHead, type LetterParts, letterBytes, parseEntry, partsOfEntry } from './letter.ts';
@@ -48,25 +48,14 @@ export class DeadLetterFile {
 
   /** Throws SLUICE_SEGMENTS_DAMAGED. */
   static async open(options: DeadLetterFileOptions): Promise<DeadLetterFile> {
-    const { connector, runtime, store, maxBytes } = options;
     const file = new DeadLetterFile(options);
-    const log = {
-      files: runtime.files,
-      connector,
-      directory: deadLetterDirectory(options.dataDir, connector),
-      segmentBytes: SEGMENT_BYTES,
-      maxBytes,
-      mark: { get: async () => (await store.getMark(connector, LOG)) as Mark | null, set: (mark: Mark) => store.setMark(connector, LOG, mark) },
-    };
-    file.#log = await file.#disk(SegmentLog.open(log, (entry, address) => file.#take(entry, address)));
+    file.#log = await file.#disk(SegmentLog.open(logOf(options), (entry, address) => file.#take(entry, address)));
     return file;
   }
 
   /** Removes all that stands there, readable or not. */
-  static async forget({ connector, dataDir, runtime, store }: DeadLetterFileOptions): Promise<void> {
-    const directory = deadLetterDirectory(dataDir, connector);
-    await store.setMark(connector, LOG, null);
-    for (const name of (await runtime.files.list(directory)) ?? []) await runtime.files.remove(`${directory}/${name}`);
+  static async forget(options: DeadLetterFileOptions): Promise<void> {
+    await SegmentLog.forget(logOf(options));
   }
 
   /** In the order in which they were put here. */
@@ -121,6 +110,15 @@ export class DeadLetterFile {
     else await this.#disk(this.#log.trim(oldest ?? this.#log.end.segment));
   }
 
+  /** Lets go all that stands there, readable or not, and begins anew. */
+  async empty(): Promise<void> {
+    await this.#disk(DeadLetterFile.forget(this.#options));
+    for (const id of this.#open.keys()) this.#dealtWith.add(id);
+    this.#open.clear();
+    this.#byKey.clear();
+    this.#log = await this.#disk(SegmentLog.open(logOf(this.#options), () => undefined));
+  }
+
   async parts({ address, head }: OpenLetter): Promise<LetterParts> {
     return partsOfEntry(await this.#disk(this.#log.read(address)), head);
   }
@@ -161,6 +159,17 @@ export class DeadLetterFile {
       if (same?.size === 0) this.#byKey.delete(letter.keyOf as string);
     }
   }
+}
+
+function logOf({ connector, dataDir, runtime, store, maxBytes }: DeadLetterFileOptions): SegmentLogOptions {
+  return {
+    files: runtime.files,
+    connector,
+    directory: deadLetterDirectory(dataDir, connector),
+    segmentBytes: SEGMENT_BYTES,
+    maxBytes,
+    mark: { get: async () => (await store.getMark(connector, LOG)) as Mark | null, set: (mark) => store.setMark(connector, LOG, mark) },
+  };
 }
 
 export function deadLetterDirectory(dataDir: string, connector: string): string {
