@@ -96,6 +96,8 @@ export async function discardLetters(connector: string, file: DeadLetterFile | n
   const views = viewsOf(connector, file).filter((view) => ids.has(view.id));
   try {
     await file?.happened('discarded', [...ids]);
+    // Nothing that could not be read again may be left, or the next start would stop for it.
+    if (id === undefined) await file?.verify();
   } catch (error) {
     if (id !== undefined || !isDamagedSegment(error)) throw error;
     // Somebody else has changed it since it was opened.

@@ -1,8 +1,10 @@
 import { SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
+import { isDamagedSegment } from '../segments/errors.ts';
 import { type Address, type Mark, SegmentLog, type SegmentLogOptions } from '../segments/segment-log.ts';
 import { writeError } from '../state/errors.ts';
 import type { StateStore } from '../state/state-store.ts';
+import { damagedLetter } from './errors.ts';
 import { eventBytes, type LetterEvent, type LetterHead, type LetterParts, letterBytes, parseEntry, partsOfEntry } from './letter.ts';
 
 /** A letter that nobody has dealt with yet. */
@@ -110,6 +112,11 @@ export class DeadLetterFile {
     else await this.#disk(this.#log.trim(oldest ?? this.#log.end.segment));
   }
 
+  /** Throws SLUICE_SEGMENTS_DAMAGED if the next start could not read it. */
+  async verify(): Promise<void> {
+    await this.#disk(this.#log.verify());
+  }
+
   /** Lets go all that stands there, readable or not, and begins anew. */
   async empty(): Promise<void> {
     await this.#disk(DeadLetterFile.forget(this.#options));
@@ -119,8 +126,12 @@ export class DeadLetterFile {
     this.#log = await this.#disk(SegmentLog.open(logOf(this.#options), () => undefined));
   }
 
+  /** Throws SLUICE_DEAD_LETTER_DAMAGED. */
   async parts({ address, head }: OpenLetter): Promise<LetterParts> {
-    return partsOfEntry(await this.#disk(this.#log.read(address)), head);
+    const entry = await this.#disk(this.#log.read(address)).catch((error: unknown) => {
+      throw isDamagedSegment(error) ? damagedLetter(this.#options.connector, head.id, error) : error;
+    });
+    return partsOfEntry(entry, head);
   }
 
   /** What the disk says as an error that a user can act on. */

@@ -19,8 +19,9 @@ export const SEGMENTS_FULL = defineError({
     'Look at what is there (`sluice dlq list`, `sluice tables list`), replay, resume or discard it, or raise deadLetter.maxBytes or spool.maxBytes; then start again. Nothing is lost.',
 });
 
+/** That, or what it led to. */
 export function isDamagedSegment(error: unknown): boolean {
-  return error instanceof SluiceError && error.kind === SEGMENTS_DAMAGED;
+  return error instanceof SluiceError && (error.kind === SEGMENTS_DAMAGED || isDamagedSegment(error.cause));
 }
 
 export const segmentErrors = [SEGMENTS_DAMAGED, SEGMENTS_FULL];

@@ -103,6 +103,19 @@ export class SegmentLog {
     return payload;
   }
 
+  /** Reads all that stands there. Throws SLUICE_SEGMENTS_DAMAGED if it could not be opened again. */
+  async verify(): Promise<void> {
+    await this.#tail;
+    for (const [segment, { length }] of [...this.#left]) {
+      await this.#check(segment);
+      const bytes = await this.#options.files.read(this.#path(segment));
+      // It may have been trimmed meanwhile, and the last one goes on.
+      if (segment < this.#first) continue;
+      const { end, wrong } = scanSegment((bytes ?? Buffer.alloc(0)).subarray(0, length), () => undefined);
+      if (end < length) throw this.#damaged(segment, end, wrong ?? 'it is shorter than it was');
+    }
+  }
+
   /** Removes the segments before this one: nothing in them is needed any more. */
   async trim(before: number): Promise<void> {
     const { mark } = this.#options;

@@ -14,7 +14,7 @@ import { openLevel } from '../../../src/state/level.ts';
 import type { StateStore } from '../../../src/state/state-store.ts';
 import { openStore } from '../../../src/state/store.ts';
 import { messageBatch } from '../../support/message-batches.ts';
-import { OUTSIDE_DAMAGE } from '../../support/outside-damage.ts';
+import { flipBit, OUTSIDE_DAMAGE } from '../../support/outside-damage.ts';
 import { pluginContext } from '../../support/plugin-context.ts';
 
 const TOO_LARGE = new SluiceError(defineError({ code: 'SLUICE_TEST_LARGE', retry: 'manual', exit: 3, cause: 'Too large.', remedy: 'None.' }));
@@ -173,6 +173,21 @@ describe('dead letters', () => {
       expect((await openFile()).letters().map(({ head }) => head.id)).toEqual([idOf(3)]);
     },
   );
+
+  it('trap: a bit that flips in a letter of an open file: the others are sent, all let go leaves nothing that the next start cannot read', async () => {
+    const file = await openFile();
+    const letters = await filled(3, file);
+    const [segment] = await readdir(deadLetterDirectory(dataDir, 'shop'));
+    await flipBit(join(deadLetterDirectory(dataDir, 'shop'), segment as string), (file.get(idOf(1))?.address.offset as number) + 60);
+    await expect(openFile()).rejects.toMatchObject({ code: 'SLUICE_SEGMENTS_DAMAGED' });
+    const replayed = await letters.replay(file.letters());
+    expect(replayed.map(({ outcome }) => outcome)).toEqual(['replayed', 'damaged', 'replayed']);
+    expect(replayed[1]?.error).toContain(idOf(1));
+    expect(sent).toEqual([idOf(0), idOf(2)]);
+    expect(await discardLetters('shop', file, undefined)).toHaveLength(1);
+    await letters.undeliverable(change(3, 3), 0, TOO_LARGE);
+    expect((await openFile()).letters().map(({ head }) => head.id)).toEqual([idOf(3)]);
+  });
 
   it('a full file lets go what is discarded, whatever its bound is', async () => {
     const file = await openFile(20_000);
