@@ -1,4 +1,4 @@
-/** Sinks that refuse messages of more than 20,000 bytes, until they are told to take them. */
+/** Sinks that refuse messages of more than 20,000 bytes (or another limit), until they are told to take them. */
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import kafkajs from 'kafkajs';
@@ -30,10 +30,10 @@ export interface LimitedSink {
   allow(): Promise<void>;
 }
 
-export async function natsLimited(nats: NatsServer, stream: string): Promise<LimitedSink> {
+export async function natsLimited(nats: NatsServer, stream: string, limit = LIMIT): Promise<LimitedSink> {
   const connection = await connect({ servers: nats.url });
   const { streams } = await jetstreamManager(connection);
-  await streams.add({ name: stream, subjects: [`${stream}.*.*`, `${stream}.dead-letter`], max_msg_size: LIMIT });
+  await streams.add({ name: stream, subjects: [`${stream}.*.*`, `${stream}.dead-letter`], max_msg_size: limit });
   await connection.close();
   return {
     sink: { type: 'nats', servers: [nats.url], stream, subject: `${stream}.{schema}.{table}` },
@@ -59,12 +59,12 @@ export async function kafkaLimited(
   kafka: KafkaServer,
   name: string,
   driver: string,
-  { partitions = 1, others = [] }: { partitions?: number; others?: readonly string[] } = {},
+  { partitions = 1, others = [], limit = LIMIT }: { partitions?: number; others?: readonly string[]; limit?: number } = {},
 ): Promise<LimitedSink> {
   const [table, deadLetterTopic] = [`${name}.public.t`, `${name}.dead-letter`];
   const more = others.map((other) => `${name}.public.${other}`);
   for (const topic of more) await createTopic(kafka, topic, { partitions });
-  for (const topic of [table, deadLetterTopic]) await createTopic(kafka, topic, { partitions, settings: { 'max.message.bytes': String(LIMIT) } });
+  for (const topic of [table, deadLetterTopic]) await createTopic(kafka, topic, { partitions, settings: { 'max.message.bytes': String(limit) } });
   return {
     sink: { type: 'kafka', brokers: kafka.brokers, driver, topic: `${name}.{schema}.{table}` },
     deadLetterTopic,
@@ -82,7 +82,7 @@ export async function kafkaLimited(
     allow: async () => {
       const admin = new Kafka({ brokers: [...kafka.brokers], logLevel: logLevel.NOTHING }).admin();
       await admin.connect();
-      const configEntries = [{ name: 'max.message.bytes', value: '1000000' }];
+      const configEntries = [{ name: 'max.message.bytes', value: String(Math.max(1_000_000, limit * 30)) }];
       await admin.alterConfigs({ validateOnly: false, resources: [{ type: ConfigResourceTypes.TOPIC, name: table, configEntries }] });
       await admin.disconnect();
     },
