@@ -5,7 +5,7 @@ import { type DeadLetterView, discardLetters, openDeadLetters, openToDiscard, vi
 import { nodeRuntime } from '../daemon/node-runtime.ts';
 import { findConnector } from '../daemon/offsets.ts';
 import type { Replayed } from '../dead-letters/dead-letters.ts';
-import { DEAD_LETTER_STOPPED, DEAD_LETTER_UNKNOWN, damagedLetter } from '../dead-letters/errors.ts';
+import { DEAD_LETTER_DAMAGED, DEAD_LETTER_STOPPED, DEAD_LETTER_UNKNOWN } from '../dead-letters/errors.ts';
 import { deadLetterDirectory } from '../dead-letters/file.ts';
 import { type LetterHead, parseEntry, partsOfEntry } from '../dead-letters/letter.ts';
 import { SluiceError } from '../plugin/error.ts';
@@ -73,7 +73,7 @@ async function show(dataDir: string, views: readonly DeadLetterView[], id: strin
   const bytes = await nodeRuntime().files.read(path);
   const entry = bytes === null ? null : entryAt(bytes, view.offset);
   const head = entry === null ? null : (parseEntry(entry) as LetterHead);
-  if (entry === null || head?.id !== id) throw damagedLetter(view.connector, id, new Error(`${path} is damaged at byte ${view.offset}.`));
+  if (entry === null || head?.id !== id) throw new SluiceError(DEAD_LETTER_DAMAGED, { connector: view.connector, id, path, offset: view.offset });
   const { key, value, headers } = partsOfEntry(entry, head);
   const named: Record<string, string> = {};
   if (headers !== null) eachHeaderOf(headers, 0, headers.length, (name, text) => (named[name] = text));

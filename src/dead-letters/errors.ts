@@ -1,4 +1,4 @@
-import { defineError, rootMessage, SluiceError } from '../plugin/error.ts';
+import { defineError } from '../plugin/error.ts';
 
 export const DEAD_LETTER_RATE = defineError({
   code: 'SLUICE_DEAD_LETTER_RATE',
@@ -30,13 +30,9 @@ export const DEAD_LETTER_DAMAGED = defineError({
   code: 'SLUICE_DEAD_LETTER_DAMAGED',
   retry: 'manual',
   exit: 3,
-  cause: 'The dead letter "{id}" of connector {connector} cannot be read: {reason}',
+  cause: 'The dead letter "{id}" of connector {connector} cannot be read: {path} is damaged at byte {offset}.',
   remedy:
     'Restore the directory of its dead letters from a copy, and start again. Or, while the daemon still runs, send the others (`sluice dlq replay --connector {connector} --all`), then let go what is left: `sluice dlq discard --connector {connector} --all`.',
 });
-
-export function damagedLetter(connector: string, id: string, why: unknown): SluiceError {
-  return new SluiceError(DEAD_LETTER_DAMAGED, { connector, id, reason: rootMessage(why) }, { cause: why });
-}
 
 export const deadLetterErrors = [DEAD_LETTER_DAMAGED, DEAD_LETTER_RATE, DEAD_LETTER_UNKNOWN, DEAD_LETTER_STOPPED];

@@ -1,10 +1,10 @@
 import { SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
 import { isDamagedSegment } from '../segments/errors.ts';
-import { type Address, type Mark, SegmentLog, type SegmentLogOptions } from '../segments/segment-log.ts';
+import { type Address, type Mark, SegmentLog, type SegmentLogOptions, segmentPath } from '../segments/segment-log.ts';
 import { writeError } from '../state/errors.ts';
 import type { StateStore } from '../state/state-store.ts';
-import { damagedLetter } from './errors.ts';
+import { DEAD_LETTER_DAMAGED } from './errors.ts';
 import { eventBytes, type LetterEvent, type LetterHead, type LetterParts, letterBytes, parseEntry, partsOfEntry } from './letter.ts';
 
 /** A letter that nobody has dealt with yet. */
@@ -129,7 +129,10 @@ export class DeadLetterFile {
   /** Throws SLUICE_DEAD_LETTER_DAMAGED. */
   async parts({ address, head }: OpenLetter): Promise<LetterParts> {
     const entry = await this.#disk(this.#log.read(address)).catch((error: unknown) => {
-      throw isDamagedSegment(error) ? damagedLetter(this.#options.connector, head.id, error) : error;
+      if (!isDamagedSegment(error)) throw error;
+      const { connector, dataDir } = this.#options;
+      const path = segmentPath(deadLetterDirectory(dataDir, connector), address.segment);
+      throw new SluiceError(DEAD_LETTER_DAMAGED, { connector, id: head.id, path, offset: address.offset }, { cause: error });
     });
     return partsOfEntry(entry, head);
   }
