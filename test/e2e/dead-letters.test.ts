@@ -118,7 +118,7 @@ describe('dead letters', () => {
   );
 
   it('two codes in one run, each with its route: a letter in a topic of its own, and a table that stops', async () => {
-    const name = 'TWOCODES';
+    const name = `TWO${++count}`;
     const to = await natsLimited(nats, name);
     const routes = { SLUICE_NATS_MESSAGE_TOO_LARGE: `${name}.letters.large`, SLUICE_NATS_REFUSED: 'stopTable' };
     const { database, daemon: running } = await begin(to, { onError: 'deadLetter', deadLetter: { routes, maxPercent: 100 } });
