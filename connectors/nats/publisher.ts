@@ -3,12 +3,13 @@ import { type MessageBatch, type Noted, type Place, rootMessage, type SinkContex
 import type { NatsConfig } from './config.ts';
 import { closed, headerUnsafe, refused } from './errors.ts';
 import { HeaderWriter, UnsafeHeader } from './header.ts';
+import { Listening } from './listening.ts';
 import { Job, type Order } from './order.ts';
 import { toPlace } from './place.ts';
 import { meaningOf, parseReply, sequenceOf } from './pub-ack.ts';
 import { QuietWatch } from './quiet-watch.ts';
 import type { Session, SessionEvents } from './session.ts';
-import { checkSize, foundTooLarge } from './too-large.ts';
+import { SizeLimits } from './size-limits.ts';
 import type { Alone, Trouble } from './trouble.ts';
 
 const NO_BODY = new Uint8Array(0);
@@ -27,6 +28,8 @@ export interface PublisherHost {
   recover(trouble: Trouble): void;
   /** A subject is refused to this user. */
   denied(violation: PermissionViolationError): SluiceError;
+  /** Asks for the stream's own limits, and tells `limits`; a trouble on the way is the publisher's by then. */
+  learnLimits(): Promise<void>;
   /** Everything works again after a trouble: a message was confirmed. */
   recovered(): void;
   /** Nothing is left to send after a trouble: whether messages get through will show. */
@@ -42,9 +45,8 @@ export class Publisher implements SessionEvents {
   confirmed = 0;
   /** While something is noted, all of it stands beyond this sequence. */
   notedFloor = 0;
-  /** The stream's own limit for a message, −1 = none. */
-  maxMessageBytes = -1;
   created = '';
+  readonly limits: SizeLimits;
   readonly #host: PublisherHost;
   readonly #order: Order;
   readonly #headers = new HeaderWriter();
@@ -71,7 +73,7 @@ export class Publisher implements SessionEvents {
   #held = false;
   #failure: { readonly error: unknown } | null = null;
   readonly #watch: QuietWatch;
-  readonly #listening = new Map<AbortSignal, () => void>();
+  readonly #listening = new Listening((reason) => this.fail(reason));
 
   constructor(host: PublisherHost) {
     const { window, publishTimeout } = host.config;
@@ -84,6 +86,7 @@ export class Publisher implements SessionEvents {
       () => this.#giveUp(this.#session as Session, `nothing was confirmed for ${publishTimeout} ms`),
     );
     this.#order = host.order;
+    this.limits = new SizeLimits(host.config.stream, host.context.runtime);
     this.#jobs = new Array<Job | null>(slots).fill(null);
     this.#indexes = new Int32Array(slots);
     this.#sizes = new Int32Array(slots);
@@ -103,7 +106,7 @@ export class Publisher implements SessionEvents {
     return new Promise<Place>((resolve, reject) => {
       if (this.#failure !== null) return reject(this.#failure.error);
       if (signal.aborted) return reject(signal.reason);
-      this.#listen(signal);
+      this.#listening.to(signal);
       const job = new Job(batch, resolve, reject);
       // Linked even if the one before is complete: the order may still stand on it.
       if (this.#last !== null) this.#last.next = job;
@@ -123,7 +126,7 @@ export class Publisher implements SessionEvents {
     for (let job = this.#first; job !== null; job = job.next) job.reject(error);
     this.#first = null;
     this.#last = null;
-    this.#deafen();
+    this.#listening.end();
     void this.#session?.close();
   }
 
@@ -252,18 +255,29 @@ export class Publisher implements SessionEvents {
     }
     const { code, detail } = reply;
     const meaning = meaningOf(code, detail);
-    if (meaning === 'too large' || meaning === 'refused') {
-      const subject = (this.#jobs[slot] as Job).subject(this.#indexes[slot] as number);
-      const { stream } = this.#host.config;
-      const size = this.#sizes[slot] as number;
-      const isLarge = meaning === 'too large';
-      const error = isLarge
-        ? foundTooLarge(stream, subject, size, code, this.maxMessageBytes)
-        : new SluiceError(refused, { stream, subject, detail, code });
-      this.#handOver(this.#jobs[slot] as Job, this.#indexes[slot] as number, error, true);
-      return;
-    }
-    this.stop({ kind: meaning, detail: `${detail} (error ${code})` });
+    const [job, index, size] = [this.#jobs[slot] as Job, this.#indexes[slot] as number, this.#sizes[slot] as number];
+    const { stream } = this.#host.config;
+    if (meaning === 'refused') this.#handOver(job, index, new SluiceError(refused, { stream, subject: job.subject(index), detail, code }), true);
+    else if (meaning === 'too large') this.#foundTooLarge(job, index, size, code, `${detail} (error ${code})`);
+    else this.stop({ kind: meaning, detail: `${detail} (error ${code})` });
+  }
+
+  /** The server has found it so: the limit may be another one than it was. */
+  #foundTooLarge(job: Job, index: number, size: number, code: number, detail: string): void {
+    this.#learnLimits(() => {
+      const error = this.limits.found(job.subject(index), size, code);
+      if (error === null) this.stop({ kind: 'again', detail });
+      else if (job.done[index] === 0) this.#handOver(job, index, error, true);
+    });
+  }
+
+  /** Sends nothing meanwhile. */
+  #learnLimits(then: () => void): void {
+    this.#held = true;
+    void this.#host.learnLimits().then(() => {
+      this.#held = false;
+      if (this.#failure === null) then();
+    });
   }
 
   #done(job: Job, index: number, sequence: number): void {
@@ -276,20 +290,7 @@ export class Publisher implements SessionEvents {
     const sequence = this.#host.noted.size > 0 ? this.notedFloor : this.#order.place(job, this.confirmed);
     job.resolve(toPlace({ sequence, created: this.created }));
     while (this.#first !== null && this.#first.remaining === 0) this.#first = this.#first.next;
-    if (this.#first === null) this.#deafen();
-  }
-
-  /** One listener however many calls are pending: they end together. */
-  #listen(signal: AbortSignal): void {
-    if (this.#listening.has(signal)) return;
-    const aborted = (): void => this.fail(signal.reason);
-    this.#listening.set(signal, aborted);
-    signal.addEventListener('abort', aborted, { once: true });
-  }
-
-  #deafen(): void {
-    for (const [signal, aborted] of this.#listening) signal.removeEventListener('abort', aborted);
-    this.#listening.clear();
+    if (this.#first === null) this.#listening.end();
   }
 
   #release(slot: number): void {
@@ -327,7 +328,10 @@ export class Publisher implements SessionEvents {
     try {
       this.#headers.assemble(batch, index, order.expect, order.sequence);
       const size = this.#headers.length + body.length;
-      checkSize(this.#host.config.stream, subject, { headers: this.#headers.length, size }, session.maxPayloadBytes, this.maxMessageBytes);
+      const large = this.limits.check(subject, this.#headers.length, size, session.maxPayloadBytes);
+      if (large === 'unsure') this.#learnLimits(() => this.#pump());
+      else if (large !== null) this.#handOver(job, index, large, false);
+      if (large !== null) return false;
       const slot = this.#free[this.#freeCount - 1] as number;
       session.publish(subject, body, slot);
       this.#freeCount--;
@@ -344,7 +348,6 @@ export class Publisher implements SessionEvents {
       return true;
     } catch (error) {
       if (error instanceof UnsafeHeader) this.#handOver(job, index, new SluiceError(headerUnsafe, { subject, part: error.part }), false);
-      else if (error instanceof SluiceError) this.#handOver(job, index, error, false);
       else if (session.isLost(error)) this.#giveUp(session, rootMessage(error));
       // Nothing of the connection's: a new one would not help, and the same would happen for ever.
       else this.#stopFor(error);

@@ -114,7 +114,7 @@ export class Recovery {
     if (trouble.kind === 'no responders' && !listensTo(info.config, subjects)) {
       throw new SluiceError(subjectsUncovered, uncovered(stream, subjects, info.config));
     }
-    publisher.maxMessageBytes = info.config.max_msg_size > 0 ? info.config.max_msg_size : -1;
+    publisher.limits.learned(info.config);
     const found = new Map(await order.resync({ access, info, floor: publisher.floor, confirmed, signal }));
     publisher.settle((id) => {
       const hit = found.get(id);

@@ -163,6 +163,7 @@ export class NatsSink implements Sink {
       order,
       noted,
       recover: (trouble) => recovery.begin(trouble),
+      learnLimits: () => this.#learnLimits(),
       denied: (violation) => permissionError(config, context.connector, violation),
       recovered: () => recovery.worked(),
       idle: () => recovery.idle(),
@@ -187,27 +188,41 @@ export class NatsSink implements Sink {
     publisher.created = info.created;
     publisher.confirmed = info.state.last_seq;
     publisher.notedFloor = notedFloor;
-    publisher.maxMessageBytes = info.config.max_msg_size > 0 ? info.config.max_msg_size : -1;
+    publisher.limits.learned(info.config);
     this.#publisher = publisher;
     this.#recovery = recovery;
     publisher.resume(session(connection));
   }
 
+  async #learnLimits(): Promise<void> {
+    await this.#asked(null, async (access, publisher) => {
+      const info = await access.info();
+      if (info === null) publisher.stop({ kind: 'again', detail: 'the stream does not exist' });
+      else publisher.limits.learned(info.config);
+      return null;
+    });
+  }
+
   /** For a shared stream: the sequence of a subject's last message, 0 = none, −1 = not known. */
-  async #learn(subject: string): Promise<number> {
-    const publisher = this.#publisher as Publisher;
-    try {
-      const connection = publisher.session?.connection;
-      if (connection === undefined) return -1;
-      const access = this.#access(connection);
+  #learn(subject: string): Promise<number> {
+    return this.#asked(-1, async (access) => {
       const last = await access.last(subject);
       if (last === null) return 0;
       if (last.sequence > this.#opened) await this.#noteLate(access, subject, last.sequence);
       return last.sequence;
+    });
+  }
+
+  /** Asks while the publisher is at work. `unknown`: the answer where there is none; what was in the way is the publisher's trouble by then. */
+  async #asked<T>(unknown: T, ask: (access: StreamAccess, publisher: Publisher) => Promise<T>): Promise<T> {
+    const publisher = this.#publisher as Publisher;
+    try {
+      const connection = publisher.session?.connection;
+      return connection === undefined ? unknown : await ask(this.#access(connection), publisher);
     } catch (error) {
       if (error instanceof SluiceError && error.kind.retry === 'auto') publisher.stop({ kind: 'again', detail: error.message });
       else publisher.fail(error);
-      return -1;
+      return unknown;
     }
   }
 

@@ -5,7 +5,7 @@ import { type DeadLetterView, discardLetters, openDeadLetters, openToDiscard, vi
 import { nodeRuntime } from '../daemon/node-runtime.ts';
 import { findConnector } from '../daemon/offsets.ts';
 import type { Replayed } from '../dead-letters/dead-letters.ts';
-import { DEAD_LETTER_STOPPED, DEAD_LETTER_UNKNOWN } from '../dead-letters/errors.ts';
+import { DEAD_LETTER_DAMAGED, DEAD_LETTER_STOPPED, DEAD_LETTER_UNKNOWN } from '../dead-letters/errors.ts';
 import { deadLetterDirectory } from '../dead-letters/file.ts';
 import { type LetterHead, parseEntry, partsOfEntry } from '../dead-letters/letter.ts';
 import { SluiceError } from '../plugin/error.ts';
@@ -69,10 +69,12 @@ async function withoutDaemon(
 async function show(dataDir: string, views: readonly DeadLetterView[], id: string, output: Output): Promise<number> {
   const view = views.find((each) => each.id === id);
   if (view === undefined) throw new SluiceError(DEAD_LETTER_UNKNOWN, { connector: views[0]?.connector ?? '', id });
-  const bytes = await nodeRuntime().files.read(segmentPath(deadLetterDirectory(dataDir, view.connector), view.segment));
+  const path = segmentPath(deadLetterDirectory(dataDir, view.connector), view.segment);
+  const bytes = await nodeRuntime().files.read(path);
   const entry = bytes === null ? null : entryAt(bytes, view.offset);
-  if (entry === null) throw new SluiceError(DEAD_LETTER_UNKNOWN, { connector: view.connector, id });
-  const { key, value, headers } = partsOfEntry(entry, parseEntry(entry) as LetterHead);
+  const head = entry === null ? null : (parseEntry(entry) as LetterHead);
+  if (entry === null || head?.id !== id) throw new SluiceError(DEAD_LETTER_DAMAGED, { connector: view.connector, id, path, offset: view.offset });
+  const { key, value, headers } = partsOfEntry(entry, head);
   const named: Record<string, string> = {};
   if (headers !== null) eachHeaderOf(headers, 0, headers.length, (name, text) => (named[name] = text));
   const content = { ...view, key: key?.toString() ?? null, value: value?.toString() ?? null, headers: named };
@@ -80,7 +82,7 @@ async function show(dataDir: string, views: readonly DeadLetterView[], id: strin
   return 0;
 }
 
-const OUTCOMES = { replayed: 'sent', superseded: 'not sent', refused: 'refused again' } as const;
+const OUTCOMES = { replayed: 'sent', superseded: 'not sent', refused: 'refused again', damaged: 'not sent: it cannot be read' } as const;
 
 function replayed(results: readonly Replayed[], output: Output): number {
   const lines = results.map(({ id, destination, outcome, error, note }) => [id, destination, OUTCOMES[outcome], error ?? note ?? '']);

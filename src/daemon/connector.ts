@@ -6,16 +6,13 @@ import { INTERNAL } from '../pipeline/errors.ts';
 import type { MemoryShare } from '../pipeline/memory.ts';
 import { runPipeline } from '../pipeline/pipeline.ts';
 import type { Logger, PluginContext, SinkContext, SourceContext } from '../plugin/context.ts';
-import { type ErrorKind, rootMessage, SluiceError } from '../plugin/error.ts';
-import type { Finding } from '../plugin/finding.ts';
+import { rootMessage, SluiceError } from '../plugin/error.ts';
 import { type Runtime, sleep } from '../plugin/runtime.ts';
 import type { Sink } from '../plugin/sink.ts';
 import type { Source, SourceHealth } from '../plugin/source.ts';
 import { TableRegistry } from '../record/table.ts';
-import { Copies } from '../snapshot/copies.ts';
-import { CopyLog } from '../snapshot/copy-log.ts';
-import { CopyingSource } from '../snapshot/copying-source.ts';
-import type { Loaded, StateStore } from '../state/state-store.ts';
+import { isDamagedSegment } from '../segments/errors.ts';
+import type { StateStore } from '../state/state-store.ts';
 import { TABLE_STOPPED, TABLES_NOT_RUNNING } from '../stopped-tables/errors.ts';
 import type { StoppedTableView } from '../stopped-tables/state.ts';
 import { type OpenSpool, sinkPlace } from '../stopped-tables/stopped-tables.ts';
@@ -23,7 +20,9 @@ import type { Metrics } from '../telemetry/metrics.ts';
 import { backoffMs } from './backoff.ts';
 import { extraDestinations } from './dead-letter-policy.ts';
 import { chosenLetters, type DeadLetterView, discardLetters, openDeadLetters, openToDiscard, viewsOf } from './dead-letters.ts';
+import { judge } from './judge.ts';
 import { type ConnectorState, isFinal, mayFollow } from './lifecycle.ts';
+import { openFormat, openSource } from './open.ts';
 import { discardSpool, openStopped, storedViews } from './stopped-tables.ts';
 import { UndeliveredMessages } from './undelivered.ts';
 
@@ -74,6 +73,8 @@ export class Connector {
   /** Ends this life in order, for another one. */
   #life = new AbortController();
   #letterFile: DeadLetterFile | null = null;
+  #ended: Promise<void> = Promise.resolve();
+  #again: (() => Promise<void>) | null = null;
   /** Of this life; null: between two. */
   #undelivered: UndeliveredMessages | null = null;
 
@@ -99,8 +100,19 @@ export class Connector {
     return { name: this.name, state: this.#state, attempts: this.#attempts, health: this.#health, ...error };
   }
 
-  /** Resolves when the connector has stopped for good. Never throws: see `error`. */
-  async run(drain: AbortSignal, abort: AbortSignal): Promise<void> {
+  /** Resolves when the connector has stopped for good, or until a command makes it go on. Never throws: see `error`. */
+  run(drain: AbortSignal, abort: AbortSignal): Promise<void> {
+    this.#again = () => this.run(drain, abort);
+    this.#ended = this.#run(drain, abort);
+    return this.#ended;
+  }
+
+  /** Resolves as the last `run` does. */
+  get ended(): Promise<void> {
+    return this.#ended;
+  }
+
+  async #run(drain: AbortSignal, abort: AbortSignal): Promise<void> {
     while (!isFinal(this.#state)) {
       const life = new AbortController();
       this.#life = life;
@@ -174,7 +186,7 @@ export class Connector {
     const context = this.#sourceContext(tables);
     // Until streaming begins there is nothing to drain: a stop then ends at once.
     const starting = AbortSignal.any([drain, abort]);
-    const { source } = this.#openSource(context, stored);
+    const source = openSource(definition, stored, context, { isFirstLife: !this.#opened });
     const stopped = await openStopped({ definition, ...this.#ports }, stored.place);
     const sink: Sink = definition.sink.plugin.create(definition.sink.config, this.#sinkContext());
     const observing = new AbortController();
@@ -183,16 +195,10 @@ export class Connector {
       const undelivered = await this.#openUndelivered(sink, stopped, abort, (error) => broken.abort(error));
       const { findings, tables: captured } = await source.preflight(starting);
       const destinations = [...captured.map((table) => sink.destination(table)), ...extraDestinations(definition)];
-      this.#judge([...findings, ...(await sink.preflight([...new Set(destinations)], starting))]);
+      judge(definition, this.#log, [...findings, ...(await sink.preflight([...new Set(destinations)], starting))]);
       const written = await sink.open(sinkPlace(stored.place), starting);
       this.#opened = true;
       await undelivered.begin();
-      const format = definition.format.plugin.create(definition.format.config, {
-        connector: this.name,
-        capture: 'log',
-        catalog: definition.source.plugin.catalog(definition.source.config),
-        origin: definition.source.plugin.origin,
-      });
       this.#become('running');
       void this.#observe(source, observing.signal);
       const events = metrics.events(this.name, () => runtime.nowMicros());
@@ -200,7 +206,7 @@ export class Connector {
         {
           source,
           sink,
-          format,
+          format: openFormat(definition),
           read: {
             from: stored.offset?.position ?? null,
             published: written.transactions,
@@ -237,19 +243,6 @@ export class Connector {
     }
   }
 
-  /** The source, and beside it what is known of copies, if it offers any. */
-  #openSource(context: SourceContext, { progress, offset }: Loaded): { readonly source: Source; readonly copies: Copies | null } {
-    const { plugin, config } = this.#definition.source;
-    const source = plugin.create(config, context);
-    const snapshot = plugin.snapshot?.(config);
-    if (snapshot === undefined || source.snapshot === undefined) return { source, copies: null };
-    const { runtime } = this.#ports;
-    const copies = new Copies(snapshot.mode, progress, offset !== null);
-    if (snapshot.mode === 'always' && !this.#opened) copies.restart();
-    const events = new CopyLog(copies, runtime, this.#log);
-    return { source: new CopyingSource(source, snapshot, copies, { runtime, tables: context.tables, events }), copies };
-  }
-
   #context(): PluginContext {
     const { store, runtime, metrics } = this.#ports;
     return { connector: this.name, runtime, log: this.#log, instance: store.instance, retried: (what) => metrics.retried(this.name, what) };
@@ -274,11 +267,17 @@ export class Connector {
   }
 
   async discardDeadLetters(id: string | undefined): Promise<readonly DeadLetterView[]> {
-    const file = this.#letterFile ?? (await openToDiscard(this.#definition, this.#ports, id));
+    const isOver = isFinal(this.#state);
+    // What is known of a file by a life that is over may not be so any more.
+    const file = (isOver ? null : this.#letterFile) ?? (await openToDiscard(this.#definition, this.#ports, id));
     const discard = (): ReturnType<typeof discardLetters> => discardLetters(this.name, file, id);
     const discarded = await (this.#undelivered?.letters?.alone(discard) ?? discard());
     this.#ports.metrics.openDeadLetters(this.name, file?.size ?? 0);
-    return discarded;
+    if (!isOver) return discarded;
+    const known = viewsOf(this.name, this.#letterFile);
+    this.#letterFile = file;
+    this.#goOn();
+    return file === null ? known : discarded;
   }
 
   /** Throws SLUICE_DEAD_LETTER_STOPPED unless the connector is running. */
@@ -317,9 +316,22 @@ export class Connector {
 
   /** Throws SLUICE_TABLE_NOT_STOPPED, SLUICE_TABLE_RESUMING, and SLUICE_TABLES_NOT_RUNNING while it is between two lives. */
   async discardTable(table: string): Promise<StoppedTableView> {
-    if (isFinal(this.#state)) return discardSpool({ definition: this.#definition, ...this.#ports }, table);
+    if (isFinal(this.#state)) {
+      const discarded = await discardSpool({ definition: this.#definition, ...this.#ports }, table);
+      this.#goOn();
+      return discarded;
+    }
     if (this.#undelivered === null || this.#state !== 'running') throw new SluiceError(TABLES_NOT_RUNNING, { connector: this.name });
     return this.#undelivered.tables.discard(table);
+  }
+
+  /** Where it had stopped for files that a command has let go now, and others keep the process alive. */
+  #goOn(): void {
+    if (this.#state !== 'failed' || !isDamagedSegment(this.#error)) return;
+    this.#error = null;
+    this.#attempts = 0;
+    this.#become('starting');
+    void this.#again?.();
   }
 
   /** Opened anew for each life: after a disk's failure nothing else would do. */
@@ -354,27 +366,6 @@ export class Connector {
       once,
       intent: { get: () => store.getIntent(this.name), set: (intent) => store.setIntent(this.name, intent) },
     };
-  }
-
-  /** Logs the findings; the first error stops the connector. */
-  #judge(findings: readonly Finding[]): void {
-    const { source, sink } = this.#definition;
-    const kinds: readonly ErrorKind[] = [...source.plugin.errors, ...sink.plugin.errors];
-    let first: SluiceError | null = null;
-    for (const finding of findings) {
-      const fields = { code: finding.code, remedy: finding.remedy, ...(finding.table === undefined ? {} : { table: finding.table }) };
-      if (finding.severity !== 'error') this.#log[finding.severity === 'warning' ? 'warn' : 'info'](finding.message, fields);
-      else if (first !== null) this.#log.error(finding.message, fields);
-      else {
-        const kind = kinds.find(({ code }) => code === finding.code);
-        first = new SluiceError(
-          { code: finding.code, retry: kind?.retry ?? 'manual', exit: kind?.exit ?? 3, cause: finding.message, remedy: finding.remedy },
-          {},
-          finding.table === undefined ? {} : { table: finding.table },
-        );
-      }
-    }
-    if (first !== null) throw first;
   }
 
   async #observe(source: Source, signal: AbortSignal): Promise<void> {

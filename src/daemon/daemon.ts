@@ -7,13 +7,14 @@ import type { SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
 import { openLevel } from '../state/level.ts';
 import type { StateStore } from '../state/state-store.ts';
-import { openStoreWhenFree } from '../state/store.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { Connector } from './connector.ts';
 import { controlRoutes } from './control-routes.ts';
 import { startControlSocket } from './control-socket.ts';
 import { startHealthServer } from './health-server.ts';
-import { listenForShutdown } from './signals.ts';
+import { isFinal } from './lifecycle.ts';
+import { openState } from './open-state.ts';
+import { listenForShutdown, type Shutdown } from './signals.ts';
 
 export interface DaemonOptions {
   readonly config: DaemonConfig;
@@ -29,14 +30,20 @@ const memoryNeed = ({ batch, maxInFlightBytes }: ConnectorDefinition): MemoryNee
   inFlightBytes: maxInFlightBytes,
 });
 
-/** A command that looks at the state holds it for a moment. */
-const LOOK_MS = 2_000;
-
 /** Opens the state and runs every connector until all have stopped for good. Returns the process's exit code. Throws a SluiceError if it cannot start. */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
   const { config, runtime, log } = options;
-  const store = await openStoreWhenFree({ directory: config.dataDir, runtime, openEngine: openLevel }, LOOK_MS);
   const shutdown = listenForShutdown(runtime, log, config.shutdown.timeout);
+  try {
+    const store = await openState({ directory: config.dataDir, runtime, openEngine: openLevel }, log, shutdown.drain);
+    return store === null ? 0 : await runConnectors(options, store, shutdown);
+  } finally {
+    shutdown.close();
+  }
+}
+
+async function runConnectors(options: DaemonOptions, store: StateStore, shutdown: Shutdown): Promise<number> {
+  const { config, runtime, log } = options;
   const closers: (() => Promise<void>)[] = [];
   try {
     const metrics = new Metrics();
@@ -56,10 +63,11 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
     );
     closers.push(await openListeners(options, store, metrics, connectors));
     await Promise.all(connectors.map((connector) => connector.run(shutdown.drain, shutdown.abort)));
+    // One that had failed may have been made to go on while the others ran.
+    while (connectors.some(({ state }) => !isFinal(state))) await Promise.all(connectors.map(({ ended }) => ended));
     const exits = connectors.map(({ error }) => error).filter((error): error is SluiceError => error !== null);
     return exits.length === 0 ? 0 : Math.max(...exits.map(({ kind }) => kind.exit));
   } finally {
-    shutdown.close();
     for (const close of closers) await close();
     await store.close();
   }

@@ -5,7 +5,7 @@ import { DeadLetterFile, deadLetterDirectory } from '../dead-letters/file.ts';
 import type { OpenLetter } from '../dead-letters/letter.ts';
 import { SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
-import { SEGMENTS_DAMAGED } from '../segments/errors.ts';
+import { isDamagedSegment } from '../segments/errors.ts';
 import { writeError } from '../state/errors.ts';
 import type { StateStore } from '../state/state-store.ts';
 
@@ -52,7 +52,7 @@ export async function openToDiscard(
   try {
     return await openDeadLetters(definition, ports);
   } catch (error) {
-    if (id !== undefined || !(error instanceof SluiceError) || error.kind !== SEGMENTS_DAMAGED) throw error;
+    if (id !== undefined || !isDamagedSegment(error)) throw error;
     await DeadLetterFile.forget({ connector: definition.name, ...ports, maxBytes: definition.deadLetter.maxBytes });
     return null;
   }
@@ -95,6 +95,14 @@ export async function discardLetters(connector: string, file: DeadLetterFile | n
   const letters = chosenLetters(connector, file, id);
   const ids = new Set(letters.map(({ head }) => head.id));
   const views = viewsOf(connector, file).filter((view) => ids.has(view.id));
-  await file?.happened('discarded', [...ids]);
+  try {
+    await file?.happened('discarded', [...ids]);
+    // Nothing that could not be read again may be left, or the next start would stop for it.
+    if (id === undefined) await file?.verify();
+  } catch (error) {
+    if (id !== undefined || !isDamagedSegment(error)) throw error;
+    // Somebody else has changed it since it was opened.
+    await file?.empty();
+  }
   return views;
 }

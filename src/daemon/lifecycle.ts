@@ -7,7 +7,8 @@ const NEXT: Readonly<Record<ConnectorState, readonly ConnectorState[]>> = {
   retrying: ['starting', 'draining', 'stopped', 'failed'],
   draining: ['stopped', 'failed'],
   stopped: [],
-  failed: [],
+  // By an operator's command only, which has mended the cause.
+  failed: ['starting'],
 };
 
 /** True when a connector may go from one state to the other. */
@@ -15,7 +16,7 @@ export function mayFollow(from: ConnectorState, to: ConnectorState): boolean {
   return NEXT[from].includes(to);
 }
 
-/** Stopped for good: `run` ends when every connector is. */
+/** Does nothing any more by itself: `run` ends when every connector is so. */
 export function isFinal(state: ConnectorState): boolean {
-  return NEXT[state].length === 0;
+  return state === 'stopped' || state === 'failed';
 }

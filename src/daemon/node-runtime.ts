@@ -1,4 +1,4 @@
-import { chmod, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { chmod, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { Files, Runtime, Timer } from '../plugin/runtime.ts';
 
@@ -42,6 +42,11 @@ function setTimer(callback: () => void, ms: number, background = false): Timer {
 const files: Files = {
   async read(path) {
     return orNull(readFile(path));
+  },
+
+  async state(path) {
+    const found = await orNull(stat(path, { bigint: true }));
+    return found === null ? null : { length: Number(found.size), identity: `${found.dev}:${found.ino}` };
   },
 
   async replace(path, bytes) {

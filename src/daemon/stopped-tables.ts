@@ -3,7 +3,7 @@ import { SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
 import { tableAt } from '../record/messages.ts';
 import type { Place } from '../record/position.ts';
-import { SEGMENTS_DAMAGED } from '../segments/errors.ts';
+import { isDamagedSegment } from '../segments/errors.ts';
 import { writeError } from '../state/errors.ts';
 import type { StateStore } from '../state/state-store.ts';
 import { TABLE_NOT_STOPPED, TABLE_STOPPED } from '../stopped-tables/errors.ts';
@@ -80,7 +80,7 @@ export async function discardSpool(ports: SpoolPorts, table: string): Promise<St
     await store.setTableState(name, table, { ...state, state: 'resuming', sent: spool.last, already: [] });
     return viewOf(name, table, state, spool);
   } catch (error) {
-    if (!(error instanceof SluiceError) || error.kind !== SEGMENTS_DAMAGED) throw error;
+    if (!isDamagedSegment(error)) throw error;
     // It cannot be read: there is nothing to keep.
     await Spool.forget(options);
     await store.setTableState(name, table, null);

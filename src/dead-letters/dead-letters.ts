@@ -4,7 +4,7 @@ import { SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
 import { destinationAt, encodeHeaders, idAt, type MessageBatch, SPAN, SPAN_SIZE, tableAt } from '../record/messages.ts';
 import type { Place } from '../record/position.ts';
-import { DEAD_LETTER_RATE } from './errors.ts';
+import { DEAD_LETTER_DAMAGED, DEAD_LETTER_RATE } from './errors.ts';
 import type { DeadLetterFile } from './file.ts';
 import { aboutInTopic, type LetterHead, type LetterParts, messageOf, type OpenLetter, partsOf } from './letter.ts';
 import { BatchIndex } from './order.ts';
@@ -53,7 +53,8 @@ export interface DeadLettersPorts {
 export interface Replayed {
   readonly id: string;
   readonly destination: string;
-  readonly outcome: 'replayed' | 'superseded' | 'refused';
+  /** `damaged`: it cannot be read any more. */
+  readonly outcome: 'replayed' | 'superseded' | 'refused' | 'damaged';
   readonly error?: string;
   /** What is to be known about it. */
   readonly note?: string;
@@ -207,7 +208,9 @@ export class DeadLetters {
     const { file, holds } = this.#ports;
     const { id, destination } = letter.head;
     if (file.get(id) !== letter) return null;
-    const message = messageOf(letter.head, await file.parts(letter));
+    const parts = await partsOrError(file, letter);
+    if (parts instanceof SluiceError) return { id, destination, outcome: 'damaged', error: parts.message };
+    const message = messageOf(letter.head, parts);
     if (letter.superseded) return { id, destination, outcome: 'superseded', note: letter.key === null ? TABLE_SINCE : KEY_SINCE };
     // From the check to the sink's queue nothing is awaited: what is published after it comes behind it.
     const refused = await holds.during(this.#again(id, message));
@@ -344,5 +347,15 @@ export class DeadLetters {
     const fields = { code: head.code, remedy, id: head.id };
     this.#ports.log[this.#said.has(kind) ? 'debug' : 'warn'](`A message became a dead letter: ${head.error}`, fields);
     this.#said.add(kind);
+  }
+}
+
+/** Those behind one that is damaged are sent all the same. */
+async function partsOrError(file: DeadLetterFile, letter: OpenLetter): Promise<LetterParts | SluiceError> {
+  try {
+    return await file.parts(letter);
+  } catch (error) {
+    if (error instanceof SluiceError && error.kind === DEAD_LETTER_DAMAGED) return error;
+    throw error;
   }
 }

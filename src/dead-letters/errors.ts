@@ -26,4 +26,13 @@ export const DEAD_LETTER_STOPPED = defineError({
   remedy: 'Start it with `sluice run`, then run the command again.',
 });
 
-export const deadLetterErrors = [DEAD_LETTER_RATE, DEAD_LETTER_UNKNOWN, DEAD_LETTER_STOPPED];
+export const DEAD_LETTER_DAMAGED = defineError({
+  code: 'SLUICE_DEAD_LETTER_DAMAGED',
+  retry: 'manual',
+  exit: 3,
+  cause: 'The dead letter "{id}" of connector {connector} cannot be read: {path} is damaged at byte {offset}.',
+  remedy:
+    'Restore the directory of its dead letters from a copy, and start again. Or, while the daemon still runs, send the others (`sluice dlq replay --connector {connector} --all`), then let go what is left: `sluice dlq discard --connector {connector} --all`.',
+});
+
+export const deadLetterErrors = [DEAD_LETTER_DAMAGED, DEAD_LETTER_RATE, DEAD_LETTER_UNKNOWN, DEAD_LETTER_STOPPED];

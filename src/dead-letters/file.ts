@@ -1,9 +1,11 @@
 import { SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
 import type { MessageBatch } from '../record/messages.ts';
-import { type Address, isBefore, type Mark, SegmentLog } from '../segments/segment-log.ts';
+import { isDamagedSegment } from '../segments/errors.ts';
+import { type Address, isBefore, type Mark, SegmentLog, type SegmentLogOptions, segmentPath } from '../segments/segment-log.ts';
 import { writeError } from '../state/errors.ts';
 import type { StateStore } from '../state/state-store.ts';
+import { DEAD_LETTER_DAMAGED } from './errors.ts';
 import { eventBytes, type LetterEvent, type LetterHead, type LetterParts, letterBytes, type OpenLetter, parseEntry, partsOfEntry } from './letter.ts';
 import { keyHash, LetterIndex } from './order.ts';
 import type { RateCounts } from './rate.ts';
@@ -54,26 +56,15 @@ export class DeadLetterFile {
 
   /** Throws SLUICE_SEGMENTS_DAMAGED. */
   static async open(options: DeadLetterFileOptions): Promise<DeadLetterFile> {
-    const { connector, runtime, store, maxBytes } = options;
     const file = new DeadLetterFile(options);
-    const log = {
-      files: runtime.files,
-      connector,
-      directory: deadLetterDirectory(options.dataDir, connector),
-      segmentBytes: SEGMENT_BYTES,
-      maxBytes,
-      mark: { get: async () => (await store.getMark(connector, LOG)) as Mark | null, set: (mark: Mark) => store.setMark(connector, LOG, mark) },
-    };
-    file.#counts = (await store.getMark(connector, COUNTS)) as StoredCounts | null;
-    file.#log = await file.#disk(SegmentLog.open(log, (entry, address) => file.#take(entry, address)));
+    file.#counts = (await options.store.getMark(options.connector, COUNTS)) as StoredCounts | null;
+    file.#log = await file.#disk(SegmentLog.open(logOf(options), (entry, address) => file.#take(entry, address)));
     return file;
   }
 
   /** Removes all that stands there, readable or not. */
-  static async forget({ connector, dataDir, runtime, store }: DeadLetterFileOptions): Promise<void> {
-    const directory = deadLetterDirectory(dataDir, connector);
-    await store.setMark(connector, LOG, null);
-    for (const name of (await runtime.files.list(directory)) ?? []) await runtime.files.remove(`${directory}/${name}`);
+  static async forget(options: DeadLetterFileOptions): Promise<void> {
+    await SegmentLog.forget(logOf(options));
   }
 
   /** In the order in which they were put here. */
@@ -145,8 +136,31 @@ export class DeadLetterFile {
     else await this.#disk(this.#log.trim(oldest ?? this.#log.end.segment));
   }
 
+  /** Throws SLUICE_SEGMENTS_DAMAGED if the next start could not read it. */
+  async verify(): Promise<void> {
+    await this.#disk(this.#log.verify());
+  }
+
+  /** Lets go all that stands there, readable or not, and begins anew. */
+  async empty(): Promise<void> {
+    await this.#disk(DeadLetterFile.forget(this.#options));
+    for (const [id, letter] of this.#open) {
+      this.#dealtWith.add(id);
+      this.#index.remove(letter);
+    }
+    this.#open.clear();
+    this.#log = await this.#disk(SegmentLog.open(logOf(this.#options), () => undefined));
+  }
+
+  /** Throws SLUICE_DEAD_LETTER_DAMAGED. */
   async parts({ address, head }: OpenLetter): Promise<LetterParts> {
-    return partsOfEntry(await this.#disk(this.#log.read(address)), head);
+    const entry = await this.#disk(this.#log.read(address)).catch((error: unknown) => {
+      if (!isDamagedSegment(error)) throw error;
+      const { connector, dataDir } = this.#options;
+      const path = segmentPath(deadLetterDirectory(dataDir, connector), address.segment);
+      throw new SluiceError(DEAD_LETTER_DAMAGED, { connector, id: head.id, path, offset: address.offset }, { cause: error });
+    });
+    return partsOfEntry(entry, head);
   }
 
   /** What the disk says as an error that a user can act on. */
@@ -192,6 +206,17 @@ export class DeadLetterFile {
       this.#index.remove(letter);
     }
   }
+}
+
+function logOf({ connector, dataDir, runtime, store, maxBytes }: DeadLetterFileOptions): SegmentLogOptions {
+  return {
+    files: runtime.files,
+    connector,
+    directory: deadLetterDirectory(dataDir, connector),
+    segmentBytes: SEGMENT_BYTES,
+    maxBytes,
+    mark: { get: async () => (await store.getMark(connector, LOG)) as Mark | null, set: (mark) => store.setMark(connector, LOG, mark) },
+  };
 }
 
 export function deadLetterDirectory(dataDir: string, connector: string): string {

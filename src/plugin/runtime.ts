@@ -18,6 +18,8 @@ export interface Timer {
 export interface Files {
   /** The whole file, or null if it does not exist. */
   read(path: string): Promise<Buffer | null>;
+  /** The file that stands there now, or null if there is none. */
+  state(path: string): Promise<FileState | null>;
   /** Replaces a file durably: temporary file, fsync, rename, fsync of the directory. Mode 0600. */
   replace(path: string, bytes: Uint8Array): Promise<void>;
   /** Creates a directory and its parents, mode 0700. */
@@ -32,6 +34,13 @@ export interface Files {
   truncate(path: string, length: number): Promise<void>;
   /** Removes a file durably; nothing if there is none. */
   remove(path: string): Promise<void>;
+}
+
+/** By which a file is known again that nobody else should have touched. */
+export interface FileState {
+  readonly length: number;
+  /** Device and inode: another one is another file, whatever it holds. */
+  readonly identity: string;
 }
 
 /** Resolves after `ms`, or rejects with the signal's reason as soon as it is aborted. */

@@ -19,15 +19,7 @@ export const HEAD_SIZE = 8;
 export type Image = 'before' | 'after' | 'origin';
 
 /** Where a row that was copied stands in its copy (`HEAD.snapshot`), in Debezium's words; 0: it is no row of a copy. */
-export const SNAPSHOT_MARKS = [
-  'false',
-  'true',
-  'first',
-  'first_in_data_collection',
-  'last_in_data_collection',
-  'last',
-  'incremental',
-] as const;
+export const SNAPSHOT_MARKS = ['false', 'true', 'first', 'first_in_data_collection', 'last_in_data_collection', 'last', 'incremental'] as const;
 export const SNAPSHOT_MARK = { none: 0, row: 1, first: 2, firstOfTable: 3, lastOfTable: 4, last: 5, incremental: 6 } as const;
 export type SnapshotMark = (typeof SNAPSHOT_MARK)[keyof typeof SNAPSHOT_MARK];
 

@@ -1,4 +1,4 @@
-import { defineError } from '../plugin/error.ts';
+import { defineError, SluiceError } from '../plugin/error.ts';
 
 export const SEGMENTS_DAMAGED = defineError({
   code: 'SLUICE_SEGMENTS_DAMAGED',
@@ -7,7 +7,7 @@ export const SEGMENTS_DAMAGED = defineError({
   cause:
     'The file {path} of connector {connector} is damaged at byte {offset}: {reason}. What was confirmed there ends at byte {expected} of segment {segment}.',
   remedy:
-    'Restore the directory {directory} from a copy. Or let go what it held: `sluice dlq discard --connector {connector} --all`, or `sluice tables discard` for a stopped table; nothing else is lost.',
+    'Restore the directory {directory} from a copy, and start again. Or let go what it held: `sluice dlq discard --connector {connector} --all`, or `sluice tables discard` for a stopped table; nothing else is lost, and where the daemon still runs the connector goes on.',
 });
 
 export const SEGMENTS_FULL = defineError({
@@ -18,5 +18,10 @@ export const SEGMENTS_FULL = defineError({
   remedy:
     'Look at what is there (`sluice dlq list`, `sluice tables list`), replay, resume or discard it, or raise deadLetter.maxBytes or spool.maxBytes; then start again. Nothing is lost.',
 });
+
+/** That, or what it led to. */
+export function isDamagedSegment(error: unknown): boolean {
+  return error instanceof SluiceError && (error.kind === SEGMENTS_DAMAGED || isDamagedSegment(error.cause));
+}
 
 export const segmentErrors = [SEGMENTS_DAMAGED, SEGMENTS_FULL];

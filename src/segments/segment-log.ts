@@ -1,5 +1,5 @@
 import { SluiceError } from '../plugin/error.ts';
-import type { Files } from '../plugin/runtime.ts';
+import type { FileState, Files } from '../plugin/runtime.ts';
 import { SEGMENTS_DAMAGED, SEGMENTS_FULL } from './errors.ts';
 import { entryAt, SEGMENT_HEADER_BYTES, scanSegment, segmentEntry, segmentHeader } from './segment.ts';
 
@@ -40,7 +40,8 @@ interface AppendOptions {
 
 /**
  * An append-only log of byte strings in a directory: segments with checksums, synced before `append` resolves. A tail that was cut off by a crash is
- * repaired when it is opened; anything less than what was confirmed is a typed stop (I8).
+ * repaired when it is opened; anything less than what was confirmed is a typed stop (I8), and so is a file that somebody else has cut, replaced or removed
+ * while it is open: the one that is written to is looked at before and after each append, of the others one in turn.
  */
 export class SegmentLog {
   readonly #options: SegmentLogOptions;
@@ -48,6 +49,10 @@ export class SegmentLog {
   #segment = 1;
   #end = 0;
   #bytes = 0;
+  /** The segments' files as they were left. */
+  readonly #left = new Map<number, FileState>();
+  /** Of the segments before the last the one that was looked at last. */
+  #looked = 0;
   #failed: unknown = null;
   /** What was read last. */
   #read: { readonly segment: number; readonly bytes: Buffer } | null = null;
@@ -64,6 +69,14 @@ export class SegmentLog {
     const log = new SegmentLog(options);
     await log.#open(visit);
     return log;
+  }
+
+  /** Removes all that stands there, readable or not. What comes then begins a segment of its own: an address of before is never one of what comes. */
+  static async forget({ files, directory, mark }: Pick<SegmentLogOptions, 'files' | 'directory' | 'mark'>): Promise<void> {
+    const names = (await files.list(directory)) ?? [];
+    const next = Math.max((await mark.get())?.segment ?? 0, segmentNumbers(names).at(-1) ?? 0) + 1;
+    await mark.set({ first: next, segment: next, end: 0 });
+    for (const name of names) await files.remove(`${directory}/${name}`);
   }
 
   /** Bytes on the disk. */
@@ -110,17 +123,31 @@ export class SegmentLog {
     return payload;
   }
 
+  /** Reads all that stands there. Throws SLUICE_SEGMENTS_DAMAGED if it could not be opened again. */
+  async verify(): Promise<void> {
+    await this.#tail;
+    for (const [segment, { length }] of [...this.#left]) {
+      await this.#check(segment);
+      const bytes = await this.#options.files.read(this.#path(segment));
+      // It may have been trimmed meanwhile, and the last one goes on.
+      if (segment < this.#first) continue;
+      const { end, wrong } = scanSegment((bytes ?? Buffer.alloc(0)).subarray(0, length), () => undefined);
+      if (end < length) throw this.#damaged(segment, end, wrong ?? 'it is shorter than it was');
+    }
+  }
+
   /** Removes the segments before this one: nothing in them is needed any more. */
   async trim(before: number): Promise<void> {
-    const { files, mark } = this.#options;
+    const { mark } = this.#options;
     const until = Math.min(before, this.#segment);
     if (until <= this.#first) return;
     const first = this.#first;
     this.#first = until;
     await mark.set({ first: until, segment: this.#segment, end: this.#end });
     for (let segment = first; segment < until; segment++) {
-      this.#bytes -= (await files.read(this.#path(segment)))?.length ?? 0;
-      await files.remove(this.#path(segment));
+      this.#bytes -= this.#left.get(segment)?.length ?? 0;
+      this.#left.delete(segment);
+      await this.#options.files.remove(this.#path(segment));
     }
   }
 
@@ -162,6 +189,7 @@ export class SegmentLog {
     if (wrong !== null) await files.truncate(path, end);
     this.#segment = segment;
     this.#end = end;
+    await this.#leave(end);
     this.#bytes += end;
   }
 
@@ -176,8 +204,12 @@ export class SegmentLog {
       this.#segment++;
       this.#end = 0;
     }
+    await this.#check(this.#segment);
+    await this.#checkOlder();
     const isNew = this.#end === 0;
-    await files.append(this.#path(this.#segment), Buffer.concat(isNew ? [segmentHeader(), ...entries] : entries));
+    const bytes = Buffer.concat(isNew ? [segmentHeader(), ...entries] : entries);
+    await files.append(this.#path(this.#segment), bytes);
+    await this.#leave(this.#end + bytes.length);
     let at = isNew ? SEGMENT_HEADER_BYTES : this.#end;
     const addresses: Address[] = [];
     for (const entry of entries) {
@@ -189,6 +221,38 @@ export class SegmentLog {
     this.#confirmation = null;
     if (!unconfirmed) await this.confirm();
     return addresses;
+  }
+
+  /** Notes the file of the last segment as it is left: with that length, and as the same file as before. */
+  async #leave(length: number): Promise<void> {
+    const now = await this.#options.files.state(this.#path(this.#segment));
+    this.#left.set(this.#segment, { length, identity: this.#left.get(this.#segment)?.identity ?? now?.identity ?? '' });
+    this.#compare(this.#segment, now);
+  }
+
+  async #checkOlder(): Promise<void> {
+    if (this.#first === this.#segment) return;
+    this.#looked = this.#looked < this.#first || this.#looked + 1 >= this.#segment ? this.#first : this.#looked + 1;
+    await this.#check(this.#looked);
+  }
+
+  /** Throws SLUICE_SEGMENTS_DAMAGED unless a segment's file is as it was left. */
+  async #check(segment: number): Promise<void> {
+    const now = await this.#options.files.state(this.#path(segment));
+    // It may have been trimmed meanwhile.
+    if (segment >= this.#first) this.#compare(segment, now);
+  }
+
+  #compare(segment: number, now: FileState | null): void {
+    const left = this.#left.get(segment);
+    if (now?.length === left?.length && now?.identity === left?.identity) return;
+    const reason =
+      now === null
+        ? 'it is gone'
+        : now.identity !== left?.identity
+          ? 'another file stands in its place'
+          : `it has ${now.length} bytes, and ${left.length} were written`;
+    throw this.#damaged(segment, Math.min(now?.length ?? 0, left?.length ?? 0), `${reason}: somebody else has changed it`);
   }
 
   #damaged(segment: number, offset: number, reason: string, confirmed: Mark | null = null): SluiceError {

@@ -220,7 +220,12 @@ class Worker {
     }
   }
 
-  async #rows(view: SnapshotView, table: CopyTable, { copy, part, keys }: Wanted, batches: BatchWriter[]): Promise<{ after: KeyText | null; ends: boolean }> {
+  async #rows(
+    view: SnapshotView,
+    table: CopyTable,
+    { copy, part, keys }: Wanted,
+    batches: BatchWriter[],
+  ): Promise<{ after: KeyText | null; ends: boolean }> {
     const { where } = copy;
     const limit = this.#limit;
     const some = keys.length > 0 ? { range: null, keys } : { range: { after: part.after, upTo: part.upTo }, limit };

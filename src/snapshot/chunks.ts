@@ -38,7 +38,9 @@ export class Chunks {
   async *handOn(chunk: Chunk): AsyncGenerator<RecordBatch, void, undefined> {
     this.#waiting.delete(chunk);
     const { copy, watch, batches } = chunk;
-    const isVoid = watch.spoilt !== null || (Array.isArray(batches) && (batches as BatchWriter[]).some(({ tables }) => tables.some((table) => watch.outdates(table))));
+    const isVoid =
+      watch.spoilt !== null ||
+      (Array.isArray(batches) && (batches as BatchWriter[]).some(({ tables }) => tables.some((table) => watch.outdates(table))));
     if (isVoid || watch.truncated || !copy.isOpen) {
       await drop(chunk);
       if (!isVoid && watch.truncated && copy.isOpen) {

@@ -30,9 +30,12 @@ export class CopyLog implements CopyEvents {
   planned(copy: TableCopy): void {
     this.#begin(copy);
     const { table, parts, label } = copy;
-    this.#log.info(`Copying ${label}: ${estimateOf(table?.estimatedRows ?? -1)} rows in ${parts?.length ?? 1} ${parts?.length === 1 ? 'part' : 'parts'}.`, {
-      table: label,
-    });
+    this.#log.info(
+      `Copying ${label}: ${estimateOf(table?.estimatedRows ?? -1)} rows in ${parts?.length ?? 1} ${parts?.length === 1 ? 'part' : 'parts'}.`,
+      {
+        table: label,
+      },
+    );
   }
 
   failed(copy: TableCopy, error: SluiceError): void {
@@ -75,7 +78,9 @@ export class CopyLog implements CopyEvents {
     const rate = rateOf(copy, begun, now);
     const share = estimate > 0 ? ` of ${estimateOf(estimate)} (${Math.min(99, Math.floor((copy.rows / estimate) * 100))} %)` : '';
     const left = rate !== null && rate > 0 && estimate > copy.rows ? `, about ${Math.ceil((estimate - copy.rows) / rate)} s left` : '';
-    this.#log.info(`Copying ${copy.label}: ${count(copy.rows)}${share} rows${rate === null ? '' : `, ${count(rate)} a second`}${left}.`, { table: copy.label });
+    this.#log.info(`Copying ${copy.label}: ${count(copy.rows)}${share} rows${rate === null ? '' : `, ${count(rate)} a second`}${left}.`, {
+      table: copy.label,
+    });
   }
 }
 

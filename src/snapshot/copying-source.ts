@@ -195,4 +195,3 @@ export class CopyingSource implements Source {
     this.#woken();
   }
 }
-

@@ -66,7 +66,8 @@ export const STATE_FULL = defineError({
   retry: 'auto',
   exit: 1,
   cause: 'There is no space for the state in {directory}: {reason}.',
-  remedy: 'Free space on that volume (`df {directory}`): sluice goes on by itself, and nothing was acknowledged that was not saved.',
+  remedy:
+    'Free space on that volume (`df {directory}`): the daemon goes on by itself (another command is to be given again), and nothing was acknowledged that was not saved.',
 });
 
 export const STATE_CLOSED = defineError({
@@ -101,7 +102,7 @@ export const STATE_FILES = defineError({
   exit: 3,
   cause: 'There are no file descriptors left for the files in {directory}: {reason}.',
   remedy:
-    'Raise the limit (`ulimit -n`, LimitNOFILE= of systemd, `prlimit --pid … --nofile=…` while it runs): sluice goes on by itself, and nothing was acknowledged that was not saved.',
+    'Raise the limit (`ulimit -n`, LimitNOFILE= of systemd, `prlimit --pid … --nofile=…` while it runs): the daemon goes on by itself (another command is to be given again), and nothing was acknowledged that was not saved.',
 });
 
 /** Every kind that the state raises, for the documentation. */

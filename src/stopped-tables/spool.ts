@@ -5,7 +5,7 @@ import type { Runtime } from '../plugin/runtime.ts';
 import { messagesFromBytes, messagesToBytes } from '../record/message-bytes.ts';
 import { parseMessageId, rankOf } from '../record/message-id.ts';
 import { idAt, type MessageBatch, type MessageWriter } from '../record/messages.ts';
-import { type Address, isBefore, type Mark, SegmentLog } from '../segments/segment-log.ts';
+import { type Address, isBefore, type Mark, SegmentLog, type SegmentLogOptions } from '../segments/segment-log.ts';
 import { writeError } from '../state/errors.ts';
 import type { StateStore } from '../state/state-store.ts';
 
@@ -70,20 +70,10 @@ export class Spool {
    * @param sent the last entry that was sent; null: none was
    */
   static async open(options: SpoolOptions, place: string | null, sent: Address | null): Promise<Spool> {
-    const { connector, table, dataDir, runtime, store, maxBytes } = options;
     const covered = place === null ? null : parseAddress(place);
     const spool = new Spool(options, covered);
-    const name = `spool/${table}`;
-    const log = {
-      files: runtime.files,
-      connector,
-      directory: spoolDirectory(dataDir, connector, table),
-      segmentBytes: SEGMENT_BYTES,
-      maxBytes,
-      mark: { get: async () => (await store.getMark(connector, name)) as Mark | null, set: (mark: Mark) => store.setMark(connector, name, mark) },
-    };
     spool.#log = await spool.#disk(
-      SegmentLog.open(log, (payload, address) => {
+      SegmentLog.open(logOf(options), (payload, address) => {
         spool.last = address;
         const isWaiting = sent === null || isBefore(sent, address);
         const isBeyond = covered === null || isBefore(covered, address);
@@ -95,10 +85,8 @@ export class Spool {
   }
 
   /** Removes all that stands there, readable or not. */
-  static async forget({ connector, table, dataDir, runtime, store }: SpoolOptions): Promise<void> {
-    const directory = spoolDirectory(dataDir, connector, table);
-    await store.setMark(connector, `spool/${table}`, null);
-    for (const name of (await runtime.files.list(directory)) ?? []) await runtime.files.remove(`${directory}/${name}`);
+  static async forget(options: SpoolOptions): Promise<void> {
+    await SegmentLog.forget(logOf(options));
   }
 
   get directory(): string {
@@ -211,6 +199,18 @@ export class Spool {
       throw error instanceof SluiceError ? error : writeError(this.#options.dataDir, error);
     }
   }
+}
+
+function logOf({ connector, table, dataDir, runtime, store, maxBytes }: SpoolOptions): SegmentLogOptions {
+  const name = `spool/${table}`;
+  return {
+    files: runtime.files,
+    connector,
+    directory: spoolDirectory(dataDir, connector, table),
+    segmentBytes: SEGMENT_BYTES,
+    maxBytes,
+    mark: { get: async () => (await store.getMark(connector, name)) as Mark | null, set: (mark) => store.setMark(connector, name, mark) },
+  };
 }
 
 /** Where the spools of a connector are. */

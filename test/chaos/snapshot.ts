@@ -46,7 +46,14 @@ async function one(run: number): Promise<boolean> {
   await postgres.query(SNAPSHOT_TABLES, database);
   await postgres.query(fillSql(rows), database);
   const stream = `SNAP${run}`;
-  const source = { type: 'postgres', url, tables: ['public.*'], slot: `snap${run}`, publication: `snap${run}`, snapshot: { parallelism } };
+  const source = {
+    type: 'postgres',
+    url,
+    tables: ['public.*'],
+    slot: `snap${run}`,
+    publication: `snap${run}`,
+    snapshot: { mode: 'initial', parallelism },
+  };
   const sink = { type: 'nats', servers: [nats.url], stream, subject: `${stream}.{schema}.{table}` };
   const daemon = await Daemon.create([{ name: 'shop', source, sink, checkpoint: { maxDelay: '20ms' } }]);
   const load = clients === 0 ? null : new SnapshotLoad(url, clients, rows);
@@ -72,7 +79,10 @@ async function one(run: number): Promise<boolean> {
     const read = Object.values(rebuilt.read).reduce((sum, each) => sum + each, 0);
     process.stdout.write(
       `run ${run}: ${rebuilt.problems.length === 0 ? 'exact' : 'NOT EXACT'}; ${killed} kills, ${read} rows copied (${rebuilt.readTwice} twice) in ${copiedMs} ms, ` +
-        `${load?.transactions ?? 0} transactions beside, ${rebuilt.messages} messages\n${rebuilt.problems.slice(0, 5).map((each) => `  ${each}\n`).join('')}`,
+        `${load?.transactions ?? 0} transactions beside, ${rebuilt.messages} messages\n${rebuilt.problems
+          .slice(0, 5)
+          .map((each) => `  ${each}\n`)
+          .join('')}`,
     );
     if (values.verbose) for (const { time, msg } of daemon.log) process.stdout.write(`  ${String(time)} ${msg}\n`);
     return rebuilt.problems.length === 0;

@@ -1,4 +1,6 @@
 /** Messages that can never be delivered: kept, in order, before the checkpoint passes them; looked at, sent again and let go by `sluice dlq`. */
+import { jetstreamManager, type StreamConfig } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type KafkaServer, type NatsServer, type PostgresServer, startKafka, startNats, startPostgres } from '../servers/index.ts';
 import { availableKafkas } from '../support/available-servers.ts';
@@ -98,6 +100,56 @@ describe('dead letters', () => {
     expect(await running.stop('SIGTERM')).toBe(0);
     expect(await list(running)).toEqual([]);
     expect(running.log.filter(({ level }) => level === 'error')).toEqual([]);
+  });
+
+  it.each(sinks)(
+    '%s: trap: a limit that is raised while it runs: the letter is sent again, and new rows go through, without a restart',
+    async (kind) => {
+      const to = await target(kind);
+      const { database, daemon: running } = await begin(to, { onError: 'deadLetter', deadLetter: { maxPercent: 100 } });
+      await insert(database, 1, LARGE);
+      await expect.poll(async () => (await list(running)).length, { timeout: 20_000 }).toBe(1);
+      await to.allow();
+      expect(await sluice(['dlq', 'replay', '--all', running.directory])).toMatchObject({ exit: 0 });
+      await insert(database, 2, LARGE);
+      await expect.poll(() => rows(to), { timeout: 20_000 }).toEqual([1, 2]);
+      expect(await list(running)).toEqual([]);
+    },
+  );
+
+  it('two codes in one run, each with its route: a letter in a topic of its own, and a table that stops', async () => {
+    const name = `TWO${++count}`;
+    const to = await natsLimited(nats, name);
+    const routes = { SLUICE_NATS_MESSAGE_TOO_LARGE: `${name}.letters.large`, SLUICE_NATS_REFUSED: 'stopTable' };
+    const { database, daemon: running } = await begin(to, { onError: 'deadLetter', deadLetter: { routes, maxPercent: 100 } });
+    const codes = async (what: 'dlq' | 'tables') =>
+      (JSON.parse((await sluice([what, 'list', '--json', running.directory])).stdout) as { code: string }[]).map(({ code }) => code);
+    for (const [id, length] of [
+      [1, 10],
+      [2, LARGE],
+      [3, 10],
+    ] as const)
+      await insert(database, id, length);
+    const named = async (): Promise<number> => (await to.stored()).filter(({ destination }) => destination === `${name}.letters.large`).length;
+    await expect.poll(named, { timeout: 20_000 }).toBe(1);
+    await expect.poll(() => rows(to), { timeout: 20_000 }).toEqual([1, 3]);
+    // From now on the server refuses each message, with a code of its own.
+    const connection = await connect({ servers: nats.url });
+    const { streams } = await jetstreamManager(connection);
+    await streams.update(name, { ...(await streams.info(name)).config, sealed: true } as Partial<StreamConfig>);
+    await connection.close();
+    await insert(database, 4, 10);
+    await running.waitForLog(({ code }) => code === 'SLUICE_TABLE_STOPPED');
+    await insert(database, 5, LARGE);
+    // A sealed stream is good for nothing any more: the next life says so, and nothing is let go for it.
+    for (let life = 0; life < 2; life++) {
+      expect(await running.exit()).toBe(3);
+      expect(running.logSinceStart.filter(({ level }) => level === 'error').map(({ code }) => code)).toEqual(['SLUICE_NATS_STREAM_UNFIT']);
+      expect(await codes('tables')).toEqual(['SLUICE_NATS_REFUSED']);
+      expect(await codes('dlq')).toEqual(['SLUICE_NATS_MESSAGE_TOO_LARGE']);
+      running.start();
+    }
+    expect(await rows(to)).toEqual([1, 3]);
   });
 
   it.each(sinks)('%s: kill -9 around them: each is kept once, none is lost (I1, I4)', async (kind) => {

@@ -27,7 +27,7 @@ describe('snapshots', () => {
 
   afterAll(() => Promise.all([postgres.dispose(), nats.dispose()]));
 
-  async function begin(rows: number, snapshot: object = { parallelism: 4 }, tables: readonly string[] = ['public.*']) {
+  async function begin(rows: number, snapshot: object = { mode: 'initial', parallelism: 4 }, tables: readonly string[] = ['public.*']) {
     const database = await postgres.createDatabase('snapshot');
     const stream = `SNAP${++count}`;
     const sql = (text: string): Promise<unknown> => postgres.query(text, database);
@@ -56,7 +56,7 @@ describe('snapshots', () => {
   }
 
   it("copies what is there before the changes, with Debezium's marks, and goes on with the log", async () => {
-    const run = await begin(2_000, { parallelism: 1 });
+    const run = await begin(2_000, { mode: 'initial', parallelism: 1 });
     run.daemon.start();
     await run.daemon.waitForLog(({ msg }) => msg === 'All tables are copied.');
     await caughtUp(run.sql, run.stream);

@@ -229,6 +229,32 @@ describe.runIf(natsAvailable)('NATS sink and the state of its stream', () => {
     await keyed.close();
   });
 
+  it.each([true, false])('trap: max_msg_size that is raised or lowered while it runs is noticed (exclusive: %s)', async (exclusive) => {
+    await observer.create({ name: NAME, subjects: ['shop.>'], max_msg_size: 2000 });
+    const { sink } = sinkOf({ exclusive });
+    await sink.open(null, unlimited);
+    const large = (ordinal: number, length: number) =>
+      messageBatch([{ id: `shop/7/F.9/${ordinal}/0`, destination: 'shop.public.blobs', value: 'x'.repeat(length) }]);
+    await sink.write(batch(0, 10), unlimited);
+    await observer.update(NAME, { max_msg_size: 5000 });
+    await sleep(300);
+    await sink.write(large(0, 4000), unlimited);
+    await observer.update(NAME, { max_msg_size: -1 });
+    await sleep(300);
+    await sink.write(large(1, 8000), unlimited);
+    await observer.update(NAME, { max_msg_size: 3000 });
+    // The server finds this one too large; what stands behind it is on its way already.
+    const refused = expect(sink.write(large(2, 4000), unlimited)).rejects.toMatchObject({
+      code: 'SLUICE_NATS_MESSAGE_TOO_LARGE',
+      message: expect.stringContaining('max_msg_size of the stream allows 3000'),
+    });
+    await expect(sink.write(batch(10, 12), unlimited)).rejects.toMatchObject({ code: 'SLUICE_NATS_MESSAGE_TOO_LARGE' });
+    await refused;
+    await sink.close();
+    const stands = (await observer.ids(NAME)).slice(0, 12);
+    expect(stands).toEqual([...ids(series(SERIES, 0, 10)), 'shop/7/F.9/0/0', 'shop/7/F.9/1/0']);
+  });
+
   it('a line break in a key is refused, never injected', async () => {
     const { sink } = sinkOf();
     await sink.open(null, unlimited);

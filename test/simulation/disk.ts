@@ -94,6 +94,7 @@ export class Disk {
       },
       list: (path) => Promise.resolve(this.#list(`${path}/`)),
       rename: (from, to) => this.write(owner, `rename ${from} to ${to}`, () => this.#rename(from, to)),
+      state: () => Promise.reject(new Error('there are no dead letters')),
       append: () => Promise.reject(new Error('there are no dead letters')),
       truncate: () => Promise.reject(new Error('there are no dead letters')),
       remove: () => Promise.reject(new Error('there are no dead letters')),

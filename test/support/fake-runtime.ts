@@ -10,6 +10,7 @@ export class FakeRuntime implements Runtime {
   now = 0;
   readonly files: Files = {
     read: () => Promise.resolve(null),
+    state: () => Promise.resolve(null),
     replace: () => Promise.resolve(),
     makeDirectory: () => Promise.resolve(),
     list: () => Promise.resolve(null),

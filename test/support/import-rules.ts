@@ -23,6 +23,7 @@ const ENGINE = [
   'segments',
   'dead-letters',
   'stopped-tables',
+  'snapshot',
   'pipeline',
   'config',
   'telemetry',
@@ -41,6 +42,7 @@ const LAYERS: Record<string, Layer> = {
   segments: { layers: ['plugin', 'record'] },
   'dead-letters': { layers: ['plugin', 'record', 'segments', 'state', 'pipeline'] },
   'stopped-tables': { layers: ['plugin', 'record', 'segments', 'state', 'pipeline'] },
+  snapshot: { layers: ['plugin', 'record'] },
   // The pipeline tells what happens through an interface of its own; metrics implement it. So telemetry knows the pipeline and not the reverse.
   pipeline: { layers: ['plugin', 'record', 'state'] },
   telemetry: { layers: ['plugin', 'record', 'pipeline', 'version'], packages: ['pino', 'prom-client'] },

@@ -1,4 +1,4 @@
-/** Sinks that refuse messages of more than 20,000 bytes, or less where that is said, until they are told to take them. */
+/** Sinks that refuse messages of more than 20,000 bytes (or another limit), until they are told to take them. */
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import kafkajs from 'kafkajs';
@@ -32,7 +32,7 @@ export interface LimitedSink {
   allow(): Promise<void>;
 }
 
-export async function natsLimited(nats: NatsServer, stream: string, limit: number = LIMIT): Promise<LimitedSink> {
+export async function natsLimited(nats: NatsServer, stream: string, limit = LIMIT): Promise<LimitedSink> {
   const connection = await connect({ servers: nats.url });
   const { streams } = await jetstreamManager(connection);
   await streams.add({ name: stream, subjects: [`${stream}.*.*`, `${stream}.dead-letter`], max_msg_size: limit });
@@ -85,7 +85,7 @@ export async function kafkaLimited(
     allow: async () => {
       const admin = new Kafka({ brokers: [...kafka.brokers], logLevel: logLevel.NOTHING }).admin();
       await admin.connect();
-      const configEntries = [{ name: 'max.message.bytes', value: '1000000' }];
+      const configEntries = [{ name: 'max.message.bytes', value: String(Math.max(1_000_000, limit * 30)) }];
       await admin.alterConfigs({ validateOnly: false, resources: [{ type: ConfigResourceTypes.TOPIC, name: table, configEntries }] });
       await admin.disconnect();
     },

@@ -38,8 +38,8 @@ export class Rebuild {
     this.#messages++;
     if (value === null || key === null) return;
     const table = subject.slice(subject.lastIndexOf('.') + 1);
-    let rows = this.#tables.get(table);
-    if (rows === undefined) this.#tables.set(table, (rows = new Map()));
+    const rows = this.#tables.get(table) ?? new Map<string, Seen>();
+    this.#tables.set(table, rows);
     const { op, after } = value;
     const mark = String(value.source['snapshot']);
     this.#marks[mark] = (this.#marks[mark] ?? 0) + 1;
@@ -70,10 +70,13 @@ export class Rebuild {
     for (const table of tables) {
       const { rows } = await client.query<{ row: Row }>(`SELECT to_jsonb(t) AS row FROM ${table} t`);
       const expected = new Set(rows.map(({ row }) => canonical(row)));
-      const actual = new Set([...(this.#tables.get(table) ?? new Map<string, Seen>()).values()].flatMap(({ row }) => (row === null ? [] : [canonical(row)])));
+      const actual = new Set(
+        [...(this.#tables.get(table) ?? new Map<string, Seen>()).values()].flatMap(({ row }) => (row === null ? [] : [canonical(row)])),
+      );
       const missing = [...expected].filter((row) => !actual.has(row));
       const extra = [...actual].filter((row) => !expected.has(row));
-      if (missing.length > 0) this.#problems.push(`${table}: ${missing.length} rows of ${expected.size} are missing, such as ${missing[0]?.slice(0, 200)}`);
+      if (missing.length > 0)
+        this.#problems.push(`${table}: ${missing.length} rows of ${expected.size} are missing, such as ${missing[0]?.slice(0, 200)}`);
       if (extra.length > 0) this.#problems.push(`${table}: ${extra.length} rows are not in the source, such as ${extra[0]?.slice(0, 200)}`);
     }
     await client.end();
@@ -82,8 +85,8 @@ export class Rebuild {
 
   #countRead(table: string, key: string): void {
     this.#read[table] = (this.#read[table] ?? 0) + 1;
-    let copied = this.#copied.get(table);
-    if (copied === undefined) this.#copied.set(table, (copied = new Set()));
+    const copied = this.#copied.get(table) ?? new Set();
+    this.#copied.set(table, copied);
     if (copied.has(key)) this.#readTwice++;
     copied.add(key);
   }

@@ -20,6 +20,9 @@ export interface DebeziumValue {
   readonly source: Readonly<Record<string, unknown>>;
 }
 
+/** The server ends a connection that is further behind (`max_pending`, its default). */
+const MAX_PENDING_BYTES = 64 * 1024 * 1024;
+
 /** Reads a whole stream in order. `headers`: whether they are asked for; a stream of millions is read faster without. */
 export async function readStream(
   servers: string,
@@ -34,7 +37,9 @@ export async function readStream(
     if (info.state.messages === 0) return 0;
     const consumer = await jetstream(connection).consumers.get(stream);
     let count = 0;
-    for await (const message of await consumer.consume({ max_messages: 2000 })) {
+    // A request that has no room left for the next message ends when it expires.
+    const isLarge = info.state.bytes > MAX_PENDING_BYTES * 0.8;
+    for await (const message of await consumer.consume(isLarge ? { max_bytes: MAX_PENDING_BYTES / 2, expires: 1000 } : { max_messages: 2000 })) {
       count++;
       const body = message.string();
       onMessage({

@@ -4,8 +4,8 @@ import { SluiceError, type SnapshotSource, type SnapshotView, type SourceContext
 import { applicationName, type ConnectOptions, connectClient, destroyClient, endClient, quoteLiteral } from '../client.ts';
 import { addressOf, type PostgresConfig } from '../config.ts';
 import { asSluiceError } from '../connection-error.ts';
-import type { PreparedLog } from '../log/prepare.ts';
 import { commitLsnOf, parseLsn } from '../log/position.ts';
+import type { PreparedLog } from '../log/prepare.ts';
 import { isVisible, SNAPSHOT } from '../log/visibility.ts';
 import { moneyProblem } from '../money.ts';
 import type { TableName } from './readable-table.ts';
@@ -74,7 +74,12 @@ export class PostgresSnapshots implements SnapshotSource {
     const client = this.#idle.pop() ?? (await this.#connect(signal));
     const running = async (): Promise<string[]> => {
       const { rows } = await client.query<{ snapshot: string }>(SNAPSHOT);
-      return (rows[0]?.snapshot ?? '').split(':')[2]?.split(',').filter((xid) => xid !== '') ?? [];
+      return (
+        (rows[0]?.snapshot ?? '')
+          .split(':')[2]
+          ?.split(',')
+          .filter((xid) => xid !== '') ?? []
+      );
     };
     try {
       let waited = await running();
@@ -86,7 +91,8 @@ export class PostgresSnapshots implements SnapshotSource {
         if (isSaid || this.#context.runtime.monotonicMs() - asked < SETTLE_SLOW_MS) continue;
         isSaid = true;
         this.#context.log.info(`Copying waits for ${waited.length} transactions that are open on the server.`, {
-          remedy: 'SELECT pid, xact_start, query FROM pg_stat_activity WHERE backend_xid IS NOT NULL shows them; SELECT pg_terminate_backend(pid) ends one.',
+          remedy:
+            'SELECT pid, xact_start, query FROM pg_stat_activity WHERE backend_xid IS NOT NULL shows them; SELECT pg_terminate_backend(pid) ends one.',
         });
       }
       this.#idle.push(client);

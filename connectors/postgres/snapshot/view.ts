@@ -235,4 +235,3 @@ class RowWriter {
     return true;
   }
 }
-

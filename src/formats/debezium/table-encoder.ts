@@ -61,7 +61,7 @@ export class TableEncoder implements Encoder {
 
   encode(record: RecordCursor, out: MessageWriter): void {
     const mark = record.snapshot;
-    const source = mark === SNAPSHOT_MARK.none ? this.#streamed : (this.#copied[mark] ??= this.#sourceOf(mark));
+    const source = mark === SNAPSHOT_MARK.none ? this.#streamed : this.#copiedAs(mark);
     source.prepare(record.transaction);
     this.#envelope.prepare(out, record.transaction, this.#clock.batch);
     switch (record.op) {
@@ -79,6 +79,14 @@ export class TableEncoder implements Encoder {
     }
     this.#reserve(record, out, source, record.before, record.after);
     this.#change(record, out, source, record.op, record.before, record.after, -1, -1);
+  }
+
+  #copiedAs(mark: SnapshotMark): SourceBlock {
+    const known = this.#copied[mark];
+    if (known !== undefined) return known;
+    const made = this.#sourceOf(mark);
+    this.#copied[mark] = made;
+    return made;
   }
 
   /** Room for one message, or for a delete with its tombstone. */

@@ -167,6 +167,52 @@ describe('faults of the data directory (I1, I4, I5, I6, I8, I10)', () => {
     },
   );
 
+  it.runIf(MOUNTABLE).each(['SIGTERM', 'SIGKILL'] as const)(
+    'a start with a full disk, after %s: it is said and waited for, as it is while it runs (I1, I5, I10)',
+    async (signal) => {
+      const name = `fullstart${signal.toLowerCase()}`;
+      const start = async (of: FaultRun): Promise<void> => {
+        await mkdir(of.daemon.dataDir, { mode: 0o700 });
+        mount(of.daemon.dataDir, '24m');
+        of.daemon.start();
+      };
+      run = await FaultRun.begin({ load: LIGHT, name, postgres, sink: await sink('nats', name), start });
+      const { daemon } = run;
+      await run.committed(20);
+      await daemon.stop(signal);
+      const filler = join(daemon.dataDir, 'filler');
+      await fill(filler);
+      daemon.start();
+      await expect
+        .poll(() => daemon.logSinceStart.some(({ code, msg }) => code === 'SLUICE_STATE_FULL' && msg.endsWith('Trying again.')), { timeout: 20_000 })
+        .toBe(true);
+      await run.committed(20);
+      await pause(1_500);
+      expect(daemon.child?.exitCode).toBeNull();
+      await run.recovers('start with a full disk', () => rm(filler, { force: true }));
+      await run.verify('start with a full disk');
+    },
+  );
+
+  it.runIf(MOUNTABLE)('a first start with a full disk: it is waited for, and ends when it is told to', async () => {
+    const start = async (of: FaultRun): Promise<void> => {
+      await mkdir(of.daemon.dataDir, { mode: 0o700 });
+      mount(of.daemon.dataDir, '24m');
+      const filler = join(of.daemon.dataDir, 'filler');
+      await fill(filler);
+      of.daemon.start();
+      await of.daemon.waitForLog(({ code, msg }) => code === 'SLUICE_STATE_FULL' && msg.endsWith('Trying again.'));
+      expect(await of.daemon.stop('SIGTERM')).toBe(0);
+      of.daemon.start();
+      await pause(1_000);
+      await rm(filler);
+    };
+    run = await FaultRun.begin({ load: LIGHT, name: 'fullfirst', postgres, sink: await sink('nats', 'fullfirst'), start });
+    await run.committed(20);
+    await run.recovers('first start with a full disk', () => Promise.resolve());
+    await run.verify('first start with a full disk');
+  });
+
   /** Until not one byte is left. */
   async function fill(path: string): Promise<void> {
     for (let size = 1024 * 1024; size >= 1; size = Math.floor(size / 4)) {

@@ -5,10 +5,10 @@ import { type ConnectorState, isFinal, mayFollow } from '../../../src/daemon/lif
 const STATES: readonly ConnectorState[] = ['starting', 'running', 'retrying', 'draining', 'stopped', 'failed'];
 
 describe('lifecycle', () => {
-  it('nothing follows a final state', () => {
+  it('nothing follows a final state, but that one which failed is started by a command', () => {
     for (const state of STATES) {
       expect(isFinal(state)).toBe(state === 'stopped' || state === 'failed');
-      if (isFinal(state)) for (const next of STATES) expect(mayFollow(state, next)).toBe(false);
+      if (isFinal(state)) for (const next of STATES) expect(mayFollow(state, next)).toBe(state === 'failed' && next === 'starting');
     }
   });
 

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -6,7 +6,7 @@ import { discardLetters } from '../../../src/daemon/dead-letters.ts';
 import { nodeRuntime } from '../../../src/daemon/node-runtime.ts';
 import { UndeliveredMessages, type UndeliveredPorts } from '../../../src/daemon/undelivered.ts';
 import { type DeadLetterPolicy, DeadLetters } from '../../../src/dead-letters/dead-letters.ts';
-import { DeadLetterFile } from '../../../src/dead-letters/file.ts';
+import { DeadLetterFile, deadLetterDirectory } from '../../../src/dead-letters/file.ts';
 import { Holds } from '../../../src/pipeline/holds.ts';
 import { defineError, SluiceError } from '../../../src/plugin/error.ts';
 import { idAt, type MessageBatch, type MessageWriter } from '../../../src/record/messages.ts';
@@ -14,6 +14,7 @@ import { openLevel } from '../../../src/state/level.ts';
 import type { StateStore } from '../../../src/state/state-store.ts';
 import { openStore } from '../../../src/state/store.ts';
 import { messageBatch } from '../../support/message-batches.ts';
+import { flipBit, OUTSIDE_DAMAGE } from '../../support/outside-damage.ts';
 import { pluginContext } from '../../support/plugin-context.ts';
 
 const TOO_LARGE = new SluiceError(defineError({ code: 'SLUICE_TEST_LARGE', retry: 'manual', exit: 3, cause: 'Too large.', remedy: 'None.' }));
@@ -191,6 +192,38 @@ describe('dead letters', () => {
     expect((await replayed).length + (await discarded).length).toBe(20);
     expect(sent).toHaveLength((await replayed).length);
     expect(file.size).toBe(0);
+  });
+
+  it.each(Object.entries(OUTSIDE_DAMAGE))(
+    'trap: a file that is %s while it is open is a typed stop (I1, I8); all let go, it goes on',
+    async (_, damage) => {
+      const file = await openFile();
+      const letters = await filled(2, file);
+      const directory = deadLetterDirectory(dataDir, 'shop');
+      const [segment] = await readdir(directory);
+      await damage(join(directory, segment as string));
+      await expect(letters.undeliverable(change(2, 2), 0, TOO_LARGE)).rejects.toMatchObject({ code: 'SLUICE_SEGMENTS_DAMAGED' });
+      await expect(discardLetters('shop', file, idOf(0))).rejects.toMatchObject({ code: 'SLUICE_SEGMENTS_DAMAGED' });
+      expect(await discardLetters('shop', file, undefined)).toHaveLength(2);
+      await letters.undeliverable(change(3, 3), 0, TOO_LARGE);
+      expect(file.letters().map(({ head }) => head.id)).toEqual([idOf(3)]);
+      expect((await openFile()).letters().map(({ head }) => head.id)).toEqual([idOf(3)]);
+    },
+  );
+
+  it('trap: a bit that flips in a letter of an open file: the others are sent, all let go leaves nothing that the next start cannot read', async () => {
+    const file = await openFile();
+    const letters = await filled(3, file);
+    const [segment] = await readdir(deadLetterDirectory(dataDir, 'shop'));
+    await flipBit(join(deadLetterDirectory(dataDir, 'shop'), segment as string), (file.get(idOf(1))?.address.offset as number) + 60);
+    await expect(openFile()).rejects.toMatchObject({ code: 'SLUICE_SEGMENTS_DAMAGED' });
+    const replayed = await letters.replay(file.letters());
+    expect(replayed.map(({ outcome }) => outcome)).toEqual(['replayed', 'damaged', 'replayed']);
+    expect(replayed[1]?.error).toContain(idOf(1));
+    expect(sent).toEqual([idOf(0), idOf(2)]);
+    expect(await discardLetters('shop', file, undefined)).toHaveLength(1);
+    await letters.undeliverable(change(3, 3), 0, TOO_LARGE);
+    expect((await openFile()).letters().map(({ head }) => head.id)).toEqual([idOf(3)]);
   });
 
   it('a full file lets go what is discarded, whatever its bound is', async () => {

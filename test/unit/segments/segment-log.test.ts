@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { nodeRuntime } from '../../../src/daemon/node-runtime.ts';
 import { type Mark, SegmentLog, type SegmentLogOptions, segmentPath } from '../../../src/segments/segment-log.ts';
+import { OUTSIDE_DAMAGE } from '../../support/outside-damage.ts';
 
 describe('segment log (I8: what was confirmed is there, or it says so)', () => {
   let directory: string;
@@ -126,6 +127,71 @@ describe('segment log (I8: what was confirmed is there, or it says so)', () => {
     await writeFile(last, tail);
     await rm(path);
     expect(await codeOf(open())).toBe('SLUICE_SEGMENTS_DAMAGED');
+  });
+
+  describe.each(Object.entries(OUTSIDE_DAMAGE))('trap: a file that is %s while it is open is a typed stop at the next append', (_, damage) => {
+    it('the last segment: nothing is written to it, nor confirmed', async () => {
+      const { log } = await open({ segmentBytes: 10_000 });
+      await log.append([Buffer.from('confirmed')]);
+      const confirmed = mark;
+      await damage(segmentPath(directory, 1));
+      const found = await nodeRuntime().files.read(segmentPath(directory, 1));
+      expect(await codeOf(log.append([Buffer.from('behind it')]))).toBe('SLUICE_SEGMENTS_DAMAGED');
+      expect(await codeOf(log.append([Buffer.from('behind it')]))).toBe('SLUICE_SEGMENTS_DAMAGED');
+      expect(mark).toEqual(confirmed);
+      expect(await nodeRuntime().files.read(segmentPath(directory, 1))).toEqual(found);
+    });
+
+    it('while the append is under way', async () => {
+      const { files } = nodeRuntime();
+      let is = false;
+      const append = async (path: string, bytes: Uint8Array): Promise<void> => {
+        await files.append(path, bytes);
+        if (is) await damage(path);
+      };
+      const { log } = await open({ segmentBytes: 10_000, files: { ...files, append } });
+      await log.append([Buffer.from('confirmed')]);
+      const confirmed = mark;
+      is = true;
+      expect(await codeOf(log.append([Buffer.from('behind it')]))).toBe('SLUICE_SEGMENTS_DAMAGED');
+      expect(mark).toEqual(confirmed);
+    });
+
+    it('an earlier segment: in its turn', async () => {
+      await fill(40);
+      const { log } = await open();
+      const segments = mark?.segment as number;
+      expect(segments).toBeGreaterThan(3);
+      await damage(segmentPath(directory, 2));
+      const codes: string[] = [];
+      for (let turn = 0; turn < segments; turn++) codes.push(await codeOf(log.append([Buffer.from('x')])));
+      expect(codes.at(-1)).toBe('SLUICE_SEGMENTS_DAMAGED');
+    });
+  });
+
+  it('what was not there when it was opened is no damage: the file of a new segment, a trim, a repaired tail', async () => {
+    await fill(40);
+    await appendFile(segmentPath(directory, mark?.segment ?? 0), 'cut off');
+    const { log } = await open();
+    for (let n = 0; n < 40; n++) {
+      await log.append([Buffer.alloc(60)]);
+      if (n % 7 === 0) await log.trim((mark?.segment ?? 0) - 1);
+    }
+    await log.clear();
+    await log.append([Buffer.from('next')]);
+    expect((await open()).found).toEqual(['next']);
+  });
+
+  it('trap: what comes after all was let go has addresses that nothing had before', async () => {
+    await fill(40);
+    const last = mark?.segment as number;
+    await writeFile(segmentPath(directory, last), 'no segment');
+    await SegmentLog.forget(options());
+    const { log, found } = await open();
+    expect(found).toEqual([]);
+    const [address] = await log.append([Buffer.from('next')]);
+    expect(address?.segment).toBe(last + 1);
+    expect((await open()).found).toEqual(['next']);
   });
 
   it('is bounded, and says so', async () => {

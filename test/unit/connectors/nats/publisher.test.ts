@@ -39,6 +39,7 @@ function publisher() {
     order: new ExclusiveOrder('shop', () => undefined),
     noted: new Noted('shop'),
     recover: (trouble: Trouble) => void troubles.push(trouble),
+    learnLimits: () => Promise.resolve(),
     denied: () => new Error('denied') as never,
     recovered: () => void over.recovered++,
     idle: () => void over.idle++,

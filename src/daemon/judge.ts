@@ -1,0 +1,24 @@
+import type { ConnectorDefinition } from '../config/load.ts';
+import type { Logger } from '../plugin/context.ts';
+import { type ErrorKind, SluiceError } from '../plugin/error.ts';
+import type { Finding } from '../plugin/finding.ts';
+
+/** Logs the findings of the preflight; throws the first error. */
+export function judge({ source, sink }: Pick<ConnectorDefinition, 'source' | 'sink'>, log: Logger, findings: readonly Finding[]): void {
+  const kinds: readonly ErrorKind[] = [...source.plugin.errors, ...sink.plugin.errors];
+  let first: SluiceError | null = null;
+  for (const finding of findings) {
+    const fields = { code: finding.code, remedy: finding.remedy, ...(finding.table === undefined ? {} : { table: finding.table }) };
+    if (finding.severity !== 'error') log[finding.severity === 'warning' ? 'warn' : 'info'](finding.message, fields);
+    else if (first !== null) log.error(finding.message, fields);
+    else {
+      const kind = kinds.find(({ code }) => code === finding.code);
+      first = new SluiceError(
+        { code: finding.code, retry: kind?.retry ?? 'manual', exit: kind?.exit ?? 3, cause: finding.message, remedy: finding.remedy },
+        {},
+        finding.table === undefined ? {} : { table: finding.table },
+      );
+    }
+  }
+  if (first !== null) throw first;
+}
