@@ -46,7 +46,7 @@ export interface SnapshotView {
   shows(transaction: Transaction): boolean | null;
   /** Whether the log, read up to here, has shown every transaction that is part of it. */
   passedBy(position: Position): boolean;
-  /** The key of a row, in the log or in a copy, by the first cell of its image. */
+  /** As of its source. */
   keyOf(table: TableVersion, batch: RecordBatch, image: number): KeyText;
   /** Throws a SluiceError of this table: it cannot be read. */
   open(label: string): Promise<CopyTable>;
@@ -62,6 +62,8 @@ export interface SnapshotView {
 export interface SnapshotSource {
   /** Labels of the captured tables. */
   tables(): readonly string[];
+  /** The key of a row, in the log or in a copy, by the first cell of its image. */
+  keyOf(table: TableVersion, batch: RecordBatch, image: number): KeyText;
   /**
    * Views of the very moment where the log begins, for the first start: nothing of the log is read while they are open. Asked for when the first batch was given. Null:
    * there was none to hold (the log was begun by somebody else, or earlier).

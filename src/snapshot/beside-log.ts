@@ -41,6 +41,8 @@ export interface Chunk {
   readonly part: Part;
   readonly after: KeyText | null;
   readonly ends: boolean;
+  /** Of the keys that were noted as moved, those that it has read; empty: it is another part. */
+  readonly moved: readonly KeyText[];
   /** How it went. */
   readonly handedOn: (outcome: Outcome) => void;
 }
@@ -133,7 +135,8 @@ class Worker {
   async #do({ copy, part }: Task): Promise<void> {
     if (part !== null) {
       this.#limit = FIRST_CHUNK_ROWS;
-      while (!part.done && copy.isOpen && !copy.paused) await this.#chunk(copy, part);
+      if (part === copy.rest) while (copy.moved.size > 0 && isUnderWay(copy, part)) await this.#moved(copy);
+      else while (!part.done && isUnderWay(copy, part)) await this.#chunk(copy, part);
       return;
     }
     const view = await this.#ports.snapshots.view(this.#ports.signal);
@@ -147,11 +150,19 @@ class Worker {
     }
   }
 
+  /** Some of the rows that moved. */
+  async #moved(copy: TableCopy): Promise<void> {
+    const keys = [...copy.moved.values()].slice(0, KEYS_AT_A_TIME);
+    const read = await this.#read(copy, copy.rest, keys);
+    if (read === null) await sleep(this.#ports.runtime, CHANGED_MS, this.#ports.signal);
+    else await this.#handOn(copy, copy.rest, read, { after: null, ends: false }, keys);
+  }
+
   /** One chunk of the part, until all of its rows were handed on. */
   async #chunk(copy: TableCopy, part: Part): Promise<void> {
     let again: readonly KeyText[] = [];
     let end: { readonly after: KeyText | null; readonly ends: boolean } | null = null;
-    while (copy.isOpen && !copy.paused) {
+    while (isUnderWay(copy, part)) {
       const read = await this.#read(copy, part, again.slice(0, KEYS_AT_A_TIME));
       if (read === null) {
         await sleep(this.#ports.runtime, CHANGED_MS, this.#ports.signal);
@@ -171,10 +182,16 @@ class Worker {
     }
   }
 
-  async #handOn(copy: TableCopy, part: Part, read: Read, end: { after: KeyText | null; ends: boolean }): Promise<Outcome> {
+  async #handOn(
+    copy: TableCopy,
+    part: Part,
+    read: Read,
+    end: { readonly after: KeyText | null; readonly ends: boolean },
+    moved: readonly KeyText[] = [],
+  ): Promise<Outcome> {
     const { gate, runtime, snapshots, offer } = this.#ports;
     const began = runtime.monotonicMs();
-    const outcome = new Promise<Outcome>((handedOn) => offer({ copy, part, ...end, watch: read.watch, batches: read.batches, handedOn }));
+    const outcome = new Promise<Outcome>((handedOn) => offer({ copy, part, ...end, moved, watch: read.watch, batches: read.batches, handedOn }));
     let isOut = false;
     const done = outcome.finally(() => {
       isOut = true;
@@ -283,6 +300,11 @@ function markOf({ kind }: TableCopy): SnapshotMark {
   return kind === 'first' ? SNAPSHOT_MARK.row : SNAPSHOT_MARK.incremental;
 }
 
+/** It may have been begun anew, stopped or put off meanwhile. */
+function isUnderWay(copy: TableCopy, part: Part): boolean {
+  return copy.isOpen && !copy.paused && copy.has(part);
+}
+
 /** The view ends with its rows. */
 async function* closing(rows: AsyncGenerator<CopiedRows, void, undefined>, view: SnapshotView): AsyncGenerator<CopiedRows, void, undefined> {
   try {
@@ -308,7 +330,7 @@ interface Read {
 
 /** Leaves out of a chunk what the log has shown to be older than what was handed on. Gives the keys that must be read again. */
 export function withoutOlder(watch: Watch, batches: readonly BatchWriter[]): readonly KeyText[] {
-  const { changed, view } = watch;
+  const { changed } = watch;
   if (changed.size === 0) return [];
   const again: KeyText[] = [];
   for (const batch of batches) {
@@ -319,10 +341,9 @@ export function withoutOlder(watch: Watch, batches: readonly BatchWriter[]): rea
       const text = keyText(batch, image, table.key);
       const lack = changed.get(text);
       if (lack === undefined) return true;
-      if (lack !== null && !lack.moved) again.push(view.keyOf(table, batch, image));
+      if (lack !== null) again.push(lack);
       return false;
     });
   }
-  for (const lack of changed.values()) if (lack?.moved === true) again.push(lack.key);
   return again;
 }

@@ -41,9 +41,9 @@ export class Chunks {
     const isVoid =
       watch.spoilt !== null ||
       (Array.isArray(batches) && (batches as BatchWriter[]).some(({ tables }) => tables.some((table) => watch.outdates(table))));
-    if (isVoid || watch.truncated || !copy.isOpen) {
+    if (isVoid || watch.truncated || !copy.isOpen || !copy.has(chunk.part)) {
       await drop(chunk);
-      if (!isVoid && watch.truncated && copy.isOpen) {
+      if (!isVoid && watch.truncated && copy.isOpen && copy.has(chunk.part)) {
         // Whatever is in the table now has come behind the truncation: the log shows it.
         this.#close(copy);
         this.#copies.changed(copy);
@@ -64,10 +64,12 @@ export class Chunks {
     });
     if (kept[0] !== undefined) this.#markFirst(copy, kept[0]);
     for (const batch of kept) copy.rows += batch.count;
-    const isRead = again.length === 0 && this.#advance(chunk);
+    // Of what moved, the keys that lack values again stay noted.
+    const counts = again.length === 0 || chunk.part === copy.rest;
+    const isRead = counts && this.#advance(chunk);
     const last = kept.at(-1);
     if (isRead && last !== undefined) this.#markLast(copy, last);
-    if (again.length === 0) {
+    if (counts) {
       const bearer = last ?? this.#empty();
       bearer.progress = { [copy.entry]: copy.toText() };
       if (last === undefined) kept.push(bearer);
@@ -97,12 +99,25 @@ export class Chunks {
   }
 
   /** From here on it counts. True: that was the last of the table. */
-  #advance({ copy, part, after, ends }: Chunk): boolean {
-    part.after = after;
-    part.done = ends;
+  #advance(chunk: Chunk): boolean {
+    const { copy, part, after, ends } = chunk;
+    if (part === copy.rest) this.#settle(chunk);
+    else {
+      part.after = after;
+      part.done = ends;
+    }
     if (!copy.isRead) return false;
     this.#close(copy);
     return true;
+  }
+
+  /** What moved there is read, but what moved once more since. */
+  #settle({ copy, watch, moved }: Chunk): void {
+    const since = new Set([...watch.changed.values()].map((key) => JSON.stringify(key)));
+    for (const key of moved) {
+      const text = JSON.stringify(key);
+      if (!since.has(text)) copy.moved.delete(text);
+    }
   }
 
   #close(copy: TableCopy): void {

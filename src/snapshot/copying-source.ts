@@ -8,6 +8,7 @@ import { Chunks } from './chunks.ts';
 import type { Copies } from './copies.ts';
 import { copyHeld } from './held-copy.ts';
 import { LogGate } from './log-gate.ts';
+import { noteMoved } from './moved.ts';
 import type { CopyPorts } from './ports.ts';
 
 /**
@@ -116,6 +117,7 @@ export class CopyingSource implements Source {
   async *#withLog(log: AsyncIterator<RecordBatch>, signal: AbortSignal): AsyncGenerator<RecordBatch, void, undefined> {
     let arrived: IteratorResult<RecordBatch> | null = null;
     let isPulling = false;
+    let snapshots: SnapshotSource | null = null;
     const pull = (): void => {
       isPulling = true;
       log.next().then(
@@ -128,7 +130,8 @@ export class CopyingSource implements Source {
       );
     };
     pull();
-    void this.#copyBeside(AbortSignal.any([signal, this.#closing.signal])).catch((error: unknown) => this.#fail(error));
+    const begun = this.#copyBeside(AbortSignal.any([signal, this.#closing.signal]));
+    begun.catch((error: unknown) => this.#fail(error));
     for (;;) {
       if (this.#failure !== null) throw this.#failure.error;
       const chunk = this.#chunks?.next();
@@ -144,12 +147,15 @@ export class CopyingSource implements Source {
         continue;
       }
       if (this.#beside !== null && this.#isOver) return;
-      if (arrived !== null && !this.#gate.held) {
+      if (arrived !== null && snapshots === null) {
+        snapshots = await begun;
+        continue;
+      }
+      if (arrived !== null && snapshots !== null && !this.#gate.held) {
         const { done, value } = arrived as IteratorResult<RecordBatch>;
         arrived = null;
         if (done === true) return;
-        this.#gate.observe(value as RecordBatch);
-        yield value as RecordBatch;
+        yield* this.#logged(value as RecordBatch, snapshots);
         continue;
       }
       if (arrived === null && !isPulling) pull();
@@ -160,9 +166,23 @@ export class CopyingSource implements Source {
     }
   }
 
-  async #copyBeside(signal: AbortSignal): Promise<void> {
+  /** A batch of the log is handed on: those who copy beside it see it first. */
+  *#logged(batch: RecordBatch, snapshots: SnapshotSource): Generator<RecordBatch, void, undefined> {
+    noteMoved(this.#copies, batch, (table, of, image) => snapshots.keyOf(table, of, image));
+    const changed = this.#copies.takeChanged();
+    if (changed !== null) {
+      // In front of what made it so: never saved behind it.
+      const noted = this.#empty();
+      noted.progress = changed;
+      yield noted;
+    }
+    this.#gate.observe(batch);
+    yield batch;
+  }
+
+  async #copyBeside(signal: AbortSignal): Promise<SnapshotSource> {
     const snapshots = await this.#begin();
-    if (signal.aborted) return;
+    if (signal.aborted) return snapshots;
     const { runtime, events } = this.#ports;
     this.#chunks = new Chunks(this.#gate, this.#copies, events, () => this.#empty());
     const offer = (chunk: Chunk): void => {
@@ -180,6 +200,7 @@ export class CopyingSource implements Source {
     );
     if (this.#copies.open > 0) this.#beside.kick();
     this.#wake();
+    return snapshots;
   }
 
   #empty(): BatchWriter {

@@ -25,6 +25,7 @@ interface Stored {
   readonly paused?: true;
   readonly rows?: number;
   readonly error?: CopyError;
+  readonly moved?: readonly KeyText[];
   /** [after, upTo, done]. */
   readonly parts?: readonly (readonly [KeyText | null, KeyText | null, 0 | 1])[];
 }
@@ -46,6 +47,10 @@ export class TableCopy {
   error: CopyError | null = null;
   /** Null: not planned. A table without a key has one, from its beginning to its end. */
   parts: Part[] | null = null;
+  /** Keys to which rows moved while they were not told whole (moved.ts), by their JSON. */
+  readonly moved = new Map<string, KeyText>();
+  /** Stands for these, as a part that comes last. */
+  readonly rest: Part = { after: null, upTo: null, done: false };
   /** Of this process: how the table was seen when it was opened last. */
   table: CopyTable | null = null;
 
@@ -58,13 +63,14 @@ export class TableCopy {
   static restore(entry: string, text: string): TableCopy | null {
     const kind = KINDS.find((each) => entry.startsWith(`${each}/`));
     if (kind === undefined) return null;
-    const { state, where, paused, rows, error, parts } = JSON.parse(text) as Stored;
+    const { state, where, paused, rows, error, parts, moved = [] } = JSON.parse(text) as Stored;
     const copy = new TableCopy(entry.slice(kind.length + 1), kind);
     copy.state = state;
     copy.where = where ?? null;
     copy.paused = paused === true;
     copy.rows = rows ?? 0;
     copy.error = error ?? null;
+    for (const key of moved) copy.moved.set(JSON.stringify(key), key);
     copy.parts = parts === undefined ? null : parts.map(([after, upTo, done]) => ({ after, upTo, done: done === 1 }));
     return copy;
   }
@@ -78,19 +84,29 @@ export class TableCopy {
     return this.state === 'waiting' || this.state === 'copying';
   }
 
-  /** Its parts are all read. */
+  /** Its parts are all read, and what moved meanwhile. */
   get isRead(): boolean {
+    return this.partsAreRead && this.moved.size === 0;
+  }
+
+  get partsAreRead(): boolean {
     return this.parts?.every(({ done }) => done) ?? false;
   }
 
+  /** Whether it is one of its parts as it is planned now. */
+  has(part: Part): boolean {
+    return part === this.rest || (this.parts?.includes(part) ?? false);
+  }
+
   toText(): string {
-    const { state, where, paused, rows, error, parts } = this;
+    const { state, where, paused, rows, error, parts, moved } = this;
     const stored: Stored = {
       state,
       ...(where === null ? {} : { where }),
       ...(paused ? { paused } : {}),
       ...(rows === 0 ? {} : { rows }),
       ...(error === null ? {} : { error }),
+      ...(state !== 'copying' || moved.size === 0 ? {} : { moved: [...moved.values()] }),
       ...(state !== 'copying' || parts === null ? {} : { parts: parts.map(({ after, upTo, done }) => [after, upTo, done ? 1 : 0] as const) }),
     };
     return JSON.stringify(stored);
@@ -110,6 +126,7 @@ export class TableCopy {
     this.rows = 0;
     this.error = null;
     this.parts = null;
+    this.moved.clear();
     this.table = null;
   }
 }

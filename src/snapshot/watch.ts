@@ -5,13 +5,6 @@ import type { TableVersion } from '../record/table.ts';
 /** Beyond so many changed keys a chunk is read again, when the log has caught up: what is remembered stays small (I9). */
 const MAX_CHANGED = 100_000;
 
-/** What came of a key had not all of the row's columns (TOAST): the log alone does not tell the row. */
-export interface Lack {
-  readonly key: KeyText;
-  /** The row had another key before: under this one it stands in no copy. */
-  readonly moved: boolean;
-}
-
 /** The key of a row as one text: equal texts = the same cells. */
 export function keyText(batch: RecordBatch, image: number, key: readonly number[]): string {
   const { arena, cells } = batch;
@@ -33,8 +26,8 @@ export function keyText(batch: RecordBatch, image: number, key: readonly number[
 export class Watch {
   readonly view: SnapshotView;
   readonly label: string;
-  /** Null: what came of this key tells the whole row, or that there is none. */
-  readonly changed = new Map<string, Lack | null>();
+  /** Null: what came of this key tells the whole row, or that there is none. Else the key: what came had not all of the row's columns (TOAST). */
+  readonly changed = new Map<string, KeyText | null>();
   /** The table was emptied behind the view: nothing of the view is left. */
   truncated = false;
   /** Why the chunk is worth nothing; it is read again. */
@@ -97,19 +90,17 @@ export class Watch {
       this.changed.set(text, null);
       return;
     }
-    const moved = old !== null && old !== text;
-    const known = this.changed.get(text);
     // Whatever came whole since the view tells the row; of one that moves here, its old key would have told it.
-    if (known === null && !moved) return;
-    this.changed.set(text, { key: this.view.keyOf(table, batch, after), moved: moved || known?.moved === true });
+    const moved = old !== null && old !== text;
+    if (moved || this.changed.get(text) !== null) this.changed.set(text, this.view.keyOf(table, batch, after));
   }
 }
 
-function isWhole({ cells }: RecordBatch, image: number, key: readonly number[]): boolean {
+export function isWhole({ cells }: RecordBatch, image: number, key: readonly number[]): boolean {
   return key.every((column) => (cells[(image + column) * 2] as number) !== ABSENT);
 }
 
-function lacksValues({ cells }: RecordBatch, image: number, columns: number): boolean {
+export function lacksValues({ cells }: RecordBatch, image: number, columns: number): boolean {
   for (let column = 0; column < columns; column++) if (cells[(image + column) * 2] === UNAVAILABLE) return true;
   return false;
 }

@@ -28,6 +28,8 @@ export class Work {
         }
         const part = copy.parts.find((each) => !each.done && !this.#taken.has(each));
         if (part !== undefined) return this.#take({ copy, part }, part);
+        // What moved meanwhile comes last, and may come again.
+        if (copy.partsAreRead && copy.moved.size > 0 && !this.#taken.has(copy.rest)) return this.#take({ copy, part: copy.rest }, copy.rest);
       }
       if (this.#under === 0) return null;
       await new Promise<void>((resolve) => this.#changed.push(resolve));
@@ -39,6 +41,7 @@ export class Work {
     this.#under--;
     // Planned, it is there for all; a part that is read stays taken until it counts as done.
     if (part === null) this.#taken.delete(copy);
+    else if (part === copy.rest) this.#taken.delete(part);
     this.wake();
   }
 

@@ -1,5 +1,5 @@
 /** Rows of `COPY … TO STDOUT` in its text format (manual, COPY, "Text Format"), into cells: one pass from the socket's bytes to the arena. */
-import { type BatchWriter, type LogicalType, NULL } from '#plugin';
+import { type BatchWriter, type ColumnShape, type KeyText, type LogicalType, NULL, type RecordBatch, type TableVersion } from '#plugin';
 import { MALFORMED, normalise } from '../log/cells.ts';
 import { NORMALISE, type Normalise } from '../types.ts';
 
@@ -62,7 +62,7 @@ export function copyRow(bytes: Uint8Array, from: number, end: number, forms: Uin
 }
 
 /** The text of a cell as the server reads it: what `normalise` did is undone where the server would not take it. */
-export function sqlText(type: LogicalType, cell: Buffer): string {
+function sqlText(type: LogicalType, cell: Buffer): string {
   if (type === 'bytes') return `\\x${cell.toString('hex')}`;
   const text = cell.toString('utf8');
   if (type !== 'date' && type !== 'timestamp' && type !== 'timestamptz') return text;
@@ -71,4 +71,12 @@ export function sqlText(type: LogicalType, cell: Buffer): string {
   if (parts === null) return text;
   const [, sign, year = '', rest = ''] = parts;
   return sign === '-' || Number(year) === 0 ? `${String(Number(year) + 1).padStart(4, '0')}${rest} BC` : text;
+}
+
+/** The key of a row as the server reads it, by the first cell of the row's image. */
+export function keyOfRow({ key, columns }: TableVersion, { arena, cells }: RecordBatch, image: number): KeyText {
+  return key.map((index) => {
+    const at = (image + index) * 2;
+    return sqlText((columns[index] as ColumnShape).type, arena.subarray(cells[at] as number, cells[at + 1] as number));
+  });
 }

@@ -1,6 +1,16 @@
 /** What the source offers for copies of tables: views of the database, on connections of their own that are kept for the next one. */
 import type pg from 'pg';
-import { SluiceError, type SnapshotSource, type SnapshotView, type SourceContext, sleep, type Transaction } from '#plugin';
+import {
+  type KeyText,
+  type RecordBatch,
+  SluiceError,
+  type SnapshotSource,
+  type SnapshotView,
+  type SourceContext,
+  sleep,
+  type TableVersion,
+  type Transaction,
+} from '#plugin';
 import { applicationName, type ConnectOptions, connectClient, destroyClient, endClient, quoteLiteral } from '../client.ts';
 import { addressOf, type PostgresConfig } from '../config.ts';
 import { asSluiceError } from '../connection-error.ts';
@@ -8,6 +18,7 @@ import { commitLsnOf, parseLsn } from '../log/position.ts';
 import type { PreparedLog } from '../log/prepare.ts';
 import { isVisible, SNAPSHOT } from '../log/visibility.ts';
 import { moneyProblem } from '../money.ts';
+import { keyOfRow } from './copy-text.ts';
 import type { TableName } from './readable-table.ts';
 import { type Moment, PostgresView, type ViewOptions } from './view.ts';
 
@@ -47,6 +58,10 @@ export class PostgresSnapshots implements SnapshotSource {
 
   tables(): readonly string[] {
     return [...this.#names.keys()];
+  }
+
+  keyOf(table: TableVersion, batch: RecordBatch, image: number): KeyText {
+    return keyOfRow(table, batch, image);
   }
 
   async held(count: number): Promise<readonly SnapshotView[] | null> {

@@ -3,7 +3,6 @@ import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
 import {
   type BatchWriter,
-  type ColumnShape,
   type CopiedRows,
   type CopyTable,
   HEAD,
@@ -24,7 +23,7 @@ import {
 import { quoteTable } from '../client.ts';
 import { parseLsn } from '../log/position.ts';
 import { BatchPool, type CopySettings, copyRows, MalformedRows } from './copy-rows.ts';
-import { copyRow, sqlText } from './copy-text.ts';
+import { copyRow, keyOfRow } from './copy-text.ts';
 import { copyMalformed, copyRefused, tableChanged, tableNotReadable } from './errors.ts';
 import { boundsSql, type ReadableTable, type ReadOptions, readTable, rowsSql, type TableName } from './readable-table.ts';
 
@@ -87,12 +86,8 @@ export class PostgresView implements SnapshotView {
     return this.#try(label, () => readTable(this.#client, name, this.#options));
   }
 
-  keyOf({ key, columns }: TableVersion, batch: RecordBatch, image: number): KeyText {
-    return key.map((index) => {
-      const at = (image + index) * 2;
-      const cell = batch.arena.subarray(batch.cells[at] as number, batch.cells[at + 1] as number);
-      return sqlText((columns[index] as ColumnShape).type, cell);
-    });
+  keyOf(table: TableVersion, batch: RecordBatch, image: number): KeyText {
+    return keyOfRow(table, batch, image);
   }
 
   async bounds(table: CopyTable, parts: number): Promise<readonly KeyText[]> {
