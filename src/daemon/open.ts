@@ -2,6 +2,7 @@ import type { ConnectorDefinition } from '../config/load.ts';
 import type { SourceContext } from '../plugin/context.ts';
 import type { Format } from '../plugin/format.ts';
 import type { Source } from '../plugin/source.ts';
+import { CHUNK_LIMITS } from '../snapshot/beside-log.ts';
 import { Copies } from '../snapshot/copies.ts';
 import { CopyLog } from '../snapshot/copy-log.ts';
 import { CopyingSource } from '../snapshot/copying-source.ts';
@@ -20,7 +21,7 @@ export function openSource(
   const { runtime, tables, log } = context;
   const copies = new Copies(snapshot.mode, stored.progress, stored.offset !== null);
   if (snapshot.mode === 'always' && life.isFirstLife) copies.restart();
-  return new CopyingSource(source, snapshot, copies, { runtime, tables, events: new CopyLog(copies, runtime, log) });
+  return new CopyingSource(source, snapshot, copies, { runtime, tables, events: new CopyLog(copies, runtime, log), limits: CHUNK_LIMITS });
 }
 
 export function openFormat({ name, source: { plugin, config }, format }: ConnectorDefinition): Format {

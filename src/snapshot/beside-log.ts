@@ -18,11 +18,7 @@ import { keyText, Watch } from './watch.ts';
 import { type Task, Work } from './work.ts';
 
 /** A chunk is so large at most; it waits in memory for the log (I9). */
-const CHUNK_BYTES = 4 * 1024 * 1024;
-const MAX_CHUNK_ROWS = 50_000;
-const FIRST_CHUNK_ROWS = 1_000;
-/** Rows that are read again at a time. */
-const KEYS_AT_A_TIME = 200;
+export const CHUNK_LIMITS = { bytes: 4 * 1024 * 1024, rows: 50_000, firstRows: 1_000, keysAgain: 200 };
 /** A commit that was sent becomes visible right after, unless a synchronous standby keeps it waiting. */
 const UNSEEN_POLL_MS = 5;
 /** How often the server is asked how far its log is read while a chunk waits. */
@@ -31,6 +27,8 @@ const ASK_MS = 20;
 const FAR_BEHIND_MS = 2_000;
 /** A table that is being altered is looked at again after this. */
 const CHANGED_MS = 100;
+
+export type ChunkLimits = Readonly<typeof CHUNK_LIMITS>;
 
 export interface Chunk {
   readonly copy: TableCopy;
@@ -56,6 +54,7 @@ interface Ports {
   readonly runtime: Runtime;
   readonly signal: AbortSignal;
   readonly events: CopyEvents;
+  readonly limits: ChunkLimits;
   /** A chunk waits until the log has passed its view; the reader of the log hands it on then. */
   readonly offer: (chunk: Chunk) => void;
 }
@@ -107,13 +106,14 @@ class Worker {
   readonly #work: Work;
   readonly #parts: number;
   readonly #ports: Ports;
-  #limit = FIRST_CHUNK_ROWS;
+  #limit: number;
   #isFarBehind = false;
 
   constructor(work: Work, parts: number, ports: Ports) {
     this.#work = work;
     this.#parts = parts;
     this.#ports = ports;
+    this.#limit = ports.limits.firstRows;
   }
 
   async run(): Promise<void> {
@@ -134,7 +134,7 @@ class Worker {
 
   async #do({ copy, part }: Task): Promise<void> {
     if (part !== null) {
-      this.#limit = FIRST_CHUNK_ROWS;
+      this.#limit = this.#ports.limits.firstRows;
       if (part === copy.rest) while (copy.moved.size > 0 && isUnderWay(copy, part)) await this.#moved(copy);
       else while (!part.done && isUnderWay(copy, part)) await this.#chunk(copy, part);
       return;
@@ -152,7 +152,7 @@ class Worker {
 
   /** Some of the rows that moved. */
   async #moved(copy: TableCopy): Promise<void> {
-    const keys = [...copy.moved.values()].slice(0, KEYS_AT_A_TIME);
+    const keys = [...copy.moved.values()].slice(0, this.#ports.limits.keysAgain);
     const read = await this.#read(copy, copy.rest, keys);
     if (read === null) await sleep(this.#ports.runtime, CHANGED_MS, this.#ports.signal);
     else await this.#handOn(copy, copy.rest, read, { after: null, ends: false }, keys);
@@ -163,13 +163,13 @@ class Worker {
     let again: readonly KeyText[] = [];
     let end: { readonly after: KeyText | null; readonly ends: boolean } | null = null;
     while (isUnderWay(copy, part)) {
-      const read = await this.#read(copy, part, again.slice(0, KEYS_AT_A_TIME));
+      const read = await this.#read(copy, part, again.slice(0, this.#ports.limits.keysAgain));
       if (read === null) {
         await sleep(this.#ports.runtime, CHANGED_MS, this.#ports.signal);
         continue;
       }
       end ??= { after: read.after, ends: read.ends };
-      const rest = again.slice(KEYS_AT_A_TIME);
+      const rest = again.slice(this.#ports.limits.keysAgain);
       const outcome = await this.#handOn(copy, part, read, rest.length > 0 ? { after: part.after, ends: false } : end);
       if (outcome === 'over') return;
       if (outcome === 'void') {
@@ -244,6 +244,7 @@ class Worker {
     batches: BatchWriter[],
   ): Promise<{ after: KeyText | null; ends: boolean }> {
     const { where } = copy;
+    const { limits } = this.#ports;
     const limit = this.#limit;
     const some = keys.length > 0 ? { range: null, keys } : { range: { after: part.after, upTo: part.upTo }, limit };
     let rows = 0;
@@ -255,11 +256,11 @@ class Worker {
       bytes += batch.byteLength;
       after = lastKey;
       // Rows far larger than those before: what has come is the chunk.
-      if (keys.length === 0 && bytes > 2 * CHUNK_BYTES) break;
+      if (keys.length === 0 && bytes > 2 * limits.bytes) break;
     }
     if (keys.length > 0) return { after: part.after, ends: false };
-    const isCut = rows >= limit || bytes > 2 * CHUNK_BYTES;
-    if (rows > 0) this.#limit = Math.max(1, Math.min(MAX_CHUNK_ROWS, limit * 4, Math.floor((CHUNK_BYTES / bytes) * rows)));
+    const isCut = rows >= limit || bytes > 2 * limits.bytes;
+    if (rows > 0) this.#limit = Math.max(1, Math.min(limits.rows, limit * 4, Math.floor((limits.bytes / bytes) * rows)));
     return { after: after ?? part.after, ends: !isCut };
   }
 
@@ -267,17 +268,17 @@ class Worker {
   async #view(label: string): Promise<{ readonly view: SnapshotView; readonly watch: Watch }> {
     const { gate, snapshots, runtime, signal } = this.#ports;
     for (;;) {
-      const release = gate.hold();
+      const hold = gate.hold();
       try {
         const view = await snapshots.view(signal);
-        if (gate.isSeenIn(view)) {
+        if (gate.isSeenIn(view, hold)) {
           const watch = new Watch(view, label);
           gate.watch(watch);
           return { view, watch };
         }
         await view.close();
       } finally {
-        release();
+        hold.release();
       }
       await sleep(runtime, UNSEEN_POLL_MS, signal);
     }

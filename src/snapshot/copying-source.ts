@@ -183,7 +183,7 @@ export class CopyingSource implements Source {
   async #copyBeside(signal: AbortSignal): Promise<SnapshotSource> {
     const snapshots = await this.#begin();
     if (signal.aborted) return snapshots;
-    const { runtime, events } = this.#ports;
+    const { runtime, events, limits } = this.#ports;
     this.#chunks = new Chunks(this.#gate, this.#copies, events, () => this.#empty());
     const offer = (chunk: Chunk): void => {
       (this.#chunks as Chunks).add(chunk);
@@ -192,7 +192,7 @@ export class CopyingSource implements Source {
     this.#beside = new BesideLog(
       this.#copies,
       this.#config.parallelism,
-      { snapshots, gate: this.#gate, runtime, signal, events, offer },
+      { snapshots, gate: this.#gate, runtime, signal, events, limits, offer },
       () => void snapshots.rest().catch(() => undefined),
       (error) => {
         if (!signal.aborted) this.#fail(error);

@@ -3,6 +3,13 @@ import type { RecordBatch, Transaction } from '../record/batch.ts';
 import type { Position } from '../record/position.ts';
 import type { Watch } from './watch.ts';
 
+/** While it lasts the log stands still. */
+export interface Hold {
+  /** What was handed on, and not yet seen in a view when it began. */
+  readonly unseen: Transaction[];
+  release(): void;
+}
+
 /** Where the log stands for those who copy beside it: they hold it while a view is taken, watch what it shows, and wait until it has passed a view. */
 export class LogGate {
   position: Position | null = null;
@@ -10,7 +17,7 @@ export class LogGate {
   readonly #watches = new Set<Watch>();
   /** Handed on, and not yet seen in a view. */
   #unseen: Transaction[] = [];
-  #holds = 0;
+  readonly #holds = new Set<Hold>();
   readonly #released: () => void;
 
   /** `released`: nobody holds it any more. */
@@ -19,35 +26,41 @@ export class LogGate {
   }
 
   /** No batch of the log is handed on until it is released. */
-  hold(): () => void {
-    this.#holds++;
-    let isHeld = true;
-    return () => {
-      if (!isHeld) return;
-      isHeld = false;
-      this.#holds--;
-      if (this.#holds === 0) this.#released();
+  hold(): Hold {
+    const hold: Hold = {
+      unseen: [...this.#unseen],
+      release: () => {
+        if (this.#holds.delete(hold) && this.#holds.size === 0) this.#released();
+      },
     };
+    this.#holds.add(hold);
+    return hold;
   }
 
   get held(): boolean {
-    return this.#holds > 0;
+    return this.#holds.size > 0;
   }
 
   /** A batch of the log is about to be handed on. */
   observe(batch: RecordBatch): void {
     for (const watch of this.#watches) watch.observe(batch);
-    if (this.#isWatched) for (const transaction of batch.transactions) this.#unseen.push(transaction);
     if (batch.checkpoint !== null) this.position = batch.checkpoint;
+    if (!this.#isWatched) return;
+    for (const transaction of batch.transactions) {
+      this.#unseen.push(transaction);
+      for (const { unseen } of this.#holds) unseen.push(transaction);
+    }
   }
 
   /**
-   * Whether a view shows everything that was handed on. A commit is sent before it is to be seen, by seconds under synchronous replication: rows of a view without it
-   * would set its keys back (algorithms §6).
+   * Whether a view that was asked for under this hold shows everything that was handed on. A commit is sent before it is to be seen, by seconds under synchronous
+   * replication: rows of a view without it would set its keys back (algorithms §6). What one view shows is asked of no view that begins later; of one that began before
+   * it may well be.
    */
-  isSeenIn(view: SnapshotView): boolean {
+  isSeenIn(view: SnapshotView, { unseen }: Hold): boolean {
+    const isSeen = unseen.every((transaction) => view.shows(transaction) === true);
     this.#unseen = this.#unseen.filter((transaction) => view.shows(transaction) !== true);
-    return this.#unseen.length === 0;
+    return isSeen;
   }
 
   watch(watch: Watch): void {

@@ -1,5 +1,6 @@
 import type { Runtime } from '../plugin/runtime.ts';
 import type { TableRegistry } from '../record/table.ts';
+import type { ChunkLimits } from './beside-log.ts';
 import type { CopyEvents } from './events.ts';
 
 /** What copies are made with. */
@@ -7,4 +8,5 @@ export interface CopyPorts {
   readonly runtime: Runtime;
   readonly tables: TableRegistry;
   readonly events: CopyEvents;
+  readonly limits: ChunkLimits;
 }

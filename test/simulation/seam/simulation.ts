@@ -97,12 +97,14 @@ export async function simulateSeam(seed: number): Promise<SeamOutcome> {
   }
   const crashes = world.random.between(0, 5);
   let crashed = 0;
-  let life = new Life(0, world, database, sink, saved);
+  // A slot that was there before exports nothing: then everything is copied beside the log.
+  const holds = world.random.chance(0.4);
+  let life = new Life(0, world, database, sink, saved, holds);
   while (world.violation === null && world.steps < MAX_STEPS) {
     if (crashed < crashes && world.random.chance(0.006)) {
       world.kill(life.owner);
       life.die();
-      life = new Life(++crashed, world, database, sink, saved);
+      life = new Life(++crashed, world, database, sink, saved, holds);
     }
     if (!world.step()) break;
     await new Promise<void>((resolve) => setImmediate(resolve));
@@ -155,7 +157,7 @@ class Life {
   readonly #flying: (() => void)[] = [];
   #isDead = false;
 
-  constructor(number: number, world: World, database: Database, sink: Sink, saved: Saved) {
+  constructor(number: number, world: World, database: Database, sink: Sink, saved: Saved, holds: boolean) {
     this.owner = { name: `life ${number}` };
     this.#world = world;
     this.#sink = sink;
@@ -165,8 +167,8 @@ class Life {
     this.#isFirst = saved.offset === null;
     this.#copies = new Copies('initial', saved.progress, !this.#isFirst);
     const events = { planned: ignore, failed: (_: unknown, error: unknown) => this.#fail(error), later: ignore, moved: ignore };
-    const source = new SeamSource(database, world, runtime, tables, number);
-    this.#source = new CopyingSource(source, { mode: 'initial', parallelism: world.random.between(1, 3) }, this.#copies, { runtime, tables, events });
+    const source = new SeamSource(database, world, runtime, tables, number, holds);
+    this.#source = new CopyingSource(source, { mode: 'initial', parallelism: world.random.between(1, 3) }, this.#copies, { runtime, tables, events, limits: { bytes: 1e6, rows: 8, firstRows: 2, keysAgain: 2 } });
     this.#tracker = new CheckpointTracker(saved.offset);
     void this.#run().catch((error: unknown) => this.#fail(error));
   }

@@ -28,12 +28,14 @@ export class SeamSource implements Source {
   readonly #world: World;
   readonly #runtime: Runtime;
   readonly #tables: TableRegistry;
+  readonly #holds: boolean;
   #token: number;
   #isClosed = false;
   /** Views that are open: of the slot's beginning, none can be had later. */
   #begun: ReturnType<Database['visible']> | null = null;
 
-  constructor(database: Database, world: World, runtime: Runtime, tables: TableRegistry, life: number) {
+  constructor(database: Database, world: World, runtime: Runtime, tables: TableRegistry, life: number, holds: boolean) {
+    this.#holds = holds;
     this.#database = database;
     this.#world = world;
     this.#runtime = runtime;
@@ -58,7 +60,7 @@ export class SeamSource implements Source {
       // The slot begins where everything before is to be seen (manual, 47.2).
       while (this.#database.commits.some(({ isVisible }) => !isVisible)) await this.#pause(3);
       at = this.#database.end - 1;
-      if (holdsSnapshot === true) this.#begun = this.#database.visible();
+      if (holdsSnapshot === true && this.#holds) this.#begun = this.#database.visible();
       const batch = this.#batch();
       batch.setCheckpoint(positionOf(at));
       yield batch;
@@ -82,9 +84,9 @@ export class SeamSource implements Source {
         at = commit.lsn;
         batch.setCheckpoint(positionOf(at));
       }
-      if (next < 0 || batch.count === 0) {
+      if (batch.count === 0) {
+        batch.setCheckpoint(positionOf(at));
         await this.#pause(4);
-        batch.setCheckpoint(positionOf(next >= 0 && next < commits.length ? at : Math.max(at, this.#database.end - 1)));
       }
       yield batch;
     }
