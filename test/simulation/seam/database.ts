@@ -25,7 +25,7 @@ export interface Commit {
   isVisible: boolean;
 }
 
-const KEYS = 24;
+export const KEYS = 40;
 const LSN_STEP = 10;
 
 export class Database {
@@ -48,7 +48,7 @@ export class Database {
 
   fill(rows: number): void {
     const changes: Change[] = [];
-    for (let n = 0; n < rows; n++) changes.push(this.#insert(n * 2));
+    for (let n = 0; n < rows; n++) changes.push(this.#insert(n));
     this.#commit(changes).isVisible = true;
     this.#locked.clear();
   }
@@ -94,7 +94,7 @@ export class Database {
       return { op: 'delete', key };
     }
     const isMove = random.chance(0.25) && !this.rows.has(other);
-    const lacks = random.chance(0.6);
+    const lacks = random.chance(0.85);
     const to = isMove ? other : key;
     const version = ++this.#version;
     const next = { version, big: lacks ? row.big : `b${version}` };

@@ -13,7 +13,7 @@ import { Copies } from '../../../src/snapshot/copies.ts';
 import { CopyingSource } from '../../../src/snapshot/copying-source.ts';
 import { Random } from '../random.ts';
 import { type Owner, type Violation, World } from '../world.ts';
-import { Database } from './database.ts';
+import { Database, KEYS } from './database.ts';
 import { SeamSource } from './source.ts';
 
 const MAX_STEPS = 40_000;
@@ -87,10 +87,10 @@ export interface SeamOutcome {
 export async function simulateSeam(seed: number): Promise<SeamOutcome> {
   const world = new World(new Random(seed), false);
   const database = new Database(world);
-  database.fill(world.random.between(0, 12));
+  database.fill(world.random.between(0, KEYS));
   const sink = new Sink(world);
   const saved: Saved = { offset: null, progress: {} };
-  const writes = world.random.between(50, 250);
+  const writes = world.random.between(30, 200);
   for (let n = 0, at = 0; n < writes; n++) {
     at += world.random.next() * 8;
     world.after(null, at, 'a transaction', () => database.write());
@@ -168,7 +168,12 @@ class Life {
     this.#copies = new Copies('initial', saved.progress, !this.#isFirst);
     const events = { planned: ignore, failed: (_: unknown, error: unknown) => this.#fail(error), later: ignore, moved: ignore };
     const source = new SeamSource(database, world, runtime, tables, number, holds);
-    this.#source = new CopyingSource(source, { mode: 'initial', parallelism: world.random.between(1, 3) }, this.#copies, { runtime, tables, events, limits: { bytes: 1e6, rows: 8, firstRows: 2, keysAgain: 2 } });
+    this.#source = new CopyingSource(source, { mode: 'initial', parallelism: world.random.between(1, 3) }, this.#copies, {
+      runtime,
+      tables,
+      events,
+      limits: { bytes: 1e6, rows: 8, firstRows: 2, keysAgain: 2 },
+    });
     this.#tracker = new CheckpointTracker(saved.offset);
     void this.#run().catch((error: unknown) => this.#fail(error));
   }

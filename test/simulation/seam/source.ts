@@ -7,7 +7,7 @@ import { ABSENT, BatchWriter, OP, type RecordBatch, UNAVAILABLE } from '../../..
 import type { Position } from '../../../src/record/position.ts';
 import type { TableRegistry, TableVersion } from '../../../src/record/table.ts';
 import type { World } from '../world.ts';
-import type { Change, Commit, Database, Row } from './database.ts';
+import { type Change, type Commit, type Database, KEYS, type Row } from './database.ts';
 
 const COLUMN = { typeName: 'text', scale: null, precision: null } as const;
 const SHAPE = {
@@ -67,8 +67,10 @@ export class SeamSource implements Source {
     } else at = Number(from['lsn']);
     const { commits } = this.#database;
     let next = commits.findIndex(({ lsn }) => lsn > at);
+    // A log that is behind shows what a view shows long after it was taken.
+    const slow = this.#world.random.pick([2, 5, 40]);
     while (!this.#isClosed) {
-      await this.#pause(3);
+      await this.#pause(slow);
       if (next < 0) next = commits.findIndex(({ lsn }) => lsn > at);
       const batch = this.#batch();
       const until = Math.min(commits.length, next + this.#world.random.between(1, 4));
@@ -129,7 +131,7 @@ export class SeamSource implements Source {
         return { label, version, estimatedRows: sorted.length };
       },
       bounds: (_: CopyTable, parts: number) =>
-        Promise.resolve(Array.from({ length: parts - 1 }, (_each, n) => [String(Math.floor((24 * (n + 1)) / parts))])),
+        Promise.resolve(Array.from({ length: parts - 1 }, (_each, n) => [String(Math.floor((KEYS * (n + 1)) / parts))])),
       async *rows(_: CopyTable, request: RowRequest): AsyncGenerator<CopiedRows, void, undefined> {
         const wanted = sorted.filter(([key]) => isWanted(key, request)).slice(0, request.limit);
         for (let at = 0; at < wanted.length; ) {
