@@ -62,7 +62,13 @@ export class Copies implements Iterable<TableCopy> {
     }
     for (const label of labels) {
       const copy = new TableCopy(label, 'first');
-      if (this.#byEntry.has(copy.entry)) continue;
+      const known = this.#byEntry.get(copy.entry);
+      if (known?.state === 'failed') {
+        // What was in its way may have been mended since.
+        known.reset(known.where);
+        this.changed(known);
+      }
+      if (known !== undefined) continue;
       if (!this.wanted || this.#isFromBefore) copy.state = 'skipped';
       this.add(copy);
     }

@@ -81,12 +81,6 @@ export class CopyingSource implements Source {
     }
   }
 
-  /** What was asked for by an operator may have changed. */
-  kick(): void {
-    this.#beside?.kick();
-    this.#wake();
-  }
-
   get #isOver(): boolean {
     return this.#config.mode === 'initial_only' && this.#copies.open === 0;
   }

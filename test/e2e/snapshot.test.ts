@@ -97,4 +97,25 @@ describe('snapshots', () => {
     const rebuilt = await rebuildFromStream(nats.url, run.stream, run.url, TABLES);
     expect(rebuilt.problems).toEqual([]);
   });
+
+  it('a table that may not be read is left out, says so, and is copied once it may be (I10)', async () => {
+    const run = await begin(1_000);
+    await run.sql(`CREATE ROLE reader${count} LOGIN REPLICATION`);
+    await run.sql(`GRANT USAGE ON SCHEMA public TO reader${count}; GRANT SELECT ON t, quiet TO reader${count}`);
+    await run.sql(`CREATE PUBLICATION snap${count} FOR TABLE t, pair, quiet WITH (publish_via_partition_root = true)`);
+    const url = run.url.replace('postgres@', `reader${count}@`);
+    await run.daemon.rewrite({ ...run.connector, source: { ...run.connector.source, url } });
+    run.daemon.start();
+    const refused = await run.daemon.waitForLog(({ code }) => code === 'SLUICE_PG_TABLE_NOT_READABLE');
+    expect(refused.remedy).toContain(`GRANT SELECT ON "public"."pair" TO "reader${count}"`);
+    await run.daemon.waitForLog(({ msg }) => msg === 'All tables are copied.');
+    await run.sql(`GRANT SELECT ON pair TO reader${count}`);
+    await run.daemon.stop();
+    run.daemon.start();
+    await run.daemon.waitForLog(({ msg }) => msg.startsWith('Copied public.pair'));
+    await caughtUp(run.sql, run.stream);
+    const rebuilt = await rebuildFromStream(nats.url, run.stream, run.url, TABLES);
+    expect(rebuilt.problems).toEqual([]);
+    expect(rebuilt.readTwice).toBe(0);
+  });
 });

@@ -6,7 +6,7 @@ export const tableNotReadable = defineError({
   retry: 'manual',
   exit: 3,
   cause: 'The rows of {table} cannot be copied: {detail}.',
-  remedy: '{sql}; then: sluice snapshot start {connector} --table {table}',
+  remedy: '{sql}; the table is copied at the next start of connector {connector}.',
 });
 
 export const copyRefused = defineError({
@@ -14,7 +14,7 @@ export const copyRefused = defineError({
   retry: 'manual',
   exit: 3,
   cause: 'The server refused to copy {table}: {detail} (SQLSTATE {sqlstate}).',
-  remedy: 'If it names the condition of the copy, correct that; then: sluice snapshot start {connector} --table {table}',
+  remedy: 'Mend what it names; the table is copied at the next start of connector {connector}.',
 });
 
 export const copyMalformed = defineError({
@@ -23,7 +23,7 @@ export const copyMalformed = defineError({
   exit: 1,
   cause: 'The rows of {table} cannot be understood: {what}.',
   remedy:
-    'Check that nothing sits between Sluice and the server (a pooler, a proxy), and report it with the server version; then: sluice snapshot start {connector} --table {table}',
+    'Check that nothing sits between Sluice and the server (a pooler, a proxy), and report it with the server version; the table is copied once more at the next start of connector {connector}.',
 });
 
 /** A rewritten table looks empty to a view from before (manual, 13.6 "Caveats"): what was read there is worth nothing. */
@@ -40,5 +40,5 @@ export const tableGone = defineError({
   retry: 'manual',
   exit: 3,
   cause: 'Table {table} cannot be copied: {detail}.',
-  remedy: 'Take it out of "tables"; if it is there again: sluice snapshot start {connector} --table {table}',
+  remedy: 'Take it out of "tables"; if it is there again it is copied at the next start of connector {connector}.',
 });
