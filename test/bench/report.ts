@@ -79,16 +79,18 @@ function sinkBars(name: string, into: Summary, alone: Summary, nothing: Summary)
 
 function summarise(name: string, rows: readonly Row[]): Summary {
   const rates = rows.map(({ count, seconds }) => count / seconds).sort((a, b) => a - b);
-  const cpu = rows.map(({ count, cpuMicros }) => cpuMicros / count).sort((a, b) => a - b);
-  const middle = (values: readonly number[]): number => values[Math.floor(values.length / 2)] as number;
   const round = (rate: number | undefined): string => Math.round(rate ?? 0).toLocaleString('en');
   return {
     name,
-    rate: middle(rates),
-    cpu: middle(cpu),
+    rate: median(rates),
+    cpu: median(rows.map(({ count, cpuMicros }) => cpuMicros / count)),
     peakMiB: Math.max(...rows.map(({ peakBytes }) => peakBytes)) / 1024 / 1024,
     spread: `${round(rates.at(-1))}–${round(rates[0])}`,
   };
+}
+
+export function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] as number;
 }
 
 function bar(what: string, value: number, sign: '≥' | '≤' | '<', bound: number): string {

@@ -17,6 +17,11 @@ import { Measured, type Usage } from './measure.ts';
 import { parityOfStream, parityOfTopic, RowSum } from './parity.ts';
 import { type Row, report } from './report.ts';
 
+if (process.argv[2] === 'snapshot') {
+  await import('./snapshot.ts');
+  process.exit(0);
+}
+
 const HELP = `Usage: npm run bench [-- --rows N] [--rounds N] [--sinks LIST] [--partitions N] [--without-debezium] [--json]
 
 Drains the same backlog by pg_recvlogical, a bare reader, Sluice into nothing, into NATS and into Kafka, and by the NATS publisher and the Kafka lanes
@@ -28,6 +33,8 @@ alone, and by Debezium's engine into nothing and into Kafka; then start-up, late
   --partitions N  of the Kafka topic (default 6)
   --without-debezium  leave the rival out (Maven and a JDK are needed for it)
   --json       one JSON document instead of the table
+
+npm run bench -- snapshot --help: the first copy of a table, against psql.
 `;
 
 const { values } = parseArgs({
