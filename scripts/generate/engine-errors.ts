@@ -6,6 +6,7 @@ import { deadLetterErrors } from '../../src/dead-letters/errors.ts';
 import { pipelineErrors } from '../../src/pipeline/errors.ts';
 import type { ErrorKind } from '../../src/plugin/error.ts';
 import { segmentErrors } from '../../src/segments/errors.ts';
+import { snapshotErrors } from '../../src/snapshot/errors.ts';
 import { stateErrors } from '../../src/state/errors.ts';
 import { stoppedTableErrors } from '../../src/stopped-tables/errors.ts';
 
@@ -15,5 +16,6 @@ export const engineErrors: readonly { readonly title: string; readonly kinds: re
   { title: 'Daemon and commands', kinds: [CONNECTOR_UNKNOWN, CONNECTOR_RUNNING, HEALTH_LISTEN, ...controlErrors] },
   { title: 'Pipeline', kinds: pipelineErrors },
   { title: 'State', kinds: stateErrors },
+  { title: 'Snapshots', kinds: snapshotErrors },
   { title: 'Dead letters and stopped tables', kinds: [...deadLetterErrors, ...stoppedTableErrors, ...segmentErrors] },
 ];

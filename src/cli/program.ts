@@ -4,6 +4,7 @@ import { VERSION } from '../version.ts';
 import { type Action, PATHS } from './action.ts';
 import { addDlq } from './dlq-program.ts';
 import { fail, type Output, print, processOutput } from './output.ts';
+import { addSnapshot } from './snapshot-program.ts';
 import { addTables } from './tables-program.ts';
 
 const AFTER_HELP = `
@@ -44,6 +45,7 @@ export async function runCli(argv: readonly string[], registry: Registry): Promi
   addOffsets(program, action, registry);
   addDlq(program, action, registry);
   addTables(program, action, registry);
+  addSnapshot(program, action, registry);
   addVersion(program, action);
 
   try {

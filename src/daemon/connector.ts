@@ -2,49 +2,31 @@ import type { ConnectorDefinition } from '../config/load.ts';
 import type { DeadLetters } from '../dead-letters/dead-letters.ts';
 import { DEAD_LETTER_STOPPED } from '../dead-letters/errors.ts';
 import type { DeadLetterFile } from '../dead-letters/file.ts';
-import { INTERNAL } from '../pipeline/errors.ts';
-import type { MemoryShare } from '../pipeline/memory.ts';
 import { runPipeline } from '../pipeline/pipeline.ts';
 import type { Logger, PluginContext, SinkContext, SourceContext } from '../plugin/context.ts';
 import { rootMessage, SluiceError } from '../plugin/error.ts';
-import { type Runtime, sleep } from '../plugin/runtime.ts';
+import { sleep } from '../plugin/runtime.ts';
 import type { Sink } from '../plugin/sink.ts';
 import type { Source, SourceHealth } from '../plugin/source.ts';
 import { TableRegistry } from '../record/table.ts';
 import { isDamagedSegment } from '../segments/errors.ts';
-import type { StateStore } from '../state/state-store.ts';
+import type { SnapshotCommands } from '../snapshot/commands.ts';
+import { SNAPSHOT_NOT_RUNNING } from '../snapshot/errors.ts';
+import type { CopyView } from '../snapshot/view.ts';
 import { TABLE_STOPPED, TABLES_NOT_RUNNING } from '../stopped-tables/errors.ts';
 import type { StoppedTableView } from '../stopped-tables/state.ts';
 import { type OpenSpool, sinkPlace } from '../stopped-tables/stopped-tables.ts';
-import type { Metrics } from '../telemetry/metrics.ts';
 import { backoffMs } from './backoff.ts';
+import type { ConnectorPorts, ConnectorStatus } from './connector-ports.ts';
 import { extraDestinations } from './dead-letter-policy.ts';
 import { chosenLetters, type DeadLetterView, discardLetters, openDeadLetters, openToDiscard, viewsOf } from './dead-letters.ts';
+import { asSluiceError, stackOf } from './failure.ts';
 import { judge } from './judge.ts';
 import { type ConnectorState, isFinal, mayFollow } from './lifecycle.ts';
 import { openFormat, openSource } from './open.ts';
+import { storedCopies } from './snapshots.ts';
 import { discardSpool, openStopped, storedViews } from './stopped-tables.ts';
 import { UndeliveredMessages } from './undelivered.ts';
-
-export interface ConnectorPorts {
-  readonly store: StateStore;
-  readonly runtime: Runtime;
-  readonly log: Logger;
-  readonly metrics: Metrics;
-  readonly memory: MemoryShare;
-  readonly once: boolean;
-  /** Where dead letters are kept. */
-  readonly dataDir: string;
-}
-
-/** What `status` shows. */
-export interface ConnectorStatus {
-  readonly name: string;
-  readonly state: ConnectorState;
-  readonly error?: { readonly code: string; readonly message: string; readonly remedy: string };
-  readonly attempts: number;
-  readonly health: SourceHealth | null;
-}
 
 /** How often a trouble that lasts is said again. */
 const SAY_AGAIN_MS = 30_000;
@@ -75,6 +57,8 @@ export class Connector {
   #letterFile: DeadLetterFile | null = null;
   #ended: Promise<void> = Promise.resolve();
   #again: (() => Promise<void>) | null = null;
+  /** Of this life; null: between two, or the source copies nothing. */
+  #snapshots: SnapshotCommands | null = null;
   /** Of this life; null: between two. */
   #undelivered: UndeliveredMessages | null = null;
 
@@ -186,7 +170,7 @@ export class Connector {
     const context = this.#sourceContext(tables);
     // Until streaming begins there is nothing to drain: a stop then ends at once.
     const starting = AbortSignal.any([drain, abort]);
-    const source = openSource(definition, stored, context, { isFirstLife: !this.#opened });
+    const { source, snapshots } = openSource(definition, stored, context, { isFirstLife: !this.#opened });
     const stopped = await openStopped({ definition, ...this.#ports }, stored.place);
     const sink: Sink = definition.sink.plugin.create(definition.sink.config, this.#sinkContext());
     const observing = new AbortController();
@@ -199,6 +183,7 @@ export class Connector {
       const written = await sink.open(sinkPlace(stored.place), starting);
       this.#opened = true;
       await undelivered.begin();
+      this.#snapshots = snapshots;
       this.#become('running');
       void this.#observe(source, observing.signal);
       const events = metrics.events(this.name, () => runtime.nowMicros());
@@ -223,7 +208,8 @@ export class Connector {
             store.save(this.name, { offset: checkpoint, progress: checkpoint.progress, put: tables.takeUnsaved(), mark: undelivered.mark() }),
           events: {
             ...events,
-            saved: ({ place }) => {
+            saved: ({ place, progress }) => {
+              snapshots?.saved(progress);
               undelivered.saved(place);
               events.saved();
               // Progress: the trouble is over.
@@ -239,6 +225,7 @@ export class Connector {
       observing.abort();
       const ended = this.#undelivered?.end();
       this.#undelivered = null;
+      this.#snapshots = null;
       await Promise.allSettled([sink.close(), source.close(), ended]);
     }
   }
@@ -292,6 +279,16 @@ export class Connector {
   async #file(): Promise<DeadLetterFile | null> {
     this.#letterFile ??= await openDeadLetters(this.#definition, this.#ports);
     return this.#letterFile;
+  }
+
+  /** What the commands `sluice snapshot …` ask for. Throws SLUICE_SNAPSHOT_NOT_RUNNING. */
+  get snapshots(): SnapshotCommands {
+    if (this.#snapshots === null) throw new SluiceError(SNAPSHOT_NOT_RUNNING, { connector: this.name });
+    return this.#snapshots;
+  }
+
+  async copies(): Promise<readonly CopyView[]> {
+    return this.#snapshots?.views() ?? storedCopies(this.name, this.#ports.store);
   }
 
   /** What the commands `sluice tables …` ask for. */
@@ -389,13 +386,4 @@ export class Connector {
     if (state === 'running') this.#log.info('Running.');
     if (state === 'stopped') this.#log.info('Stopped.');
   }
-}
-
-function asSluiceError(error: unknown): SluiceError {
-  return error instanceof SluiceError ? error : new SluiceError(INTERNAL, { reason: rootMessage(error) }, { cause: error });
-}
-
-/** Only a fault of ours is worth a stack. */
-function stackOf(error: SluiceError): { stack?: string } {
-  return error.kind === INTERNAL && error.cause instanceof Error && error.cause.stack !== undefined ? { stack: error.cause.stack } : {};
 }

@@ -31,6 +31,7 @@ export function controlRoutes(ports: ControlPorts): ControlHandlers {
     return connectors.find((connector) => connector.name === name) as Connector;
   };
   const id = (body: unknown): string | undefined => (body as { id?: string }).id;
+  const tables = (body: unknown): readonly string[] => ((body as { tables?: unknown[] }).tables ?? []).map(String);
   const table = (body: unknown): string => String((body as { table?: unknown }).table);
   return {
     'POST /dlq/list': async (body) => {
@@ -45,6 +46,14 @@ export function controlRoutes(ports: ControlPorts): ControlHandlers {
     },
     'POST /tables/resume': (body) => running(body).resumeTable(table(body)),
     'POST /tables/discard': (body) => running(body).discardTable(table(body)),
+    'POST /snapshot/status': async (body) => {
+      const asked = (body as { connector?: string }).connector === undefined ? connectors : [running(body)];
+      return (await Promise.all(asked.map((connector) => connector.copies()))).flat();
+    },
+    'POST /snapshot/start': async (body) => running(body).snapshots.start(tables(body), (body as { where?: string }).where ?? null),
+    'POST /snapshot/pause': async (body) => running(body).snapshots.pause(tables(body)),
+    'POST /snapshot/resume': async (body) => running(body).snapshots.resume(tables(body)),
+    'POST /snapshot/stop': async (body) => running(body).snapshots.stop(tables(body)),
     'GET /offsets': () =>
       showOffsets(
         store,

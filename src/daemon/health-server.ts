@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { defineError, rootMessage, SluiceError } from '../plugin/error.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
-import type { ConnectorStatus } from './connector.ts';
+import type { ConnectorStatus } from './connector-ports.ts';
 
 export const HEALTH_LISTEN = defineError({
   code: 'SLUICE_HEALTH_LISTEN',

@@ -5,6 +5,7 @@ import { BatchWriter, type RecordBatch } from '../record/batch.ts';
 import type { Position } from '../record/position.ts';
 import { BesideLog, type Chunk } from './beside-log.ts';
 import { Chunks } from './chunks.ts';
+import type { SnapshotCommands } from './commands.ts';
 import type { Copies } from './copies.ts';
 import { copyHeld } from './held-copy.ts';
 import { LogGate } from './log-gate.ts';
@@ -19,6 +20,7 @@ export class CopyingSource implements Source {
   readonly #source: Source;
   readonly #config: SnapshotConfig;
   readonly #copies: Copies;
+  readonly #commands: SnapshotCommands;
   readonly #ports: CopyPorts;
   readonly #closing = new AbortController();
   readonly #gate = new LogGate(() => this.#wake());
@@ -27,10 +29,11 @@ export class CopyingSource implements Source {
   #failure: { readonly error: unknown } | null = null;
   #woken: () => void = () => undefined;
 
-  constructor(source: Source, config: SnapshotConfig, copies: Copies, ports: CopyPorts) {
+  constructor(source: Source, config: SnapshotConfig, copies: Copies, commands: SnapshotCommands, ports: CopyPorts) {
     this.#source = source;
     this.#config = config;
     this.#copies = copies;
+    this.#commands = commands;
     this.#ports = ports;
   }
 
@@ -52,6 +55,7 @@ export class CopyingSource implements Source {
 
   async close(): Promise<void> {
     this.#closing.abort();
+    this.#commands.end();
     await this.#source.close();
   }
 
@@ -192,7 +196,12 @@ export class CopyingSource implements Source {
         if (!signal.aborted) this.#fail(error);
       },
     );
-    if (this.#copies.open > 0) this.#beside.kick();
+    const kick = (): void => {
+      this.#beside?.kick();
+      this.#wake();
+    };
+    this.#commands.kick = kick;
+    if (this.#copies.open > 0) kick();
     this.#wake();
     return snapshots;
   }

@@ -1,6 +1,7 @@
 /** Copies of tables on a live database: exact at the seam, whatever happens in between (I7). */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type NatsServer, type PostgresServer, startNats, startPostgres } from '../servers/index.ts';
+import { sluice } from '../support/cli.ts';
 import { Daemon } from '../support/daemon.ts';
 import { rebuildFromStream } from '../support/snapshot-check.ts';
 import { fillSql, SNAPSHOT_TABLES, SnapshotLoad } from '../support/snapshot-load.ts';
@@ -117,5 +118,68 @@ describe('snapshots', () => {
     const rebuilt = await rebuildFromStream(nats.url, run.stream, run.url, TABLES);
     expect(rebuilt.problems).toEqual([]);
     expect(rebuilt.readTwice).toBe(0);
+  });
+
+  describe('that are asked for while the log is read', () => {
+    const ask = async (running: Daemon, ...args: string[]): Promise<{ table: string; copy: string; state: string; rows: number }[]> => {
+      const { exit, stdout, stderr } = await sluice(['snapshot', ...args, '--json', running.directory]);
+      if (exit !== 0) throw new Error(stderr + stdout);
+      return JSON.parse(stdout) as { table: string; copy: string; state: string; rows: number }[];
+    };
+    const streaming = (running: Daemon): Promise<unknown> => running.waitForLog(({ msg }) => msg.startsWith('Streaming'));
+
+    it('are exact under load, and over kill -9', async () => {
+      const run = await begin(60_000, { mode: 'no_data', parallelism: 4 });
+      run.daemon.start();
+      await streaming(run.daemon);
+      expect((await ask(run.daemon, 'status')).map(({ state }) => state)).toEqual(['skipped', 'skipped', 'skipped']);
+      load = new SnapshotLoad(run.url, 4, 60_000);
+      const begun = await ask(run.daemon, 'start', '--table', 'public.t', '--table', 'public.pair', '--table', 'public.quiet');
+      expect(begun.map(({ table, copy }) => `${copy} ${table}`)).toEqual(['again public.t', 'again public.pair', 'again public.quiet']);
+      await run.daemon.waitForLog(({ msg }) => msg.startsWith('Copying public.t'));
+      await run.daemon.stop('SIGKILL');
+      run.daemon.start();
+      await run.daemon.waitForLog(({ msg }) => msg.startsWith('Copied public.t:'), 120_000);
+      await run.daemon.waitForLog(({ msg }) => msg.startsWith('Copied public.pair:'), 60_000);
+      await load.stop();
+      await caughtUp(run.sql, run.stream);
+      const rebuilt = await rebuildFromStream(nats.url, run.stream, run.url, TABLES);
+      expect(rebuilt.problems).toEqual([]);
+      expect(Object.keys(rebuilt.marks).sort()).toEqual(['false', 'incremental']);
+    });
+
+    it('take a condition, can be put off over a restart and ended, and say what is wrong with them', async () => {
+      const run = await begin(30_000, { mode: 'no_data' });
+      run.daemon.start();
+      await streaming(run.daemon);
+      const unknown = await sluice(['snapshot', 'start', '--table', 'public.nothing', run.daemon.directory]);
+      expect([unknown.exit, unknown.stderr]).toEqual([2, expect.stringContaining('SLUICE_SNAPSHOT_UNKNOWN_TABLE')]);
+      await ask(run.daemon, 'start', '--table', 'public.quiet', '--where', 'n <= 10 -- no more');
+      await run.daemon.waitForLog(({ msg }) => msg.startsWith('Copied public.quiet: 10 rows'));
+      await ask(run.daemon, 'start', '--table', 'public.quiet', '--where', 'nothing = 1');
+      await run.daemon.waitForLog(({ code, msg }) => code === 'SLUICE_PG_COPY_REFUSED' && msg.includes('nothing'));
+      // Held by a transaction that is open: the copy waits for it.
+      const blocker = await postgres.connect(run.url.slice(run.url.lastIndexOf('/') + 1));
+      await blocker.query('BEGIN; INSERT INTO pair (a, b, n) VALUES (-1, -1, 0)');
+      await ask(run.daemon, 'start', '--table', 'public.t');
+      const twice = await sluice(['snapshot', 'start', '--table', 'public.t', run.daemon.directory]);
+      expect([twice.exit, twice.stderr]).toEqual([1, expect.stringContaining('SLUICE_SNAPSHOT_UNDER_WAY')]);
+      expect(await ask(run.daemon, 'pause')).toMatchObject([{ table: 'public.t', state: 'paused' }]);
+      await blocker.query('COMMIT');
+      await blocker.end();
+      await run.daemon.stop();
+      expect((await ask(run.daemon, 'status')).find(({ table, copy }) => table === 'public.t' && copy === 'again')).toMatchObject({
+        state: 'paused',
+        rows: 0,
+      });
+      run.daemon.start();
+      await expect.poll(() => run.daemon.logSinceStart.some(({ msg }) => msg.startsWith('Streaming')), { timeout: 20_000 }).toBe(true);
+      await expect.poll(() => ask(run.daemon, 'resume').catch(() => [])).toMatchObject([{ table: 'public.t' }]);
+      await run.daemon.waitForLog(({ msg }) => msg.startsWith('Copied public.t: 30,000 rows'));
+      await ask(run.daemon, 'start', '--table', 'public.t');
+      await ask(run.daemon, 'stop', '--table', 'public.t');
+      const ended = (await ask(run.daemon, 'status')).find(({ table, copy }) => table === 'public.t' && copy === 'again');
+      expect(['stopped', 'done']).toContain(ended?.state);
+    });
   });
 });

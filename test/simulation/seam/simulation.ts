@@ -9,6 +9,7 @@ import { OP, UNAVAILABLE } from '../../../src/record/batch.ts';
 import { RecordCursor } from '../../../src/record/cursor.ts';
 import type { Position } from '../../../src/record/position.ts';
 import { TableRegistry } from '../../../src/record/table.ts';
+import { SnapshotCommands } from '../../../src/snapshot/commands.ts';
 import { Copies } from '../../../src/snapshot/copies.ts';
 import { CopyingSource } from '../../../src/snapshot/copying-source.ts';
 import { Random } from '../random.ts';
@@ -168,12 +169,18 @@ class Life {
     this.#copies = new Copies('initial', saved.progress, !this.#isFirst);
     const events = { planned: ignore, failed: (_: unknown, error: unknown) => this.#fail(error), later: ignore, moved: ignore };
     const source = new SeamSource(database, world, runtime, tables, number, holds);
-    this.#source = new CopyingSource(source, { mode: 'initial', parallelism: world.random.between(1, 3) }, this.#copies, {
-      runtime,
-      tables,
-      events,
-      limits: { bytes: 1e6, rows: 8, firstRows: 2, keysAgain: 2 },
-    });
+    this.#source = new CopyingSource(
+      source,
+      { mode: 'initial', parallelism: world.random.between(1, 3) },
+      this.#copies,
+      new SnapshotCommands('s', this.#copies),
+      {
+        runtime,
+        tables,
+        events,
+        limits: { bytes: 1e6, rows: 8, firstRows: 2, keysAgain: 2 },
+      },
+    );
     this.#tracker = new CheckpointTracker(saved.offset);
     void this.#run().catch((error: unknown) => this.#fail(error));
   }

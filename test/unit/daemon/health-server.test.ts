@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { ConnectorStatus } from '../../../src/daemon/connector.ts';
+import type { ConnectorStatus } from '../../../src/daemon/connector-ports.ts';
 import { startHealthServer } from '../../../src/daemon/health-server.ts';
 import { Metrics } from '../../../src/telemetry/metrics.ts';
 
