@@ -65,6 +65,12 @@ export class CopyLog implements CopyEvents {
     this.#saidAt = now;
   }
 
+  unfinished(open: number): void {
+    if (open === 0) return;
+    const remedy = 'Start it without --once: what is copied beside the log needs one that goes on.';
+    this.#log.warn(`The end of the log is reached; ${open} ${open === 1 ? 'copy is' : 'copies are'} not finished.`, { remedy });
+  }
+
   #begin(copy: TableCopy): Begun {
     const known = this.#begun.get(copy);
     if (known !== undefined) return known;

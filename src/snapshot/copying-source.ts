@@ -152,7 +152,10 @@ export class CopyingSource implements Source {
       if (arrived !== null && snapshots !== null && !this.#gate.held) {
         const { done, value } = arrived as IteratorResult<RecordBatch>;
         arrived = null;
-        if (done === true) return;
+        if (done === true) {
+          this.#ports.events.unfinished(this.#copies.open);
+          return;
+        }
         yield* this.#logged(value as RecordBatch, snapshots);
         continue;
       }

@@ -11,4 +11,6 @@ export interface CopyEvents {
   later(copy: TableCopy, error: SluiceError): void;
   /** Rows were handed on, or it has ended. */
   moved(copy: TableCopy): void;
+  /** The log has ended, with so many copies open. */
+  unfinished(open: number): void;
 }

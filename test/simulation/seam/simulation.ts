@@ -167,7 +167,7 @@ class Life {
     const tables = new TableRegistry();
     this.#isFirst = saved.offset === null;
     this.#copies = new Copies('initial', saved.progress, !this.#isFirst);
-    const events = { planned: ignore, failed: (_: unknown, error: unknown) => this.#fail(error), later: ignore, moved: ignore };
+    const events = { planned: ignore, failed: (_: unknown, error: unknown) => this.#fail(error), later: ignore, moved: ignore, unfinished: ignore };
     const source = new SeamSource(database, world, runtime, tables, number, holds);
     this.#source = new CopyingSource(
       source,
