@@ -1,7 +1,7 @@
 /** A table as one view of the database shows it, with everything that reading its rows takes. */
 import type pg from 'pg';
 import { type CopyTable, type KeyRange, type KeyText, type RowRequest, SluiceError, type TableRegistry } from '#plugin';
-import { type CatalogTable, loadCatalog } from '../catalog.ts';
+import { type CatalogColumn, type CatalogTable, loadCatalog } from '../catalog.ts';
 import { quoteIdentifier, quoteLiteral, quoteTable } from '../client.ts';
 import { columnShapes, keyOf, type Relation, typesOf } from '../log/relation.ts';
 import { tableChanged, tableGone } from './errors.ts';
@@ -78,7 +78,9 @@ export async function readTable(client: pg.Client, { schema, name, label }: Tabl
   const table = catalog.tables.get(row.oid);
   if (table === undefined) throw gone({ schema, name, label }, 'there is no such table', options);
   const published = await readPublished(client, { schema, name, label }, options);
-  const columns = table.columns.filter((column) => (published.columns === null ? !column.generated : published.columns.has(column.name)));
+  // Generated columns are in no log before 18, though 15 lists them as published.
+  const mayHave = ({ generated }: CatalogColumn): boolean => !generated || (published.columns !== null && options.version >= 180000);
+  const columns = table.columns.filter((column) => mayHave(column) && (published.columns?.has(column.name) ?? true));
   const relation = relationOf(table, columns);
   const problem = options.refuses(relation, catalog);
   if (problem !== null) throw problem;
