@@ -1,11 +1,11 @@
 /** Rows of 10 bytes to 20 MB, refused by policy, under kill -9 at random moments: nothing lost, doubled or out of order (I1, I3, I4). */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type KafkaServer, type NatsServer, type PostgresServer, startKafka, startNats, startPostgres } from '../servers/index.ts';
-import { availableKafkas } from '../support/available-servers.ts';
-import { sluice } from '../support/cli.ts';
-import { Daemon } from '../support/daemon.ts';
-import { kafkaLimited, type LimitedSink, natsLimited } from '../support/limited-sinks.ts';
+import { type KafkaServer, type NatsServer, type PostgresServer, startKafka, startNats, startPostgres } from '../../servers/index.ts';
+import { availableKafkas } from '../../support/available-servers.ts';
+import { sluice } from '../../support/cli.ts';
+import { Daemon } from '../../support/daemon.ts';
+import { kafkaLimited, type LimitedSink, natsLimited } from '../../support/limited-sinks.ts';
 
 const LIMIT = 1_000_000;
 const SIZES = [10, 10, 10, 10, 2_000, 600_000, 600_000, 900_000, 3_000_000, 20_000_000];
