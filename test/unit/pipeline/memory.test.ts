@@ -90,7 +90,9 @@ describe('the budget of the process (I9)', () => {
     expect(order.slice(0, 3)).toEqual([0, 1, 2]);
   });
 
-  it('nobody starves: with sinks that are slow, quick and dead, and batches of all sizes, everyone comes on and the bound holds', { timeout: 60_000 }, () => {
+  it('nobody starves: with sinks that are slow, quick and dead, and batches of all sizes, everyone comes on and the bound holds', {
+    timeout: 60_000,
+  }, () => {
     let seed = 7;
     const random = (): number => {
       seed = (Math.imul(seed, 1_103_515_245) + 12_345) & 0x7fffffff;
