@@ -6,7 +6,7 @@ export const snapshotFields = fields({
     kind: 'choice',
     choices: ['initial', 'initial_only', 'always', 'no_data', 'never'],
     notYet: ['when_needed', 'configuration_based', 'custom'],
-    default: 'no_data',
+    default: 'initial',
     about:
       'Which rows that are there already are copied. `initial`: all of them, once, before the changes; tables that are added to the configuration later, when they are. `always`: at every start. `initial_only`: once, and then the connector ends. `no_data` (`never` is the same): none.',
   },

@@ -8,7 +8,7 @@ export interface Row {
   readonly count: number;
 }
 
-interface Summary {
+export interface Summary {
   readonly name: string;
   readonly rate: number;
   readonly cpu: number;
@@ -40,12 +40,7 @@ export function report(
   const lines = [
     `${about.rows.toLocaleString('en')} rows, ${about.cores} cores, PostgreSQL ${about.postgres}, NATS ${about.nats}, Kafka ${about.kafka}, Node ${about.node}. Medians; parity checked.`,
     '',
-    `| ${'what'.padEnd(27)} | rows/s  | fastest–slowest   | CPU µs/row | peak MiB |`,
-    `|${'-'.repeat(29)}|---------|-------------------|------------|----------|`,
-    ...summaries.map(
-      ({ name, rate, spread, cpu, peakMiB }) =>
-        `| ${name.padEnd(27)} | ${Math.round(rate).toLocaleString('en').padStart(7)} | ${spread.padEnd(17)} | ${cpu.toFixed(2).padStart(10)} | ${peakMiB.toFixed(0).padStart(8)} |`,
-    ),
+    ...tableOf(summaries),
     '',
     recvBar(nothing, recv, of('bare reader in bursts')),
     bar('into nothing: CPU µs/row', nothing.cpu, '≤', 3.5),
@@ -56,6 +51,17 @@ export function report(
     bar('resident when idle: MB', live.idleBytes / 1e6, '<', 110),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+export function tableOf(summaries: readonly Summary[]): readonly string[] {
+  return [
+    `| ${'what'.padEnd(28)} | rows/s    | fastest–slowest     | CPU µs/row | peak MiB |`,
+    `|${'-'.repeat(30)}|-----------|---------------------|------------|----------|`,
+    ...summaries.map(
+      ({ name, rate, spread, cpu, peakMiB }) =>
+        `| ${name.padEnd(28)} | ${Math.round(rate).toLocaleString('en').padStart(9)} | ${spread.padEnd(19)} | ${cpu.toFixed(2).padStart(10)} | ${peakMiB.toFixed(0).padStart(8)} |`,
+    ),
+  ];
 }
 
 /**
@@ -69,7 +75,7 @@ function recvBar(nothing: Summary, recv: Summary, bare: Summary): string {
 }
 
 /** Against what the two halves would take one after the other: with n and r rows a second, 1 / (1/n + 1/r). */
-function sinkBars(name: string, into: Summary, alone: Summary, nothing: Summary): string[] {
+export function sinkBars(name: string, into: Summary, alone: Summary, nothing: Summary): string[] {
   const what = name.replace('Sluice ', '');
   return [
     bar(`${what}: rows/s`, into.rate, '≥', 0.9 / (1 / nothing.rate + 1 / alone.rate)),
@@ -77,7 +83,7 @@ function sinkBars(name: string, into: Summary, alone: Summary, nothing: Summary)
   ];
 }
 
-function summarise(name: string, rows: readonly Row[]): Summary {
+export function summarise(name: string, rows: readonly Row[]): Summary {
   const rates = rows.map(({ count, seconds }) => count / seconds).sort((a, b) => a - b);
   const round = (rate: number | undefined): string => Math.round(rate ?? 0).toLocaleString('en');
   return {
@@ -93,7 +99,7 @@ export function median(values: readonly number[]): number {
   return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] as number;
 }
 
-function bar(what: string, value: number, sign: '≥' | '≤' | '<', bound: number): string {
+export function bar(what: string, value: number, sign: '≥' | '≤' | '<', bound: number): string {
   const met = sign === '≥' ? value >= bound : sign === '≤' ? value <= bound : value < bound;
   const show = (number: number): string => (number >= 1000 ? Math.round(number).toLocaleString('en') : number.toFixed(2));
   return `${met ? 'met   ' : 'MISSED'}  ${what}: ${show(value)} (${sign} ${show(bound)})`;

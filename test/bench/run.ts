@@ -4,7 +4,6 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type KafkaServer, type NatsServer, type PostgresServer, startKafka, startNats, startPostgres } from '../servers/index.ts';
 import { createTopic } from '../support/kafka-topics.ts';
@@ -15,6 +14,7 @@ import { type Debezium, drainDebezium, provideDebezium } from './debezium.ts';
 import { type Latency, measureLatency } from './latency.ts';
 import { Measured, type Usage } from './measure.ts';
 import { parityOfStream, parityOfTopic, RowSum } from './parity.ts';
+import { kafkaSink, MAIN, natsSink, program } from './programs.ts';
 import { type Row, report } from './report.ts';
 
 if (process.argv[2] === 'snapshot') {
@@ -55,7 +55,6 @@ if (values.help) {
 const ROWS = Number(values.rows);
 const ROUNDS = Number(values.rounds);
 const SINKS = new Set(values.sinks.split(','));
-const MAIN = fileURLToPath(new URL('../../dist/src/main.js', import.meta.url));
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
 interface Bench {
@@ -169,7 +168,7 @@ async function intoNothing(bench: Bench, round: number): Promise<Drained> {
 
 async function intoNats(bench: Bench, round: number): Promise<Drained> {
   const stream = `BENCH_${round}`;
-  const usage = await sluiceOnce(bench, `nats_${round}`, natsSink(bench, stream));
+  const usage = await sluiceOnce(bench, `nats_${round}`, natsSink(bench.nats, stream));
   const arrived = await parityOfStream(bench.nats.url, stream);
   requireParity(arrived, bench.parity);
   await deleteStream(bench.nats.url, stream);
@@ -178,7 +177,7 @@ async function intoNats(bench: Bench, round: number): Promise<Drained> {
 
 async function publisherAlone(bench: Bench, round: number): Promise<Drained> {
   const stream = `ALONE_${round}`;
-  const drained = await sinkAlone(bench, `alone_${round}`, natsSink(bench, stream));
+  const drained = await sinkAlone(bench, `alone_${round}`, natsSink(bench.nats, stream));
   await deleteStream(bench.nats.url, stream);
   return drained;
 }
@@ -193,9 +192,7 @@ async function sinkAlone(bench: Bench, slot: string, sink: Record<string, unknow
 }
 
 function kafkaDrains(name: string, driver: string): Record<string, (bench: Bench, round: number) => Promise<Drained>> {
-  const sink = ({ kafka: server }: Bench, topic: string): Record<string, unknown> => {
-    return { type: 'kafka', driver, brokers: server.brokers, topic, partitions: Number(values.partitions) };
-  };
+  const sink = (bench: Bench, topic: string): Record<string, unknown> => kafkaSink(bench.kafka, topic, Number(values.partitions), driver);
   return {
     [`Sluice into ${name}`]: async (bench, round) => {
       const topic = `into-${driver}-${round}`;
@@ -243,13 +240,9 @@ function requireParity(arrived: Parity, source: Parity): void {
   throw new Error(`void: ${JSON.stringify(arrived)} arrived, the source has ${JSON.stringify(source)}`);
 }
 
-function natsSink({ nats: server }: Bench, stream: string): Record<string, unknown> {
-  return { type: 'nats', servers: [server.url], stream, subject: `${stream}.{schema}.{table}` };
-}
-
 async function writeConnector({ postgres: server, database, home: directory }: Bench, slot: string, sink: Record<string, unknown>): Promise<string> {
   const file = join(directory, `${slot}.json`);
-  const source = { type: 'postgres', url: server.url(database), tables: ['public.bench'], slot, publication: 'bench' };
+  const source = { type: 'postgres', url: server.url(database), tables: ['public.bench'], slot, publication: 'bench', snapshot: { mode: 'no_data' } };
   await writeFile(file, JSON.stringify({ name: slot.replace('_', '-'), source, sink }));
   return file;
 }
@@ -272,20 +265,13 @@ async function sluiceOnce(bench: Bench, slot: string, sink: Record<string, unkno
   return usage;
 }
 
-async function program(name: string, args: readonly string[]): Promise<{ rows: number; seconds: number; cpuMicros: number; peakBytes: number }> {
-  const path = fileURLToPath(new URL(name, import.meta.url));
-  const usage = await new Measured(process.execPath, ['--conditions=source', '--import', 'tsx', path, ...args]).done;
-  if (usage.exitCode !== 0) throw new Error(`${name}: ${usage.stderr}`);
-  return JSON.parse(usage.stdout) as { rows: number; seconds: number; cpuMicros: number; peakBytes: number };
-}
-
 /** Start to the first event, commit to NATS at 500 transactions a second, and memory when idle, of one running daemon. */
 async function measureLive(bench: Bench): Promise<{ startSeconds: number; latency: Latency; idleBytes: number }> {
   await bench.postgres.query(
     `select pg_create_logical_replication_slot('live', 'pgoutput'); insert into bench values (0, 0, 'first', 0.00, 'x', now())`,
     bench.database,
   );
-  const file = await writeConnector(bench, 'live', natsSink(bench, 'LIVE'));
+  const file = await writeConnector(bench, 'live', natsSink(bench.nats, 'LIVE'));
   process.env['SLUICE_DATA_DIR'] = join(bench.home, 'live');
   const subject = 'LIVE.public.bench';
   const { connect } = await import('@nats-io/transport-node');

@@ -42,7 +42,7 @@ export async function largeRow(bench: Bench, bytes: number): Promise<void> {
   for (const type of ['blackhole', 'stdout']) {
     const name = `row-${type}`;
     const daemon = await Daemon.create([
-      { name, source: { type: 'postgres', url: postgres.url(database), tables: ['public.wide'] }, sink: { type } },
+      { name, source: { type: 'postgres', url: postgres.url(database), tables: ['public.wide'], snapshot: { mode: 'no_data' } }, sink: { type } },
     ]);
     for (const [what, sql, size] of changes) {
       // Each in a process of its own: what an earlier one left to the collector is no room for the next.
@@ -91,7 +91,7 @@ export async function largeRow(bench: Bench, bytes: number): Promise<void> {
 async function refused(bench: Bench, database: string, text: string, type: string, options: object, code: string): Promise<void> {
   const { postgres } = bench;
   const name = `row-${type}`;
-  const source = { type: 'postgres', url: postgres.url(database), tables: ['public.wide'] };
+  const source = { type: 'postgres', url: postgres.url(database), tables: ['public.wide'], snapshot: { mode: 'no_data' } };
   const daemon = await Daemon.create([{ name, source, sink: { type, ...options } }]);
   daemon.start();
   await daemon.waitForLog(isStreaming);
@@ -117,7 +117,11 @@ export async function manyTables(bench: Bench, count: number): Promise<void> {
       await postgres.query(`do $$ begin for i in ${from}..${to} loop ${create}; end loop; end $$`, database);
     }
     const daemon = await Daemon.create([
-      { name, source: { type: 'postgres', url: postgres.url(database), tables: ['public.*'] }, sink: { type: 'blackhole' } },
+      {
+        name,
+        source: { type: 'postgres', url: postgres.url(database), tables: ['public.*'], snapshot: { mode: 'no_data' } },
+        sink: { type: 'blackhole' },
+      },
     ]);
     const times: number[] = [];
     // The first start makes publication and slot.
@@ -197,7 +201,7 @@ async function throttled(
     const database = await postgres.createDatabase(name.replace('-', '_'));
     databases.push(database);
     await postgres.query('create table big(id bigint primary key, n int, name text, body text)', database);
-    const source = { type: 'postgres', url: postgres.url(database), tables: ['public.big'] };
+    const source = { type: 'postgres', url: postgres.url(database), tables: ['public.big'], snapshot: { mode: 'no_data' } };
     connectors.push({ name, source, sink: { type: 'nats', servers: [`nats://${links[index]?.address}`], stream: name.toUpperCase() } } as {
       name: string;
     });

@@ -80,7 +80,9 @@ function verdict(what: string, value: number, bound: number, unit: string): void
 async function begin(name: string, sink: Record<string, unknown>, tables = ['public.big']): Promise<{ daemon: Daemon; database: string }> {
   const database = await postgres.createDatabase(name);
   await postgres.query(`${TABLE}; create table other(id int generated always as identity primary key, filler text)`, database);
-  const daemon = await Daemon.create([{ name, source: { type: 'postgres', url: postgres.url(database), tables }, sink } as { name: string }]);
+  const daemon = await Daemon.create([
+    { name, source: { type: 'postgres', url: postgres.url(database), tables, snapshot: { mode: 'no_data' } }, sink } as { name: string },
+  ]);
   daemon.start();
   await daemon.waitForLog(({ msg }) => msg.startsWith('Streaming'));
   return { daemon, database };

@@ -68,7 +68,13 @@ await run('pgbench', ['-i', '-s', values.scale, '-I', 'dtp', url]);
 const daemon = await Daemon.create([
   {
     name: 'bank',
-    source: { type: 'postgres', url, tables: TPCB_TABLES.map((table) => `public.${table}`), insertOnly: ['public.pgbench_history'] },
+    source: {
+      type: 'postgres',
+      url,
+      tables: TPCB_TABLES.map((table) => `public.${table}`),
+      insertOnly: ['public.pgbench_history'],
+      snapshot: { mode: 'no_data' },
+    },
     sink: target.sink,
   } as { name: string },
 ]);

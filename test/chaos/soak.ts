@@ -73,7 +73,7 @@ const database = await postgres.createDatabase('soak');
 await postgres.query(SOAK_TABLES, database);
 const url = postgres.url(database);
 const health = `127.0.0.1:${await freePort()}`;
-const source = { type: 'postgres', url, tables: ['public.item'] };
+const source = { type: 'postgres', url, tables: ['public.item'], snapshot: { mode: 'no_data' } };
 const daemon = await Daemon.create(
   [
     { name: CONNECTORS.kafka, source, sink: { type: 'kafka', brokers: kafka.brokers, driver: values.driver, partitions: 6 } },

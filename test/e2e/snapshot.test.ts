@@ -158,9 +158,9 @@ describe('snapshots', () => {
       await run.daemon.waitForLog(({ msg }) => msg.startsWith('Copied public.quiet: 10 rows'));
       await ask(run.daemon, 'start', '--table', 'public.quiet', '--where', 'nothing = 1');
       await run.daemon.waitForLog(({ code, msg }) => code === 'SLUICE_PG_COPY_REFUSED' && msg.includes('nothing'));
-      // Held by a transaction that is open: the copy waits for it.
+      // The table is locked: the copy waits for it.
       const blocker = await postgres.connect(run.url.slice(run.url.lastIndexOf('/') + 1));
-      await blocker.query('BEGIN; INSERT INTO pair (a, b, n) VALUES (-1, -1, 0)');
+      await blocker.query('BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE');
       await ask(run.daemon, 'start', '--table', 'public.t');
       const twice = await sluice(['snapshot', 'start', '--table', 'public.t', run.daemon.directory]);
       expect([twice.exit, twice.stderr]).toEqual([1, expect.stringContaining('SLUICE_SNAPSHOT_UNDER_WAY')]);

@@ -86,6 +86,7 @@ export class FaultRun {
         url: through(postgres.url(database)),
         tables: ['public.item', 'public.entry'],
         insertOnly: ['public.entry'],
+        snapshot: { mode: 'no_data' },
         heartbeat: { interval: '1s' },
         ...source,
       },

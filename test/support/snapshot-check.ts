@@ -18,10 +18,13 @@ export interface Rebuilt {
   readonly problems: readonly string[];
 }
 
+/** Rows as text: there may be ten millions of them. */
 interface Seen {
-  row: Row | null;
-  version: bigint;
+  row: string | null;
+  version: number;
 }
+
+const FETCH = 50_000;
 
 export class Rebuild {
   readonly #tables = new Map<string, Map<string, Seen>>();
@@ -30,7 +33,7 @@ export class Rebuild {
   readonly #copied = new Map<string, Set<string>>();
   readonly #problems: string[] = [];
   /** By table, what was deleted last: a row that moves to another key is deleted and created, and takes along what was left out. */
-  readonly #deleted = new Map<string, Row | null>();
+  readonly #deleted = new Map<string, string | null>();
   #messages = 0;
   #readTwice = 0;
 
@@ -50,37 +53,53 @@ export class Rebuild {
       if (known !== undefined) known.row = null;
       return;
     }
-    const version = BigInt((after?.['v'] as string | number | undefined) ?? 0);
+    const version = Number(after?.['v'] ?? 0);
     const where = `${table} ${key} at ${sequence} (${op})`;
-    if (known !== undefined && version !== 0n) {
+    if (known !== undefined && version !== 0) {
       if (version < known.version) this.#problems.push(`${where}: version ${version} after ${known.version}`);
       if (known.row === null && version <= known.version) this.#problems.push(`${where}: version ${version} came back after it was deleted`);
     }
-    const row: Record<string, unknown> = { ...after };
-    for (const [column, cell] of Object.entries(row)) {
-      if (cell === UNAVAILABLE) row[column] = (op === 'c' ? this.#deleted.get(table) : known?.row)?.[column] ?? UNAVAILABLE;
+    let row: Row = after ?? {};
+    if (Object.values(row).includes(UNAVAILABLE)) {
+      const text = op === 'c' ? this.#deleted.get(table) : known?.row;
+      const whole = (typeof text === 'string' ? JSON.parse(text) : {}) as Row;
+      row = Object.fromEntries(Object.entries(row).map(([column, cell]) => [column, cell === UNAVAILABLE ? (whole[column] ?? cell) : cell]));
     }
-    rows.set(key, { row, version: version > (known?.version ?? 0n) ? version : (known?.version ?? 0n) });
+    const text = canonical(row);
+    if (known === undefined) rows.set(key, { row: text, version });
+    else {
+      known.row = text;
+      known.version = Math.max(version, known.version);
+    }
   }
 
   /** Compares with the source as it is now. */
   async finish(url: string, tables: readonly string[]): Promise<Rebuilt> {
     const client = new pg.Client({ connectionString: url });
     await client.connect();
-    for (const table of tables) {
-      const { rows } = await client.query<{ row: Row }>(`SELECT to_jsonb(t) AS row FROM ${table} t`);
-      const expected = new Set(rows.map(({ row }) => canonical(row)));
-      const actual = new Set(
-        [...(this.#tables.get(table) ?? new Map<string, Seen>()).values()].flatMap(({ row }) => (row === null ? [] : [canonical(row)])),
-      );
-      const missing = [...expected].filter((row) => !actual.has(row));
-      const extra = [...actual].filter((row) => !expected.has(row));
-      if (missing.length > 0)
-        this.#problems.push(`${table}: ${missing.length} rows of ${expected.size} are missing, such as ${missing[0]?.slice(0, 200)}`);
-      if (extra.length > 0) this.#problems.push(`${table}: ${extra.length} rows are not in the source, such as ${extra[0]?.slice(0, 200)}`);
-    }
+    await client.query('BEGIN');
+    for (const table of tables) await this.#compare(client, table);
     await client.end();
     return { messages: this.#messages, read: this.#read, marks: this.#marks, readTwice: this.#readTwice, problems: this.#problems };
+  }
+
+  async #compare(client: pg.Client, table: string): Promise<void> {
+    const left = new Set<string>();
+    for (const { row } of this.#tables.get(table)?.values() ?? []) if (row !== null) left.add(row);
+    const [missing, arrived] = [[] as string[], left.size];
+    await client.query(`DECLARE rows_of_${table} CURSOR FOR SELECT to_jsonb(t) AS row FROM ${table} t`);
+    for (;;) {
+      const { rows } = await client.query<{ row: Row }>(`FETCH ${FETCH} FROM rows_of_${table}`);
+      if (rows.length === 0) break;
+      for (const { row } of rows) {
+        const text = canonical(row);
+        if (!left.delete(text)) missing.push(text);
+      }
+    }
+    const count = arrived - left.size + missing.length;
+    if (missing.length > 0) this.#problems.push(`${table}: ${missing.length} rows of ${count} are missing, such as ${missing[0]?.slice(0, 200)}`);
+    const [extra] = left;
+    if (extra !== undefined) this.#problems.push(`${table}: ${left.size} rows are not in the source, such as ${extra.slice(0, 200)}`);
   }
 
   #countRead(table: string, key: string): void {

@@ -6,3 +6,11 @@ export async function deleteStream(servers: string, stream: string): Promise<voi
   await (await jetstreamManager(connection)).streams.delete(stream);
   await connection.close();
 }
+
+/** The newest message of a subject, as text; empty: there is none. */
+export async function lastOf(servers: string, stream: string, subject: string): Promise<string> {
+  const connection = await connect({ servers });
+  const message = await (await jetstreamManager(connection)).streams.getMessage(stream, { last_by_subj: subject }).catch(() => null);
+  await connection.close();
+  return message?.string() ?? '';
+}

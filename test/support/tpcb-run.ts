@@ -37,6 +37,7 @@ export class TpcbRun {
       url: postgres.url(database),
       tables: TPCB_TABLES.map((table) => `public.${table}`),
       insertOnly: ['public.pgbench_history'],
+      snapshot: { mode: 'no_data' },
       heartbeat: { interval: '1s' },
     };
     const daemon = await Daemon.create([{ name, source, sink }]);

@@ -250,7 +250,11 @@ describe('faults of the replication slot (I1, I5, I8, I10)', () => {
   async function withSecond(each: FaultRun, sink: Readonly<Record<string, unknown>>): Promise<void> {
     const { writeFile } = await import('node:fs/promises');
     const tables = { tables: ['public.item', 'public.entry'], insertOnly: ['public.entry'], heartbeat: { interval: '1s' } };
-    const connector = { name: 'beside', source: { type: 'postgres', url: postgres.url(each.database), ...tables }, sink };
+    const connector = {
+      name: 'beside',
+      source: { type: 'postgres', url: postgres.url(each.database), ...tables, snapshot: { mode: 'no_data' } },
+      sink,
+    };
     await writeFile(`${each.daemon.directory}/connectors/beside.json`, JSON.stringify(connector));
   }
 });
