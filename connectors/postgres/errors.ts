@@ -299,7 +299,8 @@ export const slotLost = defineError({
   exit: 3,
   cause: 'The server has invalidated slot "{slot}" ({detail}): changes after {position} are gone from its log.',
   remedy:
-    "Make it anew and go on from now, the gap unread: SELECT pg_drop_replication_slot('{slot}'); SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput'); then sluice offsets recover --connector {connector} --from slot; raise max_slot_wal_keep_size before.",
+    'Make it anew and go on from now, the gap unread: SELECT pg_drop_replication_slot(\'{slot}\'); SELECT pg_create_logical_replication_slot(\'{slot}\', \'pgoutput\'); then sluice offsets recover --connector {connector} --from slot; raise max_slot_wal_keep_size before. Or set "snapshot": {"mode": "when_needed"}: then the slot is made anew and all tables are copied anew by themselves.',
+  positionLost: true,
 });
 
 export const slotMissing = defineError({
@@ -309,7 +310,8 @@ export const slotMissing = defineError({
   cause:
     'Slot "{slot}" does not exist, but the connector has read up to {position}: it was dropped, or the server failed over without it; changes after that position may be lost.',
   remedy:
-    "Make it anew and go on from now, the gap unread: SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput'); then sluice offsets recover --connector {connector} --from slot",
+    'Make it anew and go on from now, the gap unread: SELECT pg_create_logical_replication_slot(\'{slot}\', \'pgoutput\'); then sluice offsets recover --connector {connector} --from slot. Or set "snapshot": {"mode": "when_needed"}: then that is done, and all tables are copied anew, by themselves.',
+  positionLost: true,
 });
 
 export const slotAhead = defineError({
@@ -318,7 +320,9 @@ export const slotAhead = defineError({
   exit: 3,
   cause:
     'Slot "{slot}" stands at {slotPosition}, past the stored offset {position}: it was made anew or moved on by another client; what lies between will never be sent.',
-  remedy: 'Find out who moved it; to go on from the slot, the gap unread: sluice offsets recover --connector {connector} --from slot',
+  remedy:
+    'Find out who moved it; to go on from the slot, the gap unread: sluice offsets recover --connector {connector} --from slot; or set "snapshot": {"mode": "when_needed"}: then all tables are copied anew from there.',
+  positionLost: true,
 });
 
 export const offsetAhead = defineError({
@@ -354,23 +358,6 @@ export const offsetMissing = defineError({
   exit: 3,
   cause: 'There is no stored offset, but the sink already holds output of this connector: its state was lost.',
   remedy: 'sluice offsets recover --connector {connector} --from sink (or --from slot){hint}',
-});
-
-export const recoverNoSlot = defineError({
-  code: 'SLUICE_PG_RECOVER_NO_SLOT',
-  retry: 'manual',
-  exit: 3,
-  cause: 'No offset can be recovered: slot "{slot}" does not exist.',
-  remedy:
-    "Make it, changes from before are then not read: SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput'); then sluice offsets recover --connector {connector} --from slot",
-});
-
-export const recoverNoTail = defineError({
-  code: 'SLUICE_PG_RECOVER_NO_TAIL',
-  retry: 'manual',
-  exit: 3,
-  cause: 'No offset can be recovered from the sink: it does not tell the last transaction of connector {connector}.',
-  remedy: 'sluice offsets recover --connector {connector} --from slot',
 });
 
 export const positionInvalid = defineError({

@@ -148,6 +148,10 @@ function serverFindings(config: PostgresConfig, server: ServerFacts): Finding[] 
       'Raise it if Sluice may be down for longer.',
     );
   }
+  if (config.snapshot.maxStandbyLag !== undefined && !server.seesStatistics) {
+    const message = `Role "${server.user}" may not see how far standbys are: "snapshot.maxStandbyLag" holds nothing back.`;
+    add('warning', 'SLUICE_PG_STANDBY_LAG_UNSEEN', message, `GRANT pg_monitor TO "${server.user}"`);
+  }
   if (!config.heartbeat.enabled && !server.standby) {
     add(
       'warning',

@@ -24,6 +24,8 @@ export interface ServerFacts {
   readonly maxSlotWalKeepMegabytes: number;
   /** Physical slots that logical slots with failover wait for (17+); empty = not configured. */
   readonly synchronizedStandbySlots: string;
+  /** The role sees what others do in the server's statistics. */
+  readonly seesStatistics: boolean;
   /** Size of a file of the log. */
   readonly walSegmentBytes: number;
   readonly money: MoneyFacts;
@@ -40,6 +42,7 @@ export interface MoneyFacts {
 const FACTS = `SELECT current_setting('server_version_num')::int AS version, current_setting('server_version') AS version_text, pg_is_in_recovery() AS standby,
     current_setting('wal_level') AS wal_level, current_database()::text AS database, current_user::text AS "user",
     (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser,
+    pg_has_role(current_user, 'pg_read_all_stats', 'USAGE') AS sees_statistics,
     has_database_privilege(current_database(), 'CREATE') AS may_create,
     current_setting('max_replication_slots')::int AS max_slots, (SELECT count(*)::int FROM pg_replication_slots) AS used_slots,
     (SELECT setting::int FROM pg_settings WHERE name = 'wal_sender_timeout') AS wal_sender_timeout,
@@ -55,6 +58,7 @@ interface FactsRow {
   database: string;
   user: string;
   superuser: boolean;
+  sees_statistics: boolean;
   may_create: boolean;
   max_slots: number;
   used_slots: number;
@@ -87,6 +91,7 @@ export async function readServer(client: pg.Client, config: PostgresConfig): Pro
     walSenderTimeoutMs: row.wal_sender_timeout,
     maxSlotWalKeepMegabytes: row.max_keep,
     synchronizedStandbySlots: row.standby_slots,
+    seesStatistics: row.sees_statistics,
     walSegmentBytes: row.segment_bytes,
     money: { digits: row.money_unit.length - 1, locale: row.monetary },
   };

@@ -37,7 +37,8 @@ export async function offsetsCommand(paths: readonly string[], action: OffsetsAc
   });
   const rows = Array.isArray(answer) ? (answer as readonly StoredOffset[]) : [answer as StoredOffset];
   const note = action.verb === 'show' ? '' : 'It takes effect when the connector starts again.\n';
-  print(output, answer, offsetsText(rows) + note);
+  const warnings = rows.flatMap(({ warnings: all = [] }) => all).map(({ message, remedy }) => `warning: ${message}\n  remedy: ${remedy}\n`);
+  print(output, answer, offsetsText(rows) + note + warnings.join(''));
   return 0;
 }
 

@@ -11,8 +11,13 @@ export interface RunOptions {
 
 /** `sluice run`: runs the connectors until they have stopped for good; returns the exit code. Throws a SluiceError if it cannot start. */
 export async function runCommand({ paths, once }: RunOptions, registry: Registry): Promise<number> {
-  const { configuration, log } = await setUp(paths, registry);
+  const { stderr, stdout, env } = process;
+  const bars = stderr.isTTY && env['TERM'] !== 'dumb' ? new (await import('./copy-bars.ts')).CopyBars(stderr) : null;
+  const { configuration, log } = await setUp(paths, registry, bars === null ? undefined : (line) => bars.write(line));
   const { daemon, connectors } = configuration;
   log.info(`Sluice ${VERSION}, process ${process.pid}: ${connectors.map(({ name }) => name).join(', ')}. State in ${daemon.dataDir}.`);
-  return runDaemon({ config: daemon, connectors, runtime: nodeRuntime(), log, once });
+  // Bars and messages on one terminal would write over each other.
+  const isShared = stdout.isTTY && connectors.some(({ sink }) => sink.plugin.type === 'stdout');
+  const show = bars === null || isShared ? {} : { show: bars.follow.bind(bars) };
+  return runDaemon({ config: daemon, connectors, runtime: nodeRuntime(), log, once, ...show });
 }

@@ -12,8 +12,8 @@ export interface Ready {
   readonly log: ProcessLogger;
 }
 
-/** Loads the configuration of a command that runs something, with secrets, and makes the log that hides them (I12). Throws a SluiceError. */
-export async function setUp(paths: readonly string[], registry: Registry): Promise<Ready> {
+/** Loads the configuration of a command that runs something, with secrets, and makes the log that hides them (I12); `write`: where its lines go. Throws a SluiceError. */
+export async function setUp(paths: readonly string[], registry: Registry, write?: (line: string) => void): Promise<Ready> {
   const result: LoadResult = await loadConfiguration({ paths, env: process.env, registry, secrets: 'resolve' });
   const configuration = requireConfiguration(result);
   const { level, format } = configuration.daemon.log;
@@ -21,6 +21,7 @@ export async function setUp(paths: readonly string[], registry: Registry): Promi
     level,
     format: format === 'auto' ? (process.stderr.isTTY ? 'pretty' : 'json') : format,
     redact: redactor(configuration.secrets),
+    ...(write === undefined ? {} : { write }),
   });
   for (const warning of result.warnings) log.warn(warningText(warning), { code: warning.code, remedy: warning.remedy });
   return { configuration, log };

@@ -8,6 +8,7 @@ interface SnapshotOptions {
   readonly table?: readonly string[];
   readonly where?: string;
   readonly json?: boolean;
+  readonly watch?: boolean;
 }
 
 const load = (): Promise<typeof import('./snapshot.ts')> => import('./snapshot.ts');
@@ -30,9 +31,10 @@ export function addSnapshot(program: Command, action: Action, registry: Registry
     .description('List the captured tables and how far the copy of each is.')
     .argument('[paths...]', PATHS)
     .option('--connector <name>', 'only those of one')
+    .option('--watch', 'answer when nothing is being copied any more; until then bars show it, on a terminal')
     .option('--json', 'answer with one JSON document')
     .addHelpText('after', '\nExample:\n  $ sluice snapshot status --json /etc/sluice')
-    .action((paths: string[], options: SnapshotOptions) => run(options, paths, { verb: 'status', tables: [] }));
+    .action((paths: string[], options: SnapshotOptions) => run(options, paths, { verb: 'status', tables: [], watch: options.watch === true }));
   snapshot
     .command('start')
     .description('Copy tables once more, beside the stream: their rows come with "op": "r". The command does not wait for the end.')

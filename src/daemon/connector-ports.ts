@@ -15,6 +15,8 @@ export interface ConnectorPorts {
   readonly once: boolean;
   /** Where dead letters are kept. */
   readonly dataDir: string;
+  /** People see how far copies are by other means than the log. */
+  readonly showsCopies: boolean;
 }
 
 /** What `status` shows. */

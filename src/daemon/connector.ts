@@ -18,12 +18,13 @@ import type { StoppedTableView } from '../stopped-tables/state.ts';
 import { type OpenSpool, sinkPlace } from '../stopped-tables/stopped-tables.ts';
 import { backoffMs } from './backoff.ts';
 import type { ConnectorPorts, ConnectorStatus } from './connector-ports.ts';
+import { CopyRounds } from './copy-rounds.ts';
 import { extraDestinations } from './dead-letter-policy.ts';
 import { chosenLetters, type DeadLetterView, discardLetters, openDeadLetters, openToDiscard, viewsOf } from './dead-letters.ts';
 import { asSluiceError, stackOf } from './failure.ts';
 import { judge } from './judge.ts';
 import { type ConnectorState, isFinal, mayFollow } from './lifecycle.ts';
-import { openFormat, openSource } from './open.ts';
+import { openFormat } from './open.ts';
 import { storedCopies } from './snapshots.ts';
 import { discardSpool, openStopped, storedViews } from './stopped-tables.ts';
 import { UndeliveredMessages } from './undelivered.ts';
@@ -44,6 +45,7 @@ export class Connector {
   readonly #definition: ConnectorDefinition;
   readonly #ports: ConnectorPorts;
   readonly #log: Logger;
+  readonly #rounds: CopyRounds;
   #state: ConnectorState = 'starting';
   #error: SluiceError | null = null;
   #attempts = 0;
@@ -67,6 +69,7 @@ export class Connector {
     this.#definition = definition;
     this.#ports = ports;
     this.#log = ports.log;
+    this.#rounds = new CopyRounds(definition, ports.log, ports.showsCopies);
     ports.metrics.state(this.name, this.#state);
   }
 
@@ -121,9 +124,10 @@ export class Connector {
       this.#become('stopped');
       return;
     }
-    if (error.kind === TABLE_STOPPED) {
-      // Nothing to wait for: the next life begins with the table aside.
-      this.#log.warn(error.message, { code: error.code, remedy: error.remedy, table: error.table ?? '' });
+    const isAside = error.kind === TABLE_STOPPED;
+    if (isAside) this.#log.warn(error.message, { code: error.code, remedy: error.remedy, table: error.table ?? '' });
+    if (isAside || this.#rounds.takes(error)) {
+      // Nothing to wait for: the next life begins with the table aside, or the log anew.
       this.#become('retrying');
       this.#become('starting');
       return;
@@ -170,7 +174,7 @@ export class Connector {
     const context = this.#sourceContext(tables);
     // Until streaming begins there is nothing to drain: a stop then ends at once.
     const starting = AbortSignal.any([drain, abort]);
-    const { source, snapshots } = openSource(definition, stored, context, { isFirstLife: !this.#opened });
+    const { source, snapshots } = this.#rounds.open(stored, context);
     const stopped = await openStopped({ definition, ...this.#ports }, stored.place);
     const sink: Sink = definition.sink.plugin.create(definition.sink.config, this.#sinkContext());
     const observing = new AbortController();
@@ -179,7 +183,7 @@ export class Connector {
       const undelivered = await this.#openUndelivered(sink, stopped, abort, (error) => broken.abort(error));
       const { findings, tables: captured } = await source.preflight(starting);
       const destinations = [...captured.map((table) => sink.destination(table)), ...extraDestinations(definition)];
-      judge(definition, this.#log, [...findings, ...(await sink.preflight([...new Set(destinations)], starting))]);
+      judge(definition, this.#log, [...findings, ...(await sink.preflight([...new Set(destinations)], starting))], this.#rounds.isLost);
       const written = await sink.open(sinkPlace(stored.place), starting);
       this.#opened = true;
       await undelivered.begin();
@@ -192,11 +196,7 @@ export class Connector {
           source,
           sink,
           format: openFormat(definition),
-          read: {
-            from: stored.offset?.position ?? null,
-            published: written.transactions,
-            sinkHoldsOutput: stored.offset === null && written.holdsOutput,
-          },
+          read: this.#rounds.from(written),
           runtime,
           maxInFlightBytes: definition.maxInFlightBytes,
           memory: this.#ports.memory,
@@ -210,6 +210,7 @@ export class Connector {
             ...events,
             saved: ({ place, progress }) => {
               snapshots?.saved(progress);
+              this.#rounds.saved();
               undelivered.saved(place);
               events.saved();
               // Progress: the trouble is over.
@@ -221,6 +222,7 @@ export class Connector {
         drain,
         abort,
       );
+      if (!drain.aborted) this.#rounds.ended(snapshots);
     } finally {
       observing.abort();
       const ended = this.#undelivered?.end();
@@ -285,6 +287,11 @@ export class Connector {
   get snapshots(): SnapshotCommands {
     if (this.#snapshots === null) throw new SluiceError(SNAPSHOT_NOT_RUNNING, { connector: this.name });
     return this.#snapshots;
+  }
+
+  /** Of this life; none between two. */
+  copiesUnderWay(): readonly CopyView[] {
+    return this.#snapshots?.views() ?? [];
   }
 
   async copies(): Promise<readonly CopyView[]> {

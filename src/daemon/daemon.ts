@@ -5,6 +5,7 @@ import { type MemoryNeed, type MemoryShare, shareMemory } from '../pipeline/memo
 import type { Logger } from '../plugin/context.ts';
 import type { SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
+import type { CopyView } from '../snapshot/view.ts';
 import { openLevel } from '../state/level.ts';
 import type { StateStore } from '../state/state-store.ts';
 import { Metrics } from '../telemetry/metrics.ts';
@@ -23,6 +24,8 @@ export interface DaemonOptions {
   readonly log: Logger & { child(bindings: Readonly<Record<string, string>>): Logger };
   /** Go to the log's end as it stands, then end. */
   readonly once: boolean;
+  /** Shows people how far copies are, for as long as connectors run; returns what ends it. */
+  readonly show?: (copies: () => readonly CopyView[]) => () => void;
 }
 
 const memoryNeed = ({ batch, maxInFlightBytes }: ConnectorDefinition): MemoryNeed => ({
@@ -58,9 +61,12 @@ async function runConnectors(options: DaemonOptions, store: StateStore, shutdown
           memory: shares[index] as MemoryShare,
           once: options.once,
           dataDir: config.dataDir,
+          showsCopies: options.show !== undefined,
           log: log.child({ connector: definition.name }),
         }),
     );
+    const hide = options.show?.(() => connectors.flatMap((connector) => connector.copiesUnderWay()));
+    if (hide !== undefined) closers.push(async () => hide());
     closers.push(await openListeners(options, store, metrics, connectors));
     await Promise.all(connectors.map((connector) => connector.run(shutdown.drain, shutdown.abort)));
     // One that had failed may have been made to go on while the others ran.

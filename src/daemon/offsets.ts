@@ -30,6 +30,8 @@ export interface StoredOffset {
   readonly place: Place | null;
   /** Versions of tables in the schema history. */
   readonly tables: number;
+  /** What whoever changed it must know; left out: nothing. */
+  readonly warnings?: readonly { readonly message: string; readonly remedy: string }[];
 }
 
 /** The connector that a command is about: the named one, or the only one. */
@@ -104,8 +106,17 @@ export async function recoverOffset(
       { remedy: 'Look at `sluice tables list` and `sluice dlq list`. If what was there before is missing, copy the rows of those tables anew.' },
     );
   }
-  return current(store, name);
+  const recovered = await current(store, name);
+  const knowsCopies = Object.keys((await store.inspect(name)).progress).length > 0;
+  return definition.source.plugin.snapshot === undefined || knowsCopies ? recovered : { ...recovered, warnings: [COPIES_UNKNOWN] };
 }
+
+/** They were lost with the state: the next start takes every table for one that is not to be copied. */
+const COPIES_UNKNOWN = {
+  message:
+    'How far copies of tables had come is not known (any more). A copy that was not finished, the first one too, does not go on by itself: its rows are missing in the sink.',
+  remedy: 'If one was under way, or may have been, copy those tables anew once the connector runs: sluice snapshot start --table <schema.table>',
+} as const;
 
 async function current(store: StateStore, connector: string): Promise<StoredOffset> {
   const { offset, place, tables } = await store.load(connector);

@@ -7,6 +7,7 @@ import { SnapshotCommands } from '../snapshot/commands.ts';
 import { Copies } from '../snapshot/copies.ts';
 import { CopyLog } from '../snapshot/copy-log.ts';
 import { CopyingSource } from '../snapshot/copying-source.ts';
+import { Pace } from '../snapshot/pace.ts';
 import type { Loaded } from '../state/state-store.ts';
 
 export interface OpenSource {
@@ -15,21 +16,30 @@ export interface OpenSource {
   readonly snapshots: SnapshotCommands | null;
 }
 
+export interface CopyOptions {
+  /** `again`: all tables are to be copied once more; `anew`: the log is begun anew behind a gap, and they all with it. */
+  readonly round: 'again' | 'anew' | null;
+  /** People see how far copies are by other means than the log. */
+  readonly isShown: boolean;
+}
+
 /** The source of one life of a connector, with the copies of its tables in its stream if it offers any. */
 export function openSource(
   { name, source: { plugin, config } }: ConnectorDefinition,
   stored: Loaded,
   context: SourceContext,
-  life: { readonly isFirstLife: boolean },
+  { round, isShown }: CopyOptions,
 ): OpenSource {
   const source = plugin.create(config, context);
   const snapshot = plugin.snapshot?.(config);
   if (snapshot === undefined || source.snapshot === undefined) return { source, snapshots: null };
   const { runtime, tables, log } = context;
   const copies = new Copies(snapshot.mode, stored.progress, stored.offset !== null);
-  if (snapshot.mode === 'always' && life.isFirstLife) copies.restart();
-  const snapshots = new SnapshotCommands(name, copies);
-  const ports = { runtime, tables, events: new CopyLog(copies, runtime, log), limits: CHUNK_LIMITS };
+  if (round === 'again') copies.restart();
+  if (round === 'anew') copies.renew();
+  const snapshots = new SnapshotCommands(name, copies, runtime);
+  const events = new CopyLog(copies, runtime, log, isShown);
+  const ports = { runtime, tables, events, limits: CHUNK_LIMITS, pace: new Pace(snapshot, runtime, log) };
   return { source: new CopyingSource(source, snapshot, copies, snapshots, ports), snapshots };
 }
 

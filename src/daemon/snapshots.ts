@@ -7,6 +7,6 @@ export async function storedCopies(connector: string, store: StateStore): Promis
   const { progress } = await store.inspect(connector);
   return Object.entries(progress).flatMap(([entry, text]) => {
     const copy = text === null ? null : TableCopy.restore(entry, text);
-    return copy === null ? [] : [copyView(connector, copy)];
+    return copy === null ? [] : [copyView(connector, copy, null)];
   });
 }

@@ -16,6 +16,8 @@ export interface ErrorKind {
   readonly cause: string;
   /** What the reader should do, with `{name}` for parameters; names a command or statement where one exists. */
   readonly remedy: string;
+  /** The stored position can never be read on from; on the same server the log can be begun anew, with a gap that copies of all tables close. */
+  readonly positionLost?: true;
 }
 
 export type ErrorParameters = Readonly<Record<string, string | number | bigint | boolean>>;

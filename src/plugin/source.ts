@@ -17,6 +17,8 @@ export interface ReadOptions {
   readonly sinkHoldsOutput: boolean;
   /** At a first start: the moment where the log begins is held for a copy of what is there (`SnapshotSource.held`). */
   readonly holdsSnapshot?: boolean;
+  /** With `from` null: a position that is lost (`ErrorKind.positionLost`) and given up. The server must be the one that it is of; what is left of its slot may go. */
+  readonly replaces?: Position;
 }
 
 /** A column of the `origin` image: what a format may write about where a record came from, beside the commit time. */
@@ -32,6 +34,8 @@ export interface SourceHealth {
   readonly retainedBytes: number | null;
   /** The server's word for the state of the slot, `reserved`, `lost`, …; null = there is none. */
   readonly slotState: string | null;
+  /** Bytes of log that the standby furthest behind has not replayed; null = not known, or there is none; left out: not asked for. */
+  readonly standbyLagBytes?: number | null;
   /** True while the stream is connected. */
   readonly connected: boolean;
 }

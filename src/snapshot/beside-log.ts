@@ -13,6 +13,7 @@ import type { CopiedRows, CopyTable, KeyText, SnapshotSource, SnapshotView } fro
 import { type BatchWriter, HEAD, HEAD_SIZE, SNAPSHOT_MARK, type SnapshotMark } from '../record/batch.ts';
 import type { CopyEvents } from './events.ts';
 import type { LogGate } from './log-gate.ts';
+import type { Pace } from './pace.ts';
 import type { Part, TableCopy } from './table-copy.ts';
 import { keyText, Watch } from './watch.ts';
 import { type Task, Work } from './work.ts';
@@ -55,6 +56,7 @@ interface Ports {
   readonly signal: AbortSignal;
   readonly events: CopyEvents;
   readonly limits: ChunkLimits;
+  readonly pace: Pace;
   /** A chunk waits until the log has passed its view; the reader of the log hands it on then. */
   readonly offer: (chunk: Chunk) => void;
 }
@@ -207,7 +209,11 @@ class Worker {
 
   /** Null: the table changed, and is to be read again. */
   async #read(copy: TableCopy, part: Part, keys: readonly KeyText[]): Promise<Read | null> {
-    const { gate, events } = this.#ports;
+    const { gate, events, pace, signal } = this.#ports;
+    const taken = keys.length > 0 ? keys.length : pace.cap(this.#limit);
+    await pace.turn(taken, signal);
+    // It may have been put off or ended while it waited.
+    if (!isUnderWay(copy, part)) return null;
     if (this.#isFarBehind) await this.#catchUp();
     const { view, watch } = await this.#view(copy.label);
     const batches: BatchWriter[] = [];
@@ -218,10 +224,12 @@ class Worker {
       if (table.version.key.length === 0) {
         isGood = true;
         const rows = view.rows(table, { range: null, where: copy.where, mark: markOf(copy) });
-        return { watch, batches: closing(rows, view), after: null, ends: true };
+        pace.correct(taken, 0);
+        return { watch, batches: closing(rows, view, (count) => pace.spend(count, signal)), after: null, ends: true };
       }
       const read = await this.#rows(view, table, { copy, part, keys }, batches);
       isGood = true;
+      pace.correct(taken, rowsOf(batches));
       await view.close();
       return { watch, batches, ...read };
     } catch (error) {
@@ -245,7 +253,7 @@ class Worker {
   ): Promise<{ after: KeyText | null; ends: boolean }> {
     const { where } = copy;
     const { limits } = this.#ports;
-    const limit = this.#limit;
+    const limit = this.#ports.pace.cap(this.#limit);
     const some = keys.length > 0 ? { range: null, keys } : { range: { after: part.after, upTo: part.upTo }, limit };
     let rows = 0;
     let bytes = 0;
@@ -307,12 +315,23 @@ function isUnderWay(copy: TableCopy, part: Part): boolean {
 }
 
 /** The view ends with its rows. */
-async function* closing(rows: AsyncGenerator<CopiedRows, void, undefined>, view: SnapshotView): AsyncGenerator<CopiedRows, void, undefined> {
+async function* closing(
+  rows: AsyncGenerator<CopiedRows, void, undefined>,
+  view: SnapshotView,
+  spend: (rows: number) => Promise<void>,
+): AsyncGenerator<CopiedRows, void, undefined> {
   try {
-    yield* rows;
+    for await (const some of rows) {
+      await spend(some.batch.count);
+      yield some;
+    }
   } finally {
     await view.close();
   }
+}
+
+function rowsOf(batches: readonly BatchWriter[]): number {
+  return batches.reduce((sum, { count }) => sum + count, 0);
 }
 
 interface Wanted {

@@ -1,4 +1,5 @@
 import { SluiceError } from '../plugin/error.ts';
+import type { Runtime } from '../plugin/runtime.ts';
 import type { Progress } from '../record/position.ts';
 import type { Copies } from './copies.ts';
 import { SNAPSHOT_NOT_RUNNING, SNAPSHOT_UNDER_WAY, SNAPSHOT_UNKNOWN_TABLE } from './errors.ts';
@@ -9,18 +10,20 @@ import { type CopyView, copyView } from './view.ts';
 export class SnapshotCommands {
   readonly #connector: string;
   readonly #copies: Copies;
+  readonly #runtime: Pick<Runtime, 'monotonicMs'>;
   /** Entries that are on their way to the disk, and who waits for them. */
   #waiting: { readonly entries: Set<string>; readonly resolve: () => void }[] = [];
   /** Null: the log is not read. */
   kick: (() => void) | null = null;
 
-  constructor(connector: string, copies: Copies) {
+  constructor(connector: string, copies: Copies, runtime: Pick<Runtime, 'monotonicMs'>) {
     this.#connector = connector;
     this.#copies = copies;
+    this.#runtime = runtime;
   }
 
   views(): readonly CopyView[] {
-    return this.#copies.list().map((copy) => copyView(this.#connector, copy));
+    return this.#copies.list().map((copy) => this.#view(copy));
   }
 
   /** Copies tables once more, or those rows of them that a condition takes. Durable when it resolves. Throws typed errors, and then begins none. */
@@ -84,7 +87,11 @@ export class SnapshotCommands {
     const saved = new Promise<void>((resolve) => this.#waiting.push({ entries: new Set(copies.map(({ entry }) => entry)), resolve }));
     this.kick();
     await saved;
-    return copies.map((copy) => copyView(this.#connector, copy));
+    return copies.map((copy) => this.#view(copy));
+  }
+
+  #view(copy: TableCopy): CopyView {
+    return copyView(this.#connector, copy, this.#runtime.monotonicMs());
   }
 
   #open(tables: readonly string[]): readonly TableCopy[] {

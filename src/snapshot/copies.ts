@@ -8,7 +8,7 @@ export class Copies implements Iterable<TableCopy> {
   readonly #byEntry = new Map<string, TableCopy>();
   readonly #changed = new Map<string, string | null>();
   /** Nothing was ever copied or decided, although the connector has run. */
-  readonly #isFromBefore: boolean;
+  #isFromBefore: boolean;
 
   /** `stored`: as it was saved. `hasRun`: there is an offset. */
   constructor(mode: SnapshotConfig['mode'], stored: Progress, hasRun: boolean) {
@@ -74,12 +74,29 @@ export class Copies implements Iterable<TableCopy> {
     }
   }
 
-  /** Everything once more. */
+  /** Everything once more; but where the copies of an earlier start are not at their end, those go on, and nothing is begun. */
   restart(): void {
-    for (const copy of this) {
-      if (copy.kind !== 'first' || copy.isOpen) continue;
+    this.#isFromBefore = false;
+    const first = this.list().filter(({ kind }) => kind === 'first');
+    if (first.some(({ isOpen, paused }) => isOpen && !paused)) return;
+    for (const copy of first) {
+      if (copy.isOpen) continue;
       copy.reset(null);
       this.changed(copy);
+    }
+  }
+
+  /** The log was begun anew behind a gap: everything is copied from its beginning, and what was asked for and is not at its end is part of that. */
+  renew(): void {
+    this.#isFromBefore = false;
+    for (const copy of this.list()) {
+      if (copy.kind === 'first') {
+        copy.reset(null);
+        this.changed(copy);
+      } else if (copy.isOpen) {
+        this.#byEntry.delete(copy.entry);
+        this.#changed.set(copy.entry, null);
+      }
     }
   }
 

@@ -4,6 +4,7 @@ import type { Runtime } from '../plugin/runtime.ts';
 import type { Copies } from './copies.ts';
 import type { CopyEvents } from './events.ts';
 import type { TableCopy } from './table-copy.ts';
+import { copyView, countText, durationText } from './view.ts';
 
 /** How often it is said how far a copy has come. */
 const SAY_EVERY_MS = 10_000;
@@ -18,24 +19,24 @@ export class CopyLog implements CopyEvents {
   readonly #copies: Copies;
   readonly #runtime: Runtime;
   readonly #log: Logger;
+  /** People see how far copies are by other means. */
+  readonly #isShown: boolean;
   readonly #begun = new Map<TableCopy, Begun>();
   #saidAt = Number.NEGATIVE_INFINITY;
 
-  constructor(copies: Copies, runtime: Runtime, log: Logger) {
+  constructor(copies: Copies, runtime: Runtime, log: Logger, isShown: boolean) {
     this.#copies = copies;
     this.#runtime = runtime;
     this.#log = log;
+    this.#isShown = isShown;
   }
 
   planned(copy: TableCopy): void {
     this.#begin(copy);
-    const { table, parts, label } = copy;
-    this.#log.info(
-      `Copying ${label}: ${estimateOf(table?.estimatedRows ?? -1)} rows in ${parts?.length ?? 1} ${parts?.length === 1 ? 'part' : 'parts'}.`,
-      {
-        table: label,
-      },
-    );
+    const { estimatedRows, parts, label } = copy;
+    this.#log.info(`Copying ${label}: ${estimateText(estimatedRows)} rows in ${parts?.length ?? 1} ${parts?.length === 1 ? 'part' : 'parts'}.`, {
+      table: label,
+    });
   }
 
   failed(copy: TableCopy, error: SluiceError): void {
@@ -53,15 +54,18 @@ export class CopyLog implements CopyEvents {
   moved(copy: TableCopy): void {
     const now = this.#runtime.monotonicMs();
     const begun = this.#begin(copy);
+    copy.rate.note(now, copy.rows);
     if (copy.state === 'done') {
       this.#begun.delete(copy);
       const rate = rateOf(copy, begun, now);
-      this.#log.info(`Copied ${copy.label}: ${count(copy.rows)} rows${rate === null ? '' : `, ${count(rate)} a second`}.`, { table: copy.label });
+      this.#log.info(`Copied ${copy.label}: ${countText(copy.rows)} rows${rate === null ? '' : `, ${countText(rate)} a second`}.`, {
+        table: copy.label,
+      });
       if (copy.kind === 'first' && this.#copies.open === 0) this.#log.info('All tables are copied.');
       return;
     }
     if (now - this.#saidAt < SAY_EVERY_MS) return;
-    if (this.#saidAt > Number.NEGATIVE_INFINITY) for (const [each, from] of this.#begun) this.#say(each, from, now);
+    if (this.#saidAt > Number.NEGATIVE_INFINITY) for (const each of this.#begun.keys()) this.#say(each, now);
     this.#saidAt = now;
   }
 
@@ -76,17 +80,16 @@ export class CopyLog implements CopyEvents {
     if (known !== undefined) return known;
     const begun = { atMs: this.#runtime.monotonicMs(), rows: copy.rows };
     this.#begun.set(copy, begun);
+    copy.rate.note(begun.atMs, begun.rows);
     return begun;
   }
 
-  #say(copy: TableCopy, begun: Begun, now: number): void {
-    const estimate = copy.table?.estimatedRows ?? -1;
-    const rate = rateOf(copy, begun, now);
-    const share = estimate > 0 ? ` of ${estimateOf(estimate)} (${Math.min(99, Math.floor((copy.rows / estimate) * 100))} %)` : '';
-    const left = rate !== null && rate > 0 && estimate > copy.rows ? `, about ${Math.ceil((estimate - copy.rows) / rate)} s left` : '';
-    this.#log.info(`Copying ${copy.label}: ${count(copy.rows)}${share} rows${rate === null ? '' : `, ${count(rate)} a second`}${left}.`, {
-      table: copy.label,
-    });
+  #say(copy: TableCopy, now: number): void {
+    const { rows, estimatedRows, percent, rowsPerSecond, secondsLeft } = copyView('', copy, now);
+    const share = percent === null ? '' : ` of ${estimateText(estimatedRows)} (${percent} %)`;
+    const rate = rowsPerSecond === null ? '' : `, ${countText(rowsPerSecond)} a second`;
+    const left = secondsLeft === null ? '' : `, about ${durationText(secondsLeft)} left`;
+    this.#log[this.#isShown ? 'debug' : 'info'](`Copying ${copy.label}: ${countText(rows)}${share} rows${rate}${left}.`, { table: copy.label });
   }
 }
 
@@ -95,10 +98,6 @@ function rateOf(copy: TableCopy, { atMs, rows }: Begun, now: number): number | n
   return now - atMs < 100 ? null : Math.round(((copy.rows - rows) / (now - atMs)) * 1000);
 }
 
-function count(rows: number): string {
-  return rows.toLocaleString('en-US');
-}
-
-function estimateOf(rows: number): string {
-  return rows < 0 ? 'an unknown number of' : `about ${count(rows)}`;
+function estimateText(rows: number | null): string {
+  return rows === null ? 'an unknown number of' : `about ${countText(rows)}`;
 }

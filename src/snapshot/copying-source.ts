@@ -45,8 +45,10 @@ export class CopyingSource implements Source {
     this.#source.acknowledge(checkpoint);
   }
 
-  observe(signal: AbortSignal): Promise<SourceHealth> {
-    return this.#source.observe(signal);
+  async observe(signal: AbortSignal): Promise<SourceHealth> {
+    const health = await this.#source.observe(signal);
+    this.#ports.pace.observed(health);
+    return health;
   }
 
   recover(options: RecoverOptions, signal: AbortSignal): Promise<Position> {
@@ -85,6 +87,7 @@ export class CopyingSource implements Source {
     }
   }
 
+  /** Nothing is left to do, and it ends by that. */
   get #isOver(): boolean {
     return this.#config.mode === 'initial_only' && this.#copies.open === 0;
   }
@@ -101,7 +104,7 @@ export class CopyingSource implements Source {
     const views = await snapshots.held(this.#copies.open === 0 ? 0 : parallelism);
     if (views === null) return;
     const position = this.#gate.position as Position;
-    for await (const { copy, batch } of copyHeld(views, this.#copies.list(), parallelism, this.#ports.events)) {
+    for await (const { copy, batch } of copyHeld(views, this.#copies.list(), parallelism, this.#ports, this.#closing.signal)) {
       const next = batch ?? this.#empty();
       // All of it belongs to where the log begins: the place moves with it, so that a crash leaves little to read back.
       next.setCheckpoint(position);
@@ -184,7 +187,7 @@ export class CopyingSource implements Source {
   async #copyBeside(signal: AbortSignal): Promise<SnapshotSource> {
     const snapshots = await this.#begin();
     if (signal.aborted) return snapshots;
-    const { runtime, events, limits } = this.#ports;
+    const { runtime, events, limits, pace } = this.#ports;
     this.#chunks = new Chunks(this.#gate, this.#copies, events, () => this.#empty());
     const offer = (chunk: Chunk): void => {
       (this.#chunks as Chunks).add(chunk);
@@ -193,7 +196,7 @@ export class CopyingSource implements Source {
     this.#beside = new BesideLog(
       this.#copies,
       this.#config.parallelism,
-      { snapshots, gate: this.#gate, runtime, signal, events, limits, offer },
+      { snapshots, gate: this.#gate, runtime, signal, events, limits, pace, offer },
       () => void snapshots.rest().catch(() => undefined),
       (error) => {
         if (!signal.aborted) this.#fail(error);

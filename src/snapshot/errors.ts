@@ -24,5 +24,13 @@ export const SNAPSHOT_UNDER_WAY = defineError({
   remedy: 'Wait for it (`sluice snapshot status`), or end it: sluice snapshot stop --table {table}',
 });
 
+export const SNAPSHOT_INCOMPLETE = defineError({
+  code: 'SLUICE_SNAPSHOT_INCOMPLETE',
+  retry: 'manual',
+  exit: 1,
+  cause: 'Connector {connector} copies its tables once and ends, and could not copy {tables}.',
+  remedy: '`sluice snapshot status` says why. Mend it and start again: only what is left is copied.',
+});
+
 /** For the documentation. */
-export const snapshotErrors = [SNAPSHOT_NOT_RUNNING, SNAPSHOT_UNKNOWN_TABLE, SNAPSHOT_UNDER_WAY];
+export const snapshotErrors = [SNAPSHOT_INCOMPLETE, SNAPSHOT_NOT_RUNNING, SNAPSHOT_UNKNOWN_TABLE, SNAPSHOT_UNDER_WAY];

@@ -7,6 +7,7 @@ import type { SnapshotView } from '../plugin/snapshot.ts';
 import { type BatchWriter, HEAD, HEAD_SIZE, SNAPSHOT_MARK, type SnapshotMark } from '../record/batch.ts';
 import { Channel } from './channel.ts';
 import type { CopyEvents } from './events.ts';
+import type { CopyPorts } from './ports.ts';
 import type { Part, TableCopy } from './table-copy.ts';
 import { type Task, Work } from './work.ts';
 
@@ -31,11 +32,18 @@ export async function* copyHeld(
   views: readonly SnapshotView[],
   copies: readonly TableCopy[],
   partsOfTable: number,
-  events: CopyEvents,
+  ports: Pick<CopyPorts, 'events' | 'pace'>,
+  signal: AbortSignal,
 ): AsyncGenerator<Copied, void, undefined> {
   const channel = new Channel<Item>(views.length);
   const work = new Work(copies);
-  const workers = Promise.all(views.map((view) => copyTasks(view, work, channel, partsOfTable, events))).then(
+  const ending = new AbortController();
+  const ended = AbortSignal.any([signal, ending.signal]);
+  const push = async (item: Item): Promise<void> => {
+    await ports.pace.spend(item.batch?.count ?? 0, ended);
+    await channel.push(item);
+  };
+  const workers = Promise.all(views.map((view) => copyTasks(view, work, push, partsOfTable, ports.events))).then(
     () => channel.end(),
     (error: unknown) => channel.fail(error),
   );
@@ -43,15 +51,18 @@ export async function* copyHeld(
     yield* new Marks(channel).all();
   } finally {
     channel.fail(new Error('nobody reads'));
+    ending.abort();
     await Promise.all(views.map((view) => view.close()));
     await workers;
   }
 }
 
-async function copyTasks(view: SnapshotView, work: Work, channel: Channel<Item>, partsOfTable: number, events: CopyEvents): Promise<void> {
+type Push = (item: Item) => Promise<void>;
+
+async function copyTasks(view: SnapshotView, work: Work, push: Push, partsOfTable: number, events: CopyEvents): Promise<void> {
   for (let task = await work.next(); task !== null; task = await work.next()) {
     try {
-      await (task.part === null ? plan(view, task.copy, partsOfTable, events) : copyPart(view, task.copy, task.part, channel));
+      await (task.part === null ? plan(view, task.copy, partsOfTable, events) : copyPart(view, task.copy, task.part, push));
     } catch (error) {
       const { copy } = task;
       if (!(error instanceof SluiceError) || error.table === undefined) throw error;
@@ -59,7 +70,7 @@ async function copyTasks(view: SnapshotView, work: Work, channel: Channel<Item>,
       if (error.kind.retry === 'auto') events.later(copy, error);
       else {
         events.failed(copy, error);
-        await channel.push({ copy, part: null, batch: null, after: null, ends: false });
+        await push({ copy, part: null, batch: null, after: null, ends: false });
       }
     } finally {
       work.done(task as Task);
@@ -74,13 +85,13 @@ async function plan(view: SnapshotView, copy: TableCopy, partsOfTable: number, e
   events.planned(copy);
 }
 
-async function copyPart(view: SnapshotView, copy: TableCopy, part: Part, channel: Channel<Item>): Promise<void> {
+async function copyPart(view: SnapshotView, copy: TableCopy, part: Part, push: Push): Promise<void> {
   const table = copy.table ?? (await view.open(copy.label));
   const range = table.version.key.length === 0 ? null : { after: part.after, upTo: part.upTo };
   for await (const { batch, lastKey } of view.rows(table, { range, where: copy.where, mark: SNAPSHOT_MARK.row })) {
-    await channel.push({ copy, part, batch, after: lastKey, ends: false });
+    await push({ copy, part, batch, after: lastKey, ends: false });
   }
-  await channel.push({ copy, part, batch: null, after: null, ends: true });
+  await push({ copy, part, batch: null, after: null, ends: true });
 }
 
 /** Puts the marks on, for which the newest batch of each table is held back until it is known what comes behind it. */

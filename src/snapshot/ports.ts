@@ -2,6 +2,7 @@ import type { Runtime } from '../plugin/runtime.ts';
 import type { TableRegistry } from '../record/table.ts';
 import type { ChunkLimits } from './beside-log.ts';
 import type { CopyEvents } from './events.ts';
+import type { Pace } from './pace.ts';
 
 /** What copies are made with. */
 export interface CopyPorts {
@@ -9,4 +10,5 @@ export interface CopyPorts {
   readonly tables: TableRegistry;
   readonly events: CopyEvents;
   readonly limits: ChunkLimits;
+  readonly pace: Pace;
 }

@@ -1,4 +1,5 @@
 import type { CopyTable, KeyText } from '../plugin/snapshot.ts';
+import { RowRate } from './row-rate.ts';
 
 /**
  * `waiting`: nothing of it was read. `skipped`: its rows are not wanted. `failed`: it cannot be read; its changes go on. `stopped`: by an operator.
@@ -53,6 +54,8 @@ export class TableCopy {
   readonly rest: Part = { after: null, upTo: null, done: false };
   /** Of this process: how the table was seen when it was opened last. */
   table: CopyTable | null = null;
+  /** Of this process: how fast its rows are handed on. */
+  readonly rate = new RowRate();
 
   constructor(label: string, kind: CopyKind) {
     this.label = label;
@@ -82,6 +85,12 @@ export class TableCopy {
 
   get isOpen(): boolean {
     return this.state === 'waiting' || this.state === 'copying';
+  }
+
+  /** What the server believes there is to copy; null: not known, as of what a condition takes. */
+  get estimatedRows(): number | null {
+    const estimate = this.where === null ? (this.table?.estimatedRows ?? -1) : -1;
+    return estimate < 0 ? null : estimate;
   }
 
   /** Its parts are all read, and what moved meanwhile. */
@@ -127,6 +136,7 @@ export class TableCopy {
     this.error = null;
     this.parts = null;
     this.moved.clear();
+    this.rate.clear();
     this.table = null;
   }
 }

@@ -9,23 +9,47 @@ export interface CopyView {
   readonly state: CopyState | 'paused';
   /** That were handed on. */
   readonly rows: number;
-  /** What the server believes the table has; null: not known. */
+  /** What the server believes there is to copy; null: not known. */
   readonly estimatedRows: number | null;
+  /** Of the estimate, 99 at most before the end; null: not known. */
+  readonly percent: number | null;
+  /** Over the last seconds; null: it is not being copied by this process, or only just. */
+  readonly rowsPerSecond: number | null;
+  /** By the estimate and this rate; null: not known. */
+  readonly secondsLeft: number | null;
   readonly where: string | null;
   readonly error: CopyError | null;
 }
 
-export function copyView(connector: string, copy: TableCopy): CopyView {
-  const { label, kind, state, paused, rows, table, where, error, isOpen } = copy;
-  const estimate = table?.estimatedRows ?? -1;
+/** `nowMs`: by the clock that the rate was noted with; null: nobody copies. */
+export function copyView(connector: string, copy: TableCopy, nowMs: number | null): CopyView {
+  const { label, kind, state, paused, rows, where, error, isOpen, estimatedRows } = copy;
+  const isUnderWay = state === 'copying' && !paused && nowMs !== null;
+  const rowsPerSecond = isUnderWay ? copy.rate.perSecond(nowMs, rows) : null;
+  const isTold = estimatedRows !== null && estimatedRows > rows && rowsPerSecond !== null && rowsPerSecond > 0;
   return {
     connector,
     table: label,
     copy: kind,
     state: isOpen && paused ? 'paused' : state,
     rows,
-    estimatedRows: estimate < 0 ? null : estimate,
+    estimatedRows,
+    percent: state === 'done' ? 100 : estimatedRows === null ? null : Math.min(99, Math.floor((rows / Math.max(1, estimatedRows)) * 100)),
+    rowsPerSecond,
+    secondsLeft: isTold ? Math.ceil((estimatedRows - rows) / rowsPerSecond) : null,
     where,
     error,
   };
+}
+
+export function countText(rows: number): string {
+  return rows.toLocaleString('en-US');
+}
+
+/** `45 s`, `12 min`, `3 h 20 min`. */
+export function durationText(seconds: number): string {
+  if (seconds < 120) return `${seconds} s`;
+  const minutes = Math.round(seconds / 60);
+  if (minutes < 60) return `${minutes} min`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }

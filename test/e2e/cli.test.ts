@@ -200,6 +200,7 @@ describe('with servers', () => {
       const recovered = await sluice(['offsets', 'recover', '--connector', `lost${from}`, '--from', from, running.directory]);
       expect(recovered.exit).toBe(0);
       expect(recovered.stdout).toContain(`lost${from} `);
+      expect(recovered.stdout).toMatch(/How far copies of tables had come is not known.*remedy: .*sluice snapshot start --table/s);
       expect(await running.start(['--once']).exit()).toBe(0);
       expect(await delivered(stream)).toEqual(Array.from({ length: 30 }, (_, index) => index + 1));
     },

@@ -3,7 +3,7 @@ import { cp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { prepareLog } from '../../connectors/postgres/log/prepare.ts';
-import { observeSlot } from '../../connectors/postgres/log/slot.ts';
+import { observeSlot, observeStandbys } from '../../connectors/postgres/log/slot.ts';
 import { preflightPostgres } from '../../connectors/postgres/preflight.ts';
 import { PostgresServer, startPostgres } from '../servers/index.ts';
 import { freePort, temporaryDirectory } from '../servers/process.ts';
@@ -72,5 +72,26 @@ describe.each(majors)('a standby of PostgreSQL %i', (major) => {
     expect((await observeSlot(client, prepared.slot)).slotState).toBe('reserved');
     await client.end();
     await standby.query(`SELECT pg_drop_replication_slot('${prepared.slot}')`);
+  });
+
+  it('how far it is behind is seen from the primary, by a role that may; another one is told so', async () => {
+    await primary.query('CREATE ROLE onlooker LOGIN REPLICATION');
+    const client = await primary.connect();
+    await standby.query('SELECT pg_wal_replay_pause()');
+    await client.query(`SELECT pg_logical_emit_message(false, 'filler', repeat('x', 1000000))`);
+    await expect.poll(() => observeStandbys(client), { timeout: 10_000 }).toBeGreaterThan(900_000);
+    await standby.query('SELECT pg_wal_replay_resume()');
+    await expect.poll(() => observeStandbys(client), { timeout: 10_000 }).toBeLessThan(100_000);
+    await client.query('SET ROLE onlooker');
+    expect(await observeStandbys(client)).toBeNull();
+    await client.end();
+    const snapshot = { mode: 'no_data', parallelism: 1, maxRowsPerSecond: 0, maxLag: 1024 ** 3, maxStandbyLag: 1024 ** 2 } as const;
+    const told = async (url: string): Promise<readonly string[]> => {
+      const { findings } = await preflightPostgres(postgresConfig(url, { tables: ['public.keyed'], snapshot }), sourceContext('shop'), signal);
+      return findings.map(({ code }) => code);
+    };
+    const url = primary.url();
+    expect(await told(url)).not.toContain('SLUICE_PG_STANDBY_LAG_UNSEEN');
+    expect(await told(url.replace('postgres@', 'onlooker@'))).toContain('SLUICE_PG_STANDBY_LAG_UNSEEN');
   });
 });

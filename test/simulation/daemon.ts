@@ -57,7 +57,8 @@ export class Daemon implements Owner {
     const { world } = this.#around;
     world.tell(`${this.name} has opened the state, shutdown before: ${store.previousShutdown}`);
     this.#around.checks.opened(this.#around.disk.storedLsn);
-    const ports = { store, memory: MEMORY, runtime: this.runtime, metrics: silentMetrics(), once: false, log: this.log(), dataDir: DIRECTORY };
+    const own = { store, memory: MEMORY, runtime: this.runtime, metrics: silentMetrics(), log: this.log() };
+    const ports = { ...own, once: false, dataDir: DIRECTORY, showsCopies: false };
     this.#connector = new Connector(this.definition(), ports);
     await this.#connector.run(this.#drain.signal, this.#abort.signal);
     const failed = await store.close().then(

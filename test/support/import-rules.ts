@@ -48,7 +48,7 @@ const LAYERS: Record<string, Layer> = {
   telemetry: { layers: ['plugin', 'record', 'pipeline', 'version'], packages: ['pino', 'prom-client'] },
   config: { layers: ['plugin'] },
   daemon: { layers: ENGINE, packages: ['prom-client', 'pino'] },
-  cli: { layers: ENGINE, packages: ['commander'] },
+  cli: { layers: ENGINE, packages: ['commander', 'cli-progress'] },
   index: { layers: ENGINE },
   // The one place where the parts are put together.
   main: { layers: ['cli', 'connectors', 'formats'] },

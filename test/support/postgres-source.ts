@@ -12,7 +12,7 @@ export function postgresConfig(url: string, overrides: Partial<PostgresConfig> =
     tls: {},
     tables: ['public.*'],
     insertOnly: [],
-    snapshot: { mode: 'no_data', parallelism: 1 },
+    snapshot: { mode: 'no_data', parallelism: 1, maxRowsPerSecond: 0, maxLag: 1024 ** 3 },
     heartbeat: { enabled: true, interval: 10_000 },
     messages: [],
     connectTimeout: 10_000,

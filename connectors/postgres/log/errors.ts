@@ -1,4 +1,4 @@
-/** What can go wrong while the log is read. Listed in the plug-in's manifest. */
+/** What can go wrong while the log is read, or a place in it is looked for. Listed in the plug-in's manifest. */
 import { defineError } from '#plugin';
 
 /** The stream holds something that pgoutput's protocol 1 does not allow, or that this decoder does not know: nothing after it is read (I8). */
@@ -55,4 +55,21 @@ export const sessionSetting = defineError({
   exit: 3,
   cause: 'The replication session has {name} = {actual} where {expected} was asked for: values would be misread.',
   remedy: 'Connect to the server itself, not through a pooler or proxy that drops the start-up parameter "options".',
+});
+
+export const recoverNoSlot = defineError({
+  code: 'SLUICE_PG_RECOVER_NO_SLOT',
+  retry: 'manual',
+  exit: 3,
+  cause: 'No offset can be recovered: slot "{slot}" does not exist.',
+  remedy:
+    "Make it, changes from before are then not read: SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput'); then sluice offsets recover --connector {connector} --from slot",
+});
+
+export const recoverNoTail = defineError({
+  code: 'SLUICE_PG_RECOVER_NO_TAIL',
+  retry: 'manual',
+  exit: 3,
+  cause: 'No offset can be recovered from the sink: it does not tell the last transaction of connector {connector}.',
+  remedy: 'sluice offsets recover --connector {connector} --from slot',
 });

@@ -9,6 +9,7 @@ import {
   offsetMissing,
   otherSystem,
   slotAhead,
+  slotLost,
   slotMissing,
   standbyTooOld,
   storedPositionInvalid,
@@ -22,7 +23,7 @@ import { type CapturedTable, type Matched, matchTables } from '../tables.ts';
 import { type Memberships, readMemberships, storedMemberships, unpublishedTable } from './membership.ts';
 import { commitLsnOf, formatLsn, type LogPosition, parseLsn, readPosition } from './position.ts';
 import { planPublications, preparePublications } from './publication.ts';
-import { createSlot, freeSlot, readSlot, type SlotState, type SlotWork, slotProblem } from './slot.ts';
+import { createSlot, dropSlot, freeSlot, readSlot, type SlotState, type SlotWork, slotProblem } from './slot.ts';
 import { judgeTimeline, parseTimelineHistory } from './timeline.ts';
 
 /** Everything that a replication session needs to begin. */
@@ -96,17 +97,19 @@ async function prepare(config: PostgresConfig, context: SourceContext, options: 
   const slot = slotName(config, context.connector);
   const publication = publicationName(config, context.connector);
   const system = await identify(config, replication);
-  const stored = options.from === null ? null : storedPosition(context.connector, options.from);
+  const stored = storedPosition(context.connector, options.from);
   const found: unknown = await context.intent.get();
-  const recovered = stored !== null && isRecovered(found, stored) ? { recovered: stored.lsn } : {};
+  const history = storedPosition(context.connector, options.from ?? options.replaces ?? null);
+  const wasRecovered = history !== null && isRecovered(found, history);
+  const recovered = wasRecovered && stored !== null ? { recovered: stored.lsn } : {};
   // What an operator was told of the sink's content, and went on from all the same, is not held against the server again.
-  const published = 'recovered' in recovered ? [] : options.published;
-  if (stored !== null) await checkHistory(context.connector, stored, published, system, connections);
-  const state = await readSlot(client, slot);
-  if (state !== null) {
-    const problem = slotProblem(slot, state, server, context.connector);
-    if (problem !== null) throw problem;
-  }
+  const published = wasRecovered ? [] : options.published;
+  if (history !== null) await checkHistory(context.connector, history, published, system, connections);
+  // What is made is written down before it is made, so that after a crash it is known for ours.
+  const intent = { slot, publication, systemId: system.systemId };
+  const ours = sameIntent(found, intent);
+  // A lost slot of somebody else's, which the configuration names now, is not ours to drop.
+  const { state, isGivenUp } = await usableSlot(slot, connections, context.connector, options.replaces !== undefined && ours);
   checkOffset(context.connector, slot, state, stored, options);
   const matched = await matchTables(client, config, server.database);
   const problems = [...matched.problems, ...(await moneyProblems(client, server, matched.tables))];
@@ -121,9 +124,6 @@ async function prepare(config: PostgresConfig, context: SourceContext, options: 
     log: context.log,
     signal,
   };
-  // What is made is written down before it is made, so that after a crash it is known for ours.
-  const intent = { slot, publication, systemId: system.systemId };
-  const ours = sameIntent(found, intent);
   const before = ours && stored !== null ? storedMemberships(found) : null;
   if (before !== null) await checkPublished(client, before, plan.names, matched, context.connector);
   if (state === null && plan.problems.length === 0) await context.intent.set(intent);
@@ -132,7 +132,8 @@ async function prepare(config: PostgresConfig, context: SourceContext, options: 
   let start = stored === null ? null : parseLsn(stored.lsn);
   let exported: ExportedSnapshot | null = null;
   if (state === null) {
-    if (server.usedSlots >= server.maxSlots) throw new SluiceError(noFreeSlot, { address: server.address, limit: server.maxSlots });
+    if (isGivenUp) await dropSlot(work);
+    else if (server.usedSlots >= server.maxSlots) throw new SluiceError(noFreeSlot, { address: server.address, limit: server.maxSlots });
     const created = await createSlot(work, replication, options.holdsSnapshot === true);
     ({ start } = created);
     if (created.snapshot !== null) exported = { name: created.snapshot, release: async () => destroyClient(replication) };
@@ -156,8 +157,21 @@ async function prepare(config: PostgresConfig, context: SourceContext, options: 
     timeline: system.timeline,
     systemId: system.systemId,
   };
-  const { tables, captures } = matched;
-  return { slot, publications: plan.names, from, logEnd: parseLsn(system.logEnd) ?? 0n, server, members, tables, exported, captures };
+  return { ...matched, slot, publications: plan.names, from, logEnd: parseLsn(system.logEnd) ?? 0n, server, members, exported };
+}
+
+/** The slot as it stands; `isGivenUp`: it is lost, and goes. */
+async function usableSlot(
+  slot: string,
+  { client, server }: Connections,
+  connector: string,
+  mayGo: boolean,
+): Promise<{ readonly state: SlotState | null; readonly isGivenUp: boolean }> {
+  const state = await readSlot(client, slot);
+  const problem = state === null ? null : slotProblem(slot, state, server, connector);
+  if (problem === null) return { state, isGivenUp: false };
+  if (problem.kind !== slotLost || !mayGo) throw problem;
+  return { state: null, isGivenUp: true };
 }
 
 /** I8: what was published of the captured tables before still is, and was all the while. */
@@ -175,7 +189,8 @@ async function identify(config: PostgresConfig, replication: pg.Client): Promise
   }
 }
 
-function storedPosition(connector: string, position: Position): LogPosition {
+function storedPosition(connector: string, position: Position | null): LogPosition | null {
+  if (position === null) return null;
   const read = readPosition(position);
   if (read === null) throw new SluiceError(storedPositionInvalid, { connector });
   return read;

@@ -3,8 +3,9 @@ import { type RecoverOptions, SluiceError, type SourceContext } from '#plugin';
 import { applicationName, connectClient, endClient } from '../client.ts';
 import { type PostgresConfig, slotName } from '../config.ts';
 import { asSluiceError } from '../connection-error.ts';
-import { offsetAhead, otherSystem, recoverNoSlot, recoverNoTail } from '../errors.ts';
+import { offsetAhead, otherSystem } from '../errors.ts';
 import { identifySystem, readServer, type SystemIdentity } from '../server.ts';
+import { recoverNoSlot, recoverNoTail } from './errors.ts';
 import { commitLsnOf, formatLsn, type LogPosition, parseLsn } from './position.ts';
 import { readSlot, type SlotState, slotProblem } from './slot.ts';
 

@@ -117,6 +117,12 @@ export async function freeSlot(work: SlotWork, slot: SlotState): Promise<void> {
   }
 }
 
+/** Drops a slot that is lost: nothing can be read from it any more. */
+export async function dropSlot({ client, name, log }: SlotWork): Promise<void> {
+  await client.query(withinLimit('SELECT pg_drop_replication_slot($1)', [name]));
+  log.info(`Slot "${name}", which the server had invalidated, was dropped.`);
+}
+
 interface Blocker {
   pid: number;
   seconds: number | null;
@@ -193,6 +199,18 @@ interface Observed {
   retained: string | null;
 }
 
+// What another walsender's client has replayed; those of logical slots replay nothing. Without pg_monitor the positions of others are null.
+const STANDBYS = `SELECT max(pg_wal_lsn_diff(e.lsn, r.replay_lsn))::text AS lag
+  FROM pg_stat_replication r,
+    LATERAL (SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END AS lsn) e
+  WHERE r.pid NOT IN (SELECT active_pid FROM pg_replication_slots WHERE slot_type = 'logical' AND active_pid IS NOT NULL)`;
+
+/** Bytes of log that the standby furthest behind has not replayed; null: there is none, or the role may not see it. */
+export async function observeStandbys(client: pg.Client): Promise<number | null> {
+  const { rows } = await client.query<{ lag: string | null }>(withinLimit(STANDBYS));
+  return bytesOf(rows[0]?.lag ?? null);
+}
+
 // On a standby the log's end is what it has replayed: nothing later can be decoded there.
 const OBSERVE = `SELECT s.wal_status, pg_wal_lsn_diff(e.lsn, s.confirmed_flush_lsn)::text AS lag, pg_wal_lsn_diff(e.lsn, s.restart_lsn)::text AS retained
   FROM pg_replication_slots s,
@@ -204,6 +222,9 @@ export async function observeSlot(client: pg.Client, name: string): Promise<Omit
   const { rows } = await client.query<Observed>(withinLimit(OBSERVE, [name]));
   const row = rows[0];
   if (row === undefined) return { lagBytes: null, retainedBytes: null, slotState: null };
-  const bytes = (text: string | null): number | null => (text === null ? null : Math.max(0, Number(text)));
-  return { lagBytes: bytes(row.lag), retainedBytes: bytes(row.retained), slotState: row.wal_status };
+  return { lagBytes: bytesOf(row.lag), retainedBytes: bytesOf(row.retained), slotState: row.wal_status };
+}
+
+function bytesOf(text: string | null): number | null {
+  return text === null ? null : Math.max(0, Number(text));
 }

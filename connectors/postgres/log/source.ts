@@ -31,7 +31,7 @@ import { BatchQueue, type Mark } from './queue.ts';
 import { recoverPosition } from './recover.ts';
 import type { CatalogFacts, CatalogTable, Relation } from './relation.ts';
 import { ReplicationSession } from './session.ts';
-import { observeSlot } from './slot.ts';
+import { observeSlot, observeStandbys } from './slot.ts';
 import { isVisible, SNAPSHOT } from './visibility.ts';
 
 /** A commit becomes visible right after it was sent, unless a synchronous standby keeps it waiting. */
@@ -119,7 +119,11 @@ export class PostgresLogSource implements Source {
   async observe(signal: AbortSignal): Promise<SourceHealth> {
     signal.throwIfAborted();
     const slot = slotName(this.#config, this.#context.connector);
-    const health = await this.#control.run('the state of the slot', (client) => observeSlot(client, slot));
+    const looksAtStandbys = this.#config.snapshot.maxStandbyLag !== undefined;
+    const health = await this.#control.run('the state of the slot', async (client) => ({
+      ...(await observeSlot(client, slot)),
+      ...(looksAtStandbys ? { standbyLagBytes: await observeStandbys(client) } : {}),
+    }));
     if (this.#prepared !== null) await this.#checkPublications(this.#prepared);
     return { ...health, connected: this.#session?.streaming ?? false };
   }

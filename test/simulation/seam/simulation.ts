@@ -12,6 +12,7 @@ import { TableRegistry } from '../../../src/record/table.ts';
 import { SnapshotCommands } from '../../../src/snapshot/commands.ts';
 import { Copies } from '../../../src/snapshot/copies.ts';
 import { CopyingSource } from '../../../src/snapshot/copying-source.ts';
+import { Pace } from '../../../src/snapshot/pace.ts';
 import { Random } from '../random.ts';
 import { type Owner, type Violation, World } from '../world.ts';
 import { Database, KEYS } from './database.ts';
@@ -169,18 +170,15 @@ class Life {
     this.#copies = new Copies('initial', saved.progress, !this.#isFirst);
     const events = { planned: ignore, failed: (_: unknown, error: unknown) => this.#fail(error), later: ignore, moved: ignore, unfinished: ignore };
     const source = new SeamSource(database, world, runtime, tables, number, holds);
-    this.#source = new CopyingSource(
-      source,
-      { mode: 'initial', parallelism: world.random.between(1, 3) },
-      this.#copies,
-      new SnapshotCommands('s', this.#copies),
-      {
-        runtime,
-        tables,
-        events,
-        limits: { bytes: 1e6, rows: 8, firstRows: 2, keysAgain: 2 },
-      },
-    );
+    const config = { mode: 'initial', parallelism: world.random.between(1, 3), maxRowsPerSecond: 0, maxLag: 1e9 } as const;
+    const log = { debug: ignore, info: ignore, warn: ignore, error: ignore };
+    this.#source = new CopyingSource(source, config, this.#copies, new SnapshotCommands('s', this.#copies, runtime), {
+      runtime,
+      tables,
+      events,
+      limits: { bytes: 1e6, rows: 8, firstRows: 2, keysAgain: 2 },
+      pace: new Pace(config, runtime, log),
+    });
     this.#tracker = new CheckpointTracker(saved.offset);
     void this.#run().catch((error: unknown) => this.#fail(error));
   }

@@ -108,6 +108,7 @@ function connectorWith(
     memory: unboundedMemory(),
     once: false,
     dataDir: '/data',
+    showsCopies: false,
     log: { debug: note('debug'), info: note('info'), warn: note('warn'), error: note('error') },
   };
   return { connector: new Connector(definition, ports), runtime, log, closed: () => closed, contexts };
