@@ -11,6 +11,8 @@ export interface CatalogColumn {
   readonly notNull: boolean;
   /** Computed from other columns (`GENERATED ALWAYS AS`): by default not in the log. */
   readonly generated: boolean;
+  /** Its default as `pg_get_expr` spells it; null = there is none. */
+  readonly default: string | null;
 }
 
 export type TableKind = 'table' | 'partitioned' | 'view' | 'materialized view' | 'foreign table' | 'unlogged table';
@@ -56,7 +58,7 @@ interface TableRow {
   relkind: string;
   persistence: string;
   identity: string;
-  columns: [attnum: number, name: string, typeOid: string, typmod: number, notNull: boolean, generated: boolean][] | null;
+  columns: [attnum: number, name: string, typeOid: string, typmod: number, notNull: boolean, generated: boolean, byDefault: string | null][] | null;
   primary_key: string[] | null;
   identity_index: string[] | null;
 }
@@ -71,8 +73,10 @@ const INDEX_COLUMNS = `(SELECT array_agg(a.attname::text ORDER BY k.position)
 
 const TABLES = `SELECT c.oid, n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS relkind, c.relpersistence::text AS persistence,
     c.relreplident::text AS identity,
-    (SELECT json_agg(json_build_array(a.attnum, a.attname, a.atttypid::text, a.atttypmod, a.attnotnull, a.attgenerated <> '') ORDER BY a.attnum)
-      FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns,
+    (SELECT json_agg(json_build_array(a.attnum, a.attname, a.atttypid::text, a.atttypmod, a.attnotnull, a.attgenerated <> '',
+        CASE WHEN a.attgenerated <> '' THEN NULL WHEN a.attidentity <> '' THEN 'identity()' ELSE pg_get_expr(d.adbin, d.adrelid) END) ORDER BY a.attnum)
+      FROM pg_attribute a LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+      WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) AS columns,
     ${INDEX_COLUMNS} i.indisprimary AND i.indisvalid) AS primary_key,
     ${INDEX_COLUMNS} i.indisreplident AND i.indisvalid) AS identity_index
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -80,7 +84,8 @@ const TABLES = `SELECT c.oid, n.nspname::text AS schema, c.relname::text AS name
 
 // Row types of tables are left out, and arrays of them: there are as many as tables.
 const TYPES = `SELECT t.oid, n.nspname::text AS schema, t.typname::text AS name, t.typbasetype AS base, t.typtypmod AS typmod, t.typtype::text AS kind,
-    t.typcategory = 'A' AND t.typelem <> 0 AS is_array
+    CASE WHEN t.typcategory = 'A' THEN t.typelem::oid ELSE 0 END AS element,
+    (SELECT array_agg(l.enumlabel::text ORDER BY l.enumsortorder) FROM pg_enum l WHERE l.enumtypid = t.oid) AS labels
   FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
   LEFT JOIN pg_type e ON e.oid = t.typelem AND t.typcategory = 'A'
   LEFT JOIN pg_class c ON c.oid = COALESCE(NULLIF(t.typrelid, 0), e.typrelid)
@@ -91,12 +96,20 @@ export async function loadCatalog(client: pg.Client, oids: readonly number[]): P
   const { rows } = await client.query<TableRow>(TABLES, [oids]);
   const tables = new Map<number, CatalogTable>();
   for (const row of rows) tables.set(row.oid, catalogTable(row));
-  const found = await client.query<{ oid: number; schema: string; name: string; base: number; typmod: number; kind: string; is_array: boolean }>(
-    TYPES,
-  );
+  const found = await client.query<{
+    oid: number;
+    schema: string;
+    name: string;
+    base: number;
+    typmod: number;
+    kind: string;
+    element: number;
+    labels: string[] | null;
+  }>(TYPES);
   const types = new Map<number, CatalogType>();
-  for (const { oid, schema, name, base, typmod, kind, is_array } of found.rows) {
-    types.set(oid, { schema, name, baseOid: base, typmod, kind: is_array ? 'array' : (TYPE_KINDS[kind] ?? 'base') });
+  for (const { oid, schema, name, base, typmod, kind, element, labels } of found.rows) {
+    const isArray = element !== 0;
+    types.set(oid, { schema, name, baseOid: base, typmod, kind: isArray ? 'array' : (TYPE_KINDS[kind] ?? 'base'), elementOid: element, labels });
   }
   return { tables, types };
 }
@@ -108,13 +121,14 @@ function catalogTable(row: TableRow): CatalogTable {
     name: row.name,
     kind: tableKindOf(row.relkind, row.persistence),
     replicaIdentity: IDENTITIES[row.identity] ?? 'nothing',
-    columns: (row.columns ?? []).map(([attnum, name, typeOid, typmod, notNull, generated]) => ({
+    columns: (row.columns ?? []).map(([attnum, name, typeOid, typmod, notNull, generated, byDefault]) => ({
       attnum,
       name,
       typeOid: Number(typeOid),
       typmod,
       notNull,
       generated,
+      default: byDefault,
     })),
     primaryKey: row.primary_key ?? [],
     identityIndex: row.identity_index ?? [],

@@ -24,8 +24,11 @@ export const SESSION_SETTINGS = {
 } as const;
 
 /** How a value's text becomes its cell (`log/cells.ts`); 0 = the text is the cell. */
+/** Of arrays whose elements have a form: `ARRAY_OF` and theirs. */
 export const NORMALISE = { none: 0, bytea: 1, date: 2, timestamp: 3, timestamptz: 4, money: 5 } as const;
-export type Normalise = (typeof NORMALISE)[keyof typeof NORMALISE];
+/** Added to the form of an array's elements. */
+export const ARRAY_OF = 16;
+export type Normalise = number;
 
 /** How the type modifier is read (`format_type` in the server's sources): the digits it declares. */
 type Modifier = 'none' | 'length' | 'bits' | 'numeric' | 'fraction' | 'interval';
@@ -48,11 +51,17 @@ export interface CustomType {
   /** Domain: the type modifier it declares for its base type; −1 = none. */
   readonly typmod: number;
   readonly kind: 'enum' | 'domain' | 'composite' | 'range' | 'array' | 'base';
+  /** Array: the type of its elements; 0 = it is none. */
+  readonly elementOid?: number;
+  /** Enum: its labels in their order. */
+  readonly labels?: readonly string[] | null;
 }
 
 /** Everything that a column's type decides. */
-export interface ColumnType extends Omit<ColumnShape, 'name'> {
+export interface ColumnType extends Omit<ColumnShape, 'name' | 'facts'> {
   readonly normalise: Normalise;
+  /** Labels, of an enum or an array of one. */
+  readonly labels?: readonly string[];
 }
 
 const BY_OID = new Map<number, BuiltIn>();
@@ -70,12 +79,12 @@ function scalar(
   BY_OID.set(oid, { name, sql, type, modifier, normalise });
   BY_NAME.set(name, oid);
   if (array === 0) return;
-  BY_OID.set(array, { name: `_${name}`, sql, type: 'other', modifier, normalise: NORMALISE.none });
   BY_NAME.set(`_${name}`, array);
-  ARRAYS.add(array);
+  ARRAYS.set(array, oid);
 }
 
-const ARRAYS = new Set<number>();
+/** Types of arrays, and of their elements. */
+const ARRAYS = new Map<number, number>();
 
 /** Type money and arrays of it. */
 export const MONEY_OIDS: ReadonlySet<number> = new Set([790, 791]);
@@ -98,7 +107,7 @@ scalar(29, 1012, 'cid', 'cid', 'other');
 scalar(30, 1013, 'oidvector', 'oidvector', 'other');
 scalar(114, 199, 'json', 'json', 'json');
 scalar(142, 143, 'xml', 'xml', 'xml');
-scalar(600, 1017, 'point', 'point', 'other');
+scalar(600, 1017, 'point', 'point', 'point');
 scalar(601, 1018, 'lseg', 'lseg', 'other');
 scalar(602, 1019, 'path', 'path', 'other');
 scalar(603, 1020, 'box', 'box', 'other');
@@ -119,10 +128,10 @@ scalar(1082, 1182, 'date', 'date', 'date', 'none', NORMALISE.date);
 scalar(1083, 1183, 'time', 'time without time zone', 'time', 'fraction');
 scalar(1114, 1115, 'timestamp', 'timestamp without time zone', 'timestamp', 'fraction', NORMALISE.timestamp);
 scalar(1184, 1185, 'timestamptz', 'timestamp with time zone', 'timestamptz', 'fraction', NORMALISE.timestamptz);
-scalar(1186, 1187, 'interval', 'interval', 'other', 'interval');
+scalar(1186, 1187, 'interval', 'interval', 'interval', 'interval');
 scalar(1266, 1270, 'timetz', 'time with time zone', 'timetz', 'fraction');
-scalar(1560, 1561, 'bit', 'bit', 'other', 'bits');
-scalar(1562, 1563, 'varbit', 'bit varying', 'other', 'bits');
+scalar(1560, 1561, 'bit', 'bit', 'bits', 'bits');
+scalar(1562, 1563, 'varbit', 'bit varying', 'bits', 'bits');
 scalar(1700, 1231, 'numeric', 'numeric', 'decimal', 'numeric');
 scalar(1790, 2201, 'refcursor', 'refcursor', 'other');
 scalar(2202, 2207, 'regprocedure', 'regprocedure', 'other');
@@ -168,15 +177,31 @@ export function builtInOid(name: string): number | undefined {
 
 /** The type of a column, or null if it is not built in. `typmod` as in pg_attribute.atttypmod; −1 = none. */
 export function builtInType(oid: number, typmod: number): ColumnType | null {
+  const elementOid = ARRAYS.get(oid);
+  if (elementOid !== undefined) return arrayOf(builtInType(elementOid, typmod) as ColumnType);
   const found = BY_OID.get(oid);
   if (found === undefined) return null;
   const declared = readModifier(found.modifier, typmod);
   const typeName =
     found.modifier === 'length' && typmod < 0 && found.name.endsWith('bpchar') ? 'bpchar' : spell(found.sql, found.modifier, declared, typmod);
-  if (ARRAYS.has(oid)) return { type: 'other', typeName: `${typeName}[]`, precision: null, scale: null, normalise: NORMALISE.none };
   const scale = found.normalise === NORMALISE.money ? 2 : declared.scale;
   return { type: found.type, typeName, precision: declared.precision, scale, normalise: found.normalise };
 }
+
+function arrayOf({ normalise, labels, ...element }: ColumnType): ColumnType {
+  return {
+    type: 'array',
+    typeName: `${element.typeName}[]`,
+    precision: null,
+    scale: null,
+    element,
+    normalise: normalise === NORMALISE.none ? NORMALISE.none : ARRAY_OF + normalise,
+    ...(labels === undefined ? {} : { labels }),
+  };
+}
+
+/** Types of extensions that have a form of their own, by their names. */
+const EXTENSION_TYPES: Readonly<Record<string, LogicalType>> = { citext: 'text', hstore: 'map' };
 
 /**
  * The type of a column whose type is not built in. Domains are their base type (values are sent as the base type's text) under their own name;
@@ -197,8 +222,16 @@ export function customType(found: CustomType, typmod: number, lookup: (oid: numb
     }
     return { type: 'other', typeName: found.name, precision: null, scale: null, normalise: NORMALISE.none };
   }
-  const isText = found.kind === 'enum' || (found.kind === 'base' && found.name.replace(/^.*\./, '') === 'citext');
-  return { type: isText ? 'text' : 'other', typeName: found.name, precision: null, scale: null, normalise: NORMALISE.none };
+  const plain = { typeName: found.name, precision: null, scale: null, normalise: NORMALISE.none };
+  if (found.kind === 'enum') return { type: 'text', ...plain, labels: found.labels ?? [] };
+  if (found.kind === 'array' && found.elementOid !== undefined) {
+    const element = builtInType(found.elementOid, typmod);
+    const custom = element === null ? lookup(found.elementOid) : undefined;
+    const known = element ?? (custom === undefined ? null : customType(custom, typmod, lookup));
+    if (known !== null && known.type !== 'array') return arrayOf(known);
+  }
+  const extension = found.kind === 'base' ? EXTENSION_TYPES[found.name.replace(/^.*\./, '')] : undefined;
+  return { type: extension ?? 'other', ...plain };
 }
 
 function readModifier(modifier: Modifier, typmod: number): { precision: number | null; scale: number | null } {

@@ -8,7 +8,7 @@ import { rootMessage, SluiceError } from '../plugin/error.ts';
 import { sleep } from '../plugin/runtime.ts';
 import type { Sink } from '../plugin/sink.ts';
 import type { Source, SourceHealth } from '../plugin/source.ts';
-import { TableRegistry } from '../record/table.ts';
+import type { TableRegistry } from '../record/table.ts';
 import { isDamagedSegment } from '../segments/errors.ts';
 import type { SnapshotCommands } from '../snapshot/commands.ts';
 import { SNAPSHOT_NOT_RUNNING } from '../snapshot/errors.ts';
@@ -24,7 +24,7 @@ import { chosenLetters, type DeadLetterView, discardLetters, openDeadLetters, op
 import { asSluiceError, stackOf } from './failure.ts';
 import { judge } from './judge.ts';
 import { type ConnectorState, isFinal, mayFollow } from './lifecycle.ts';
-import { openFormat } from './open.ts';
+import { openFormat, openTables } from './open.ts';
 import { storedCopies } from './snapshots.ts';
 import { discardSpool, openStopped, storedViews } from './stopped-tables.ts';
 import { UndeliveredMessages } from './undelivered.ts';
@@ -169,8 +169,7 @@ export class Connector {
     const { store, runtime, metrics } = this.#ports;
     const definition = this.#definition;
     const stored = await store.load(this.name);
-    const tables = new TableRegistry();
-    for (const table of stored.tables) tables.restore(table);
+    const tables = openTables(definition, stored);
     const context = this.#sourceContext(tables);
     // Until streaming begins there is nothing to drain: a stop then ends at once.
     const starting = AbortSignal.any([drain, abort]);

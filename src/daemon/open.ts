@@ -2,6 +2,7 @@ import type { ConnectorDefinition } from '../config/load.ts';
 import type { SourceContext } from '../plugin/context.ts';
 import type { Format } from '../plugin/format.ts';
 import type { Source } from '../plugin/source.ts';
+import { TableRegistry } from '../record/table.ts';
 import { CHUNK_LIMITS } from '../snapshot/beside-log.ts';
 import { SnapshotCommands } from '../snapshot/commands.ts';
 import { Copies } from '../snapshot/copies.ts';
@@ -41,6 +42,13 @@ export function openSource(
   const events = new CopyLog(copies, runtime, log, isShown);
   const ports = { runtime, tables, events, limits: CHUNK_LIMITS, pace: new Pace(snapshot, runtime, log) };
   return { source: new CopyingSource(source, snapshot, copies, snapshots, ports), snapshots };
+}
+
+/** The table versions of a connector, with what its format needs of them. */
+export function openTables({ format }: ConnectorDefinition, stored: Loaded): TableRegistry {
+  const tables = new TableRegistry({ described: format.plugin.describes?.(format.config) === true });
+  for (const table of stored.tables) tables.restore(table);
+  return tables;
 }
 
 export function openFormat({ name, source: { plugin, config }, format }: ConnectorDefinition): Format {

@@ -29,5 +29,9 @@ export interface FormatPlugin<T extends FieldTable = FieldTable> {
   readonly role: 'format';
   readonly type: string;
   readonly fields: T;
+  /** Checks that one field table cannot say; each problem with the path inside the section. */
+  validate?(config: ConfigOf<T>): readonly { readonly path: string; readonly message: string; readonly remedy: string }[];
+  /** Whether it writes schemas: facts about the columns are then part of a table's version. Left out: it does not. */
+  describes?(config: ConfigOf<T>): boolean;
   create(config: ConfigOf<T>, context: FormatContext): Format;
 }

@@ -10,6 +10,22 @@ export interface ColumnShape {
   readonly scale: number | null;
   /** Total digits (decimal) or length; null = not declared. */
   readonly precision: number | null;
+  /** Of an `array`: what its elements are. */
+  readonly element?: Omit<ColumnShape, 'name' | 'facts'>;
+  /** Only where the tables are described (`TableRegistry`), and as far as the source knows. */
+  readonly facts?: ColumnFacts;
+}
+
+/** What neither cells nor keys depend on, only schemas: as the catalogue had it when the log showed the table. */
+export interface ColumnFacts {
+  /** The column is never null. */
+  readonly required: boolean;
+  /** The constant that it has by default, in the cell form; null = there is none, or it is no constant. */
+  readonly default: string | null;
+  /** It has a default that the server computes for each row. */
+  readonly computed: boolean;
+  /** Labels of an enum, of the column or of its elements, in their order; null = it is none. */
+  readonly labels: readonly string[] | null;
 }
 
 /** Which table it is, whatever its columns. */
@@ -40,14 +56,14 @@ export interface TableVersion extends TableShape {
 
 /** The shape as canonical text: equal text = same version. */
 export function fingerprint(shape: TableShape): string {
-  return JSON.stringify([
-    shape.kind,
-    shape.catalog,
-    shape.schema,
-    shape.name,
-    shape.key,
-    shape.columns.map((column) => [column.name, column.type, column.typeName, column.scale, column.precision]),
-  ]);
+  return JSON.stringify([shape.kind, shape.catalog, shape.schema, shape.name, shape.key, shape.columns.map(columnFingerprint)]);
+}
+
+function columnFingerprint({ name, type, typeName, scale, precision, element, facts }: ColumnShape): unknown[] {
+  const about: unknown[] = [name, type, typeName, scale, precision];
+  if (element !== undefined) about.push([element.type, element.typeName, element.scale, element.precision]);
+  if (facts !== undefined) about.push([facts.required, facts.default, facts.computed, facts.labels]);
+  return about;
 }
 
 export function tableLabel(table: { readonly schema: string; readonly name: string }): string {
@@ -56,9 +72,15 @@ export function tableLabel(table: { readonly schema: string; readonly name: stri
 
 /** Numbers table versions. Filled from the schema history at start; what it numbers anew is saved with the next checkpoint (algorithms §3). */
 export class TableRegistry {
+  /** The format writes schemas: facts about the columns are part of a version. Else they are left out, so that no version depends on them. */
+  readonly described: boolean;
   readonly #byFingerprint = new Map<string, TableVersion>();
   readonly #newest = new Map<string, number>();
   #unsaved: TableVersion[] = [];
+
+  constructor({ described = false }: { readonly described?: boolean } = {}) {
+    this.described = described;
+  }
 
   /** Adds a version that was stored before. */
   restore(table: TableVersion): void {
@@ -68,7 +90,8 @@ export class TableRegistry {
   }
 
   /** The same structure gives the same object. */
-  version(shape: TableShape): TableVersion {
+  version(given: TableShape): TableVersion {
+    const shape = this.described ? given : withoutFacts(given);
     const text = fingerprint(shape);
     const known = this.#byFingerprint.get(text);
     if (known !== undefined) return known;
@@ -87,6 +110,11 @@ export class TableRegistry {
     this.#unsaved = [];
     return taken;
   }
+}
+
+function withoutFacts(shape: TableShape): TableShape {
+  if (shape.columns.every(({ facts }) => facts === undefined)) return shape;
+  return { ...shape, columns: shape.columns.map(({ facts: _, ...column }) => column) };
 }
 
 function tableId(shape: TableShape): string {

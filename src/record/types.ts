@@ -18,6 +18,11 @@
  * | timestamptz | `timestamp` form in UTC followed by `Z`                                        |
  * | uuid        | lower case, with hyphens                                                       |
  * | json        | the JSON text as the server holds it                                           |
+ * | interval    | `1 year 2 mons -3 days +04:05:06.7`: parts that are 0 left out, `00:00:00` if all are |
+ * | bits        | digits `0` and `1`, the most significant first                                 |
+ * | point       | `(x,y)`, both as float64                                                       |
+ * | map         | `"key"=>"value", "key"=>NULL`: `"` and `\` inside escaped by a backslash        |
+ * | array       | `{…,…}`: each element in its own cell form, in `"` where needed, `"` and `\` inside escaped by a backslash; `NULL`; nested braces; bounds that do not begin at 1 in front, `[0:1]=` |
  * | other       | the server's canonical text, UTF-8                                             |
  *
  * Fractional digits of temporal cells are as the server prints them (no trailing zeros); `scale` of the column says what was declared.
@@ -41,6 +46,11 @@ export const LOGICAL_TYPES = [
   'uuid',
   'json',
   'xml',
+  'interval',
+  'bits',
+  'point',
+  'map',
+  'array',
   'other',
 ] as const;
 

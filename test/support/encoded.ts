@@ -1,4 +1,4 @@
-import type { ConfigOf } from '../../src/plugin/field.ts';
+import type { DebeziumConfig } from '../../src/formats/debezium/options.ts';
 import type { Format, FormatContext } from '../../src/plugin/format.ts';
 import { BatchWriter, type Mark, NULL, OP, type Op, SNAPSHOT_MARK, type SnapshotMark, type Transaction } from '../../src/record/batch.ts';
 import { RecordCursor } from '../../src/record/cursor.ts';
@@ -81,16 +81,31 @@ function writeCell(batch: BatchWriter, cell: CellValue): void {
   batch.cell(start, start + bytes.length);
 }
 
-type AnyFormatPlugin = { create(config: ConfigOf<{ tombstones: { kind: 'boolean'; about: string } }>, context: FormatContext): Format };
+type AnyFormatPlugin = { create(config: DebeziumConfig, context: FormatContext): Format };
+
+/** As validation fills it in. */
+export const DEBEZIUM_DEFAULTS: DebeziumConfig = {
+  tombstones: true,
+  schemasEnable: false,
+  decimalHandlingMode: 'precise',
+  timePrecisionMode: 'adaptive',
+  binaryHandlingMode: 'bytes',
+  intervalHandlingMode: 'numeric',
+  hstoreHandlingMode: 'json',
+  moneyFractionDigits: 2,
+  unavailableValuePlaceholder: '__debezium_unavailable_value',
+  skippedOperations: [],
+};
 
 /** What a format makes of the records, all in one batch, as text. */
 export function encoded(
   plugin: AnyFormatPlugin,
   records: readonly RecordSpec[],
-  options: { tombstones?: boolean; context?: FormatContext } = {},
+  { context, ...options }: Partial<DebeziumConfig> & { context?: FormatContext } = {},
 ): EncodedMessage[] {
-  const format = plugin.create({ tombstones: options.tombstones ?? true }, options.context ?? CONTEXT);
-  return textsOf(encodeBatch(format, batchOf(records)));
+  const format = plugin.create({ ...DEBEZIUM_DEFAULTS, ...options }, context ?? CONTEXT);
+  const registry = new TableRegistry({ described: options.schemasEnable === true });
+  return textsOf(encodeBatch(format, batchOf(records, registry)));
 }
 
 export function encodeBatch(format: Format, batch: BatchWriter, out = new MessageWriter(16)): MessageWriter {

@@ -2,7 +2,7 @@
  * Brings a value's text, as the server prints it under `SESSION_SETTINGS` (types.ts), into its cell form, in place. Every form is at most as long as
  * the text, so the cell begins where the text began and only its end moves.
  */
-import { NORMALISE, type Normalise } from '../types.ts';
+import { ARRAY_OF, NORMALISE, type Normalise } from '../types.ts';
 
 /** The text is not what the session's settings make the server print. */
 export const MALFORMED = -1;
@@ -27,7 +27,7 @@ export function normalise(kind: Normalise, bytes: Uint8Array, start: number, end
     case NORMALISE.money:
       return money(bytes, start, end);
     default:
-      return MALFORMED;
+      return kind > ARRAY_OF ? array(kind - ARRAY_OF, bytes, start, end) : MALFORMED;
   }
 }
 
@@ -149,4 +149,63 @@ function money(bytes: Uint8Array, start: number, end: number): number {
     bytes[to++] = byte;
   }
   return digits > 2 && point === to - 3 ? to : MALFORMED;
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const OPEN = 0x7b;
+const CLOSE = 0x7d;
+const COMMA = 0x2c;
+
+/**
+ * Each element of an array's text (manual, 8.15.6) in its own form, quoted as it was; the form is never longer than the text, and no escape that it
+ * needs makes it so: what is longer without its escapes is bytes, whose text has two digits for each.
+ */
+function array(form: Normalise, bytes: Uint8Array, start: number, end: number): number {
+  let at = start;
+  let to = start;
+  while (at < end) {
+    const byte = bytes[at] as number;
+    if (byte === QUOTE) {
+      const inside = ++at;
+      // The escapes are taken out in place first.
+      let stop = inside;
+      while (at < end && bytes[at] !== QUOTE) {
+        if (bytes[at] === BACKSLASH) at++;
+        bytes[stop++] = bytes[at++] as number;
+      }
+      if (at >= end) return MALFORMED;
+      const formed = normalise(form, bytes, inside, stop);
+      if (formed === MALFORMED) return MALFORMED;
+      const written = quoted(bytes, to, inside, formed, ++at);
+      if (written === MALFORMED) return MALFORMED;
+      to = written;
+    } else if (byte === OPEN || byte === CLOSE || byte === COMMA) bytes[to++] = bytes[at++] as number;
+    else if (byte === 0x5b && at === start) {
+      // Bounds: up to the equals sign.
+      while (at < end && bytes[at] !== OPEN) bytes[to++] = bytes[at++] as number;
+    } else {
+      const inside = at;
+      while (at < end && bytes[at] !== COMMA && bytes[at] !== CLOSE) at++;
+      const isNull = at - inside === 4 && bytes[inside] === 0x4e;
+      const formed = isNull ? at : normalise(form, bytes, inside, at);
+      if (formed === MALFORMED) return MALFORMED;
+      bytes.copyWithin(to, inside, formed);
+      to += formed - inside;
+    }
+  }
+  return to;
+}
+
+/** Writes bytes[from .. stop) in quotes at `to`; it has to end before `limit`. */
+function quoted(bytes: Uint8Array, to: number, from: number, stop: number, limit: number): number {
+  const content = bytes.slice(from, stop);
+  bytes[to++] = QUOTE;
+  for (const byte of content) {
+    if (byte === QUOTE || byte === BACKSLASH) bytes[to++] = BACKSLASH;
+    if (to >= limit) return MALFORMED;
+    bytes[to++] = byte;
+  }
+  bytes[to++] = QUOTE;
+  return to > limit ? MALFORMED : to;
 }

@@ -39,6 +39,8 @@ export interface DecoderOptions {
   /** Prefixes of the logical messages that become records. */
   readonly prefixes: ReadonlySet<string>;
   readonly facts: CatalogFacts;
+  /** What only the catalogue says of columns is part of a table's version: it is asked for each relation. */
+  readonly described?: boolean;
   /** Why the rows of a captured table cannot be read, if they cannot. */
   readonly refuses?: (relation: Relation) => SluiceError | null;
   readonly target: DecoderTarget;
@@ -212,7 +214,7 @@ export class PgoutputDecoder {
     if (!'dfin'.includes(identity)) this.#violation(`a Relation message with the unknown replica identity ${JSON.stringify(identity)}`);
     const relation: Relation = { oid, schema, name, identity, columns };
     this.#plan = null;
-    if (this.#options.captures(schema, name) && needsCatalog(relation, this.#options.facts)) {
+    if (this.#options.captures(schema, name) && needsCatalog(relation, this.#options.facts, this.#options.described)) {
       this.wanted = relation;
       return ASK;
     }

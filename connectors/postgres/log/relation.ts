@@ -1,5 +1,6 @@
 /** What a Relation message says about a table, and the plan by which its rows are decoded. Everything that can be decided once is decided here. */
 import type { ColumnShape, TableShape, TableVersion } from '#plugin';
+import { columnFacts } from '../column-facts.ts';
 import { builtInOid, builtInType, type ColumnType, type CustomType, customType, NORMALISE } from '../types.ts';
 
 export interface RelationColumn {
@@ -32,8 +33,17 @@ export interface CatalogFacts {
   type(oid: number): CustomType | undefined;
 }
 
+interface CatalogColumn {
+  readonly name: string;
+  readonly typeOid: number;
+  readonly typmod: number;
+  readonly notNull?: boolean;
+  /** As `pg_get_expr` spells it; null = none. */
+  readonly default?: string | null;
+}
+
 export interface CatalogTable {
-  readonly columns: readonly { readonly name: string; readonly typeOid: number; readonly typmod: number }[];
+  readonly columns: readonly CatalogColumn[];
   /** Column names in key order; empty = none. */
   readonly primaryKey: readonly string[];
   /** Columns of the index of REPLICA IDENTITY USING INDEX, in index order; empty = none. */
@@ -56,9 +66,10 @@ export interface TablePlan {
 
 /**
  * Whether the catalogue must be asked before the relation can be planned. What was learned of a table before is not enough: a Relation message comes
- * when something about the table changed, and that may be its key.
+ * when something about the table changed, and that may be its key. `described`: what only the catalogue says of the columns is wanted too.
  */
-export function needsCatalog(relation: Relation, facts: CatalogFacts): boolean {
+export function needsCatalog(relation: Relation, facts: CatalogFacts, described = false): boolean {
+  if (described) return true;
   for (const column of relation.columns)
     if (builtInType(column.typeOid, column.typmod) === null && facts.type(column.typeOid) === undefined) return true;
   if (relation.identity === 'f' || relation.identity === 'n') return true;
@@ -103,7 +114,20 @@ function matches(relation: Relation, known: CatalogTable): boolean {
 }
 
 /** The types of a relation's columns; `named` are the Type messages of this session. */
-export function typesOf(relation: Relation, facts: CatalogFacts, named: ReadonlyMap<number, TypeName>): ColumnType[] {
+export function typesOf(relation: Relation, facts: CatalogFacts, named: ReadonlyMap<number, TypeName>): DescribedType[] {
+  const known = facts.table(relation.oid);
+  return columnTypes(relation, facts, named).map((type, index) => {
+    const column = relation.columns[index] as RelationColumn;
+    // Today's catalogue may be several DDLs ahead of the log: it counts only where the column is the same (algorithms §5).
+    const today = known?.columns.find(({ name, typeOid, typmod }) => name === column.name && typeOid === column.typeOid && typmod === column.typmod);
+    return today === undefined ? type : { ...type, facts: columnFacts(type, today.notNull === true, today.default ?? null) };
+  });
+}
+
+/** What the log says of a column's type, and the catalogue of the column. */
+type DescribedType = ColumnType & Pick<ColumnShape, 'facts'>;
+
+function columnTypes(relation: Relation, facts: CatalogFacts, named: ReadonlyMap<number, TypeName>): ColumnType[] {
   return relation.columns.map(({ typeOid, typmod }) => {
     const builtIn = builtInType(typeOid, typmod);
     if (builtIn !== null) return builtIn;
@@ -117,10 +141,10 @@ export function typesOf(relation: Relation, facts: CatalogFacts, named: Readonly
   });
 }
 
-export function columnShapes(relation: Relation, types: readonly ColumnType[]): ColumnShape[] {
+export function columnShapes(relation: Relation, types: readonly DescribedType[]): ColumnShape[] {
   return relation.columns.map(({ name }, index) => {
-    const { type, typeName, precision, scale } = types[index] as ColumnType;
-    return { name, type, typeName, precision, scale };
+    const { normalise: _, labels: __, ...type } = types[index] as DescribedType;
+    return { name, ...type };
   });
 }
 

@@ -197,6 +197,7 @@ export class PostgresLogSource implements Source {
       captures: (schema, name) => prepared.captures(schema, name),
       prefixes: new Set(this.#config.messages),
       facts: this.#facts,
+      described: this.#context.tables.described,
       refuses: (relation) => moneyProblem(relation, prepared.server.money, (oid) => this.#facts.type(oid)),
       target: queue,
       lastCommit:

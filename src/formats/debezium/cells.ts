@@ -1,10 +1,20 @@
-import type { ColumnShape } from '../../record/table.ts';
-import type { LogicalType } from '../../record/types.ts';
 import { base64Bytes, writeBase64 } from '../base64.ts';
 import { JACKSON_ESCAPES, piece, stringBytes, writeBytes, writePiece, writeQuoted, writeString } from '../json-text.ts';
-import { decimalBytes, writeDecimal, writeVariable } from './decimal.ts';
+import { mapBytes, writeBits, writeMap, writeMapText, writePoint } from './composite.ts';
+import { decimalBytes, writeDecimal, writeDecimalDouble, writeDecimalText, writeMoney, writeVariable } from './decimal.ts';
 import { writeFloat } from './float.ts';
-import { writeDate, writeTime, writeTimestamp, writeZonedTime, writeZonedTimestamp } from './temporal.ts';
+import { writeIntervalMicros, writeIntervalText } from './interval.ts';
+import {
+  UNIT,
+  writeDate,
+  writeIsoDate,
+  writeIsoTime,
+  writeIsoTimestamp,
+  writeTime,
+  writeTimestamp,
+  writeZonedTime,
+  writeZonedTimestamp,
+} from './temporal.ts';
 
 /** How a cell is written: the case of `writeCell`'s switch. A switch over small integers: as fast as an array of functions (measured), and checked to be complete. */
 export const CELL = {
@@ -24,51 +34,46 @@ export const CELL = {
   float32: 13,
   bytes: 14,
   quoted: 15,
+  decimalText: 16,
+  decimalDouble: 17,
+  money: 18,
+  isoDate: 19,
+  isoTime: 20,
+  isoTimestamp: 21,
+  timeNanos: 22,
+  timestampNanos: 23,
+  bytesUrlSafe: 24,
+  hex: 25,
+  intervalMicros: 26,
+  intervalText: 27,
+  bit: 28,
+  bits: 29,
+  point: 30,
+  map: 31,
+  mapText: 32,
 } as const;
 export type Cell = (typeof CELL)[keyof typeof CELL];
-
-const MICROS_DIGITS = 6;
-/** `adaptive`: columns that declare up to so many digits of the second are in milliseconds. */
-const MILLIS_DIGITS = 3;
+/** Those of the default modes, which most columns have. */
+type UsualCell = (typeof CELL)[
+  | 'verbatim'
+  | 'string'
+  | 'decimal'
+  | 'zonedTimestamp'
+  | 'boolean'
+  | 'date'
+  | 'timestampMicros'
+  | 'timestampMillis'
+  | 'timeMicros'
+  | 'timeMillis'
+  | 'zonedTime'
+  | 'variableDecimal'
+  | 'float64'
+  | 'float32'
+  | 'bytes'
+  | 'quoted'];
 
 const TRUE = piece('true');
 const FALSE = piece('false');
-
-/** Debezium's type mapping, by logical type: the one place to add to. */
-const BY_TYPE: { readonly [T in LogicalType]: (column: ColumnShape) => Cell } = {
-  boolean: () => CELL.boolean,
-  int16: () => CELL.verbatim,
-  int32: () => CELL.verbatim,
-  int64: () => CELL.verbatim,
-  uint64: () => CELL.verbatim,
-  float32: () => CELL.float32,
-  float64: () => CELL.float64,
-  decimal: ({ scale }) => (scale === null ? CELL.variableDecimal : CELL.decimal),
-  text: () => CELL.string,
-  bytes: () => CELL.bytes,
-  date: () => CELL.date,
-  time: (column) => (inMillis(column) ? CELL.timeMillis : CELL.timeMicros),
-  timetz: () => CELL.zonedTime,
-  timestamp: (column) => (inMillis(column) ? CELL.timestampMillis : CELL.timestampMicros),
-  timestamptz: () => CELL.zonedTimestamp,
-  uuid: () => CELL.quoted,
-  json: () => CELL.string,
-  xml: () => CELL.string,
-  other: () => CELL.string,
-};
-
-function inMillis({ scale }: ColumnShape): boolean {
-  return scale !== null && scale <= MILLIS_DIGITS;
-}
-
-export function cellOf(column: ColumnShape): Cell {
-  return BY_TYPE[column.type](column);
-}
-
-/** What `writeCell` is given as `scale`. */
-export function scaleOf(column: ColumnShape): number {
-  return column.scale ?? (column.type === 'timestamptz' ? MICROS_DIGITS : 0);
-}
 
 /** Writes one cell's JSON text at `at` and returns its end. */
 export function writeCell(cell: Cell, scale: number, to: Buffer, at: number, from: Buffer, start: number, end: number): number {
@@ -86,13 +91,13 @@ export function writeCell(cell: Cell, scale: number, to: Buffer, at: number, fro
     case CELL.date:
       return writeDate(to, at, from, start, end);
     case CELL.timestampMicros:
-      return writeTimestamp(to, at, from, start, end, false);
+      return writeTimestamp(to, at, from, start, end, UNIT.micros);
     case CELL.timestampMillis:
-      return writeTimestamp(to, at, from, start, end, true);
+      return writeTimestamp(to, at, from, start, end, UNIT.millis);
     case CELL.timeMicros:
-      return writeTime(to, at, from, start, end, false);
+      return writeTime(to, at, from, start, end, UNIT.micros);
     case CELL.timeMillis:
-      return writeTime(to, at, from, start, end, true);
+      return writeTime(to, at, from, start, end, UNIT.millis);
     case CELL.zonedTime:
       return writeZonedTime(to, at, from, start, end);
     case CELL.variableDecimal:
@@ -105,7 +110,72 @@ export function writeCell(cell: Cell, scale: number, to: Buffer, at: number, fro
       return writeBinary(to, at, from, start, end);
     case CELL.quoted:
       return writeQuoted(to, at, from, start, end);
+    default:
+      return writeRarer(cell, scale, to, at, from, start, end);
   }
+}
+
+/** The rest of `writeCell`: what other modes and rarer types need. */
+function writeRarer(cell: Exclude<Cell, UsualCell>, scale: number, to: Buffer, at: number, from: Buffer, start: number, end: number): number {
+  switch (cell) {
+    case CELL.decimalText:
+      return writeDecimalText(to, at, from, start, end);
+    case CELL.decimalDouble:
+      return writeDecimalDouble(to, at, from, start, end);
+    case CELL.money:
+      return writeMoney(to, at, from, start, end, scale);
+    case CELL.isoDate:
+      return writeIsoDate(to, at, from, start, end);
+    case CELL.isoTime:
+      return writeIsoTime(to, at, from, start, end);
+    case CELL.isoTimestamp:
+      return writeIsoTimestamp(to, at, from, start, end);
+    case CELL.timeNanos:
+      return writeTime(to, at, from, start, end, UNIT.nanos);
+    case CELL.timestampNanos:
+      return writeTimestamp(to, at, from, start, end, UNIT.nanos);
+    case CELL.bytesUrlSafe:
+      return writeUrlSafe(to, at, from, start, end);
+    case CELL.hex:
+      return writeHex(to, at, from, start, end);
+    case CELL.intervalMicros:
+      return writeIntervalMicros(to, at, from, start, end);
+    case CELL.intervalText:
+      return writeIntervalText(to, at, from, start, end);
+    case CELL.bit:
+      return writePiece(to, at, from[start] === 0x31 ? TRUE : FALSE);
+    case CELL.bits:
+      return writeBits(to, at, from, start, end);
+    case CELL.point:
+      return writePoint(to, at, from, start, end);
+    case CELL.map:
+      return writeMap(to, at, from, start, end);
+    case CELL.mapText:
+      return writeMapText(to, at, from, start, end);
+  }
+}
+
+/** Base64 with `-` and `_` (RFC 4648, section 5), padded. */
+function writeUrlSafe(to: Buffer, at: number, from: Buffer, start: number, end: number): number {
+  const stop = writeBinary(to, at, from, start, end);
+  for (let index = at; index < stop; index++) {
+    if (to[index] === 0x2b) to[index] = 0x2d;
+    else if (to[index] === 0x2f) to[index] = 0x5f;
+  }
+  return stop;
+}
+
+const DIGITS = Buffer.from('0123456789abcdef', 'latin1');
+
+function writeHex(to: Buffer, at: number, from: Buffer, start: number, end: number): number {
+  to[at++] = 0x22;
+  for (let index = start; index < end; index++) {
+    const byte = from[index] as number;
+    to[at++] = DIGITS[byte >> 4] as number;
+    to[at++] = DIGITS[byte & 15] as number;
+  }
+  to[at] = 0x22;
+  return at + 1;
 }
 
 function writeBinary(to: Buffer, at: number, from: Buffer, start: number, end: number): number {
@@ -124,8 +194,17 @@ export function cellBytes(cell: Cell, scale: number, from: Buffer, start: number
     case CELL.string:
       return stringBytes(from, start, end, JACKSON_ESCAPES);
     case CELL.bytes:
+    case CELL.bytesUrlSafe:
       return base64Bytes(end - start) + 2;
+    case CELL.hex:
+      return 2 * (end - start) + 2;
+    case CELL.map:
+    case CELL.mapText:
+      return mapBytes(end - start);
+    case CELL.point:
+      return end - start + 4 * SMALL_CELL_BYTES;
     case CELL.decimal:
+    case CELL.money:
     case CELL.variableDecimal:
       return decimalBytes(end - start, scale);
     default:

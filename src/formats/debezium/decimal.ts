@@ -1,5 +1,6 @@
 import { base64Bytes, writeBase64 } from '../base64.ts';
-import { piece, writeInteger, writePiece } from '../json-text.ts';
+import { piece, writeInteger, writePiece, writeQuoted } from '../json-text.ts';
+import { writeFloat } from './float.ts';
 
 /**
  * Decimals as Kafka Connect has them: the unscaled integer as big-endian two's complement in as few bytes as hold it (Java's
@@ -107,6 +108,42 @@ export function writeVariable(to: Buffer, at: number, from: Buffer, start: numbe
   at = writeDecimal(to, at, from, start, last, scale);
   to[at] = 0x7d;
   return at + 1;
+}
+
+/** Debezium's words for what is no number, in `decimal.handling.mode=string`. */
+const NO_NUMBERS: Readonly<Record<string, Uint8Array>> = {
+  NaN: piece('"NAN"'),
+  Infinity: piece('"POSITIVE_INFINITY"'),
+  '-Infinity': piece('"NEGATIVE_INFINITY"'),
+};
+
+/** The digits as they are. */
+export function writeDecimalText(to: Buffer, at: number, from: Buffer, start: number, end: number): number {
+  const last = from[end - 1] as number;
+  if (last >= ZERO && last <= NINE) return writeQuoted(to, at, from, start, end);
+  return writePiece(to, at, NO_NUMBERS[from.toString('latin1', start, end)] ?? NULL_TEXT);
+}
+
+const shortest = Buffer.alloc(32);
+
+/** The nearest double. */
+export function writeDecimalDouble(to: Buffer, at: number, from: Buffer, start: number, end: number): number {
+  const text = from.toString('latin1', start, end);
+  const value = Number(text);
+  // What is too small for a double is a zero that keeps its sign.
+  const length = shortest.write(Object.is(value, -0) ? '-0' : String(value), 'latin1');
+  return writeFloat(to, at, shortest, 0, length, true);
+}
+
+/** Money with so many digits after the point, rounded half up if that is fewer than it has. */
+export function writeMoney(to: Buffer, at: number, from: Buffer, start: number, end: number, digits: number): number {
+  const point = from.indexOf(POINT, start);
+  const dropped = point < 0 || point >= end ? 0 : end - point - 1 - digits;
+  if (dropped <= 0) return writeDecimal(to, at, from, start, end, digits);
+  const unscaled = BigInt(from.toString('latin1', start, end).replace('.', ''));
+  const divisor = 10n ** BigInt(dropped);
+  const half = unscaled < 0n ? -divisor / 2n : divisor / 2n;
+  return writeBigInt(to, at, (unscaled + half) / divisor);
 }
 
 function isPlain(text: string): boolean {

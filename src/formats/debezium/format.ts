@@ -4,7 +4,7 @@ import { BatchClock } from './batch-clock.ts';
 import { MessageEncoder } from './message-encoder.ts';
 import { type DebeziumOptions, TableEncoder } from './table-encoder.ts';
 
-/** Debezium's change event envelope without inline schema, byte for byte as version 3.6 writes it. */
+/** Debezium's change event envelope, byte for byte as version 3.6 writes it. */
 export class DebeziumFormat implements Format {
   readonly #context: FormatContext;
   readonly #options: DebeziumOptions;

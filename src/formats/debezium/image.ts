@@ -1,13 +1,10 @@
-import { NULL, UNAVAILABLE } from '../../record/batch.ts';
+import { ABSENT, NULL, UNAVAILABLE } from '../../record/batch.ts';
 import type { RecordCursor } from '../../record/cursor.ts';
 import type { ColumnShape } from '../../record/table.ts';
 import { JACKSON_ESCAPES, jsonString, piece, writePiece } from '../json-text.ts';
-import { CELL, type Cell, cellBytes, cellOf, SMALL_CELL_BYTES, scaleOf, writeCell } from './cells.ts';
+import type { CellPlan } from './mapping.ts';
+import { isWide, smallBytes, valueBytes, writeValue } from './values.ts';
 
-/** Debezium's default `unavailable.value.placeholder`; as bytes in base64 where the column is bytes. */
-const PLACEHOLDER = '__debezium_unavailable_value';
-const UNAVAILABLE_TEXT = piece(`"${PLACEHOLDER}"`);
-const UNAVAILABLE_BYTES = piece(`"${Buffer.from(PLACEHOLDER, 'latin1').toString('base64')}"`);
 const NULL_TEXT = piece('null');
 
 /** Sum of cell lengths up to which six bytes for each are reserved instead of counting. */
@@ -17,18 +14,26 @@ const SMALL_IMAGE_BYTES = 4096;
 export class ImageEncoder {
   readonly #columns: readonly number[];
   readonly #names: readonly Uint8Array[];
-  readonly #cells: readonly Cell[];
-  readonly #scales: readonly number[];
+  readonly #plans: readonly CellPlan[];
+  /** Per column: what stands for it where the image does not carry it. */
+  readonly #absent: readonly Uint8Array[];
   readonly #fixedBytes: number;
+  readonly #isCounted: boolean;
 
-  constructor(shape: readonly ColumnShape[], columns: readonly number[]) {
+  /** `plans` and `absent` by column of the table; without `absent` it is null. */
+  constructor(shape: readonly ColumnShape[], columns: readonly number[], plans: readonly CellPlan[], absent: readonly string[] | null = null) {
     const chosen = columns.map((column) => shape[column] as ColumnShape);
     this.#columns = columns;
     this.#names = chosen.map(({ name }, index) => piece(`${index === 0 ? '{' : ','}${jsonString(name, JACKSON_ESCAPES)}:`));
-    this.#cells = chosen.map(cellOf);
-    this.#scales = chosen.map(scaleOf);
-    this.#fixedBytes =
-      2 + this.#names.reduce((sum, name, index) => sum + name.length + SMALL_CELL_BYTES + Math.abs(this.#scales[index] as number), 0);
+    this.#plans = columns.map((column) => plans[column] as CellPlan);
+    this.#absent = columns.map((column) => (absent === null ? NULL_TEXT : piece(absent[column] as string)));
+    this.#isCounted = this.#plans.some(isWide);
+    this.#fixedBytes = 2 + this.#names.reduce((sum, name, index) => sum + name.length + this.#fixedBytesOf(index), 0);
+  }
+
+  #fixedBytesOf(index: number): number {
+    const plan = this.#plans[index] as CellPlan;
+    return Math.max(smallBytes(plan) + Math.abs(plan.scale), (this.#absent[index] as Uint8Array).length);
   }
 
   /** Upper bound of what `write` writes, close for large cells (I9). `fallback` as there. */
@@ -41,7 +46,9 @@ export class ImageEncoder {
       else if (start === UNAVAILABLE && fallback >= 0 && record.start(fallback, column) >= 0)
         length += record.end(fallback, column) - record.start(fallback, column);
     }
-    return length <= SMALL_IMAGE_BYTES ? this.#fixedBytes + 6 * length : this.#fixedBytes + this.#countedBytes(record, image, fallback);
+    return length <= SMALL_IMAGE_BYTES && !this.#isCounted
+      ? this.#fixedBytes + 6 * length
+      : this.#fixedBytes + this.#countedBytes(record, image, fallback);
   }
 
   #countedBytes(record: RecordCursor, image: number, fallback: number): number {
@@ -50,14 +57,14 @@ export class ImageEncoder {
       const column = this.#columns[index] as number;
       const from = record.start(image, column) === UNAVAILABLE && fallback >= 0 ? fallback : image;
       const start = record.start(from, column);
-      if (start >= 0) length += cellBytes(this.#cells[index] as Cell, this.#scales[index] as number, record.arena, start, record.end(from, column));
+      if (start >= 0) length += valueBytes(this.#plans[index] as CellPlan, record.arena, start, record.end(from, column));
     }
     return length;
   }
 
   /**
    * Writes the object at `at` and returns its end. A column that the log did not send because it is unchanged is taken from the image `fallback`, the
-   * old one (−1: there is none), and else is Debezium's placeholder, never null (I11). A column that the image does not carry is null.
+   * old one (−1: there is none), and else is Debezium's placeholder, never null (I11).
    */
   write(record: RecordCursor, image: number, fallback: number, to: Buffer, at: number): number {
     const arena = record.arena;
@@ -68,16 +75,16 @@ export class ImageEncoder {
     for (let index = 0; index < count; index++) {
       at = writePiece(to, at, this.#names[index] as Uint8Array);
       const column = columns[index] as number;
-      const cell = this.#cells[index] as Cell;
+      const plan = this.#plans[index] as CellPlan;
       let place = (image + column) * 2;
       if (cells[place] === UNAVAILABLE && fallback >= 0) {
         const other = (fallback + column) * 2;
         if ((cells[other] as number) >= NULL) place = other;
       }
       const start = cells[place] as number;
-      if (start >= 0) at = writeCell(cell, this.#scales[index] as number, to, at, arena, start, cells[place + 1] as number);
-      else if (start !== UNAVAILABLE) at = writePiece(to, at, NULL_TEXT);
-      else at = writePiece(to, at, cell === CELL.bytes ? UNAVAILABLE_BYTES : UNAVAILABLE_TEXT);
+      if (start >= 0) at = writeValue(plan, to, at, arena, start, cells[place + 1] as number);
+      else if (start === UNAVAILABLE) at = writePiece(to, at, plan.unavailable);
+      else at = writePiece(to, at, start === ABSENT ? (this.#absent[index] as Uint8Array) : NULL_TEXT);
     }
     to[at] = 0x7d;
     return at + 1;

@@ -2,36 +2,48 @@ import type { Encoder, FormatContext } from '../../plugin/format.ts';
 import { SNAPSHOT_MARK } from '../../record/batch.ts';
 import type { RecordCursor } from '../../record/cursor.ts';
 import type { MessageWriter } from '../../record/messages.ts';
-import type { ColumnShape, TableVersion } from '../../record/table.ts';
+import type { TableVersion } from '../../record/table.ts';
 import { Envelope, PART } from '../envelope.ts';
 import { piece, writePiece } from '../json-text.ts';
 import type { BatchClock } from './batch-clock.ts';
+import { type Frame, frameOf } from './frame.ts';
 import { ImageEncoder } from './image.ts';
+import { type CellPlan, planOf } from './mapping.ts';
 import { SourceBlock } from './source-block.ts';
 import type { DebeziumOptions } from './table-encoder.ts';
+import { messageSchemas } from './table-schema.ts';
 
 const AFTER_SOURCE = piece('},"transaction":null,"message":');
 const PREFIX_COLUMN = 0;
+const CONTENT_COLUMN = 1;
+const CLOSE = 0x7d;
 const FRAME_BYTES = 64;
 
-/** Logical decoding messages: the prefix is the key, the content base64. Their pseudo-table has the columns `prefix` and `content`, in `after`. */
+/** Logical decoding messages: the prefix is the key, the content as bytes are written. Their pseudo-table has the columns `prefix` and `content`, in `after`. */
 export class MessageEncoder implements Encoder {
   readonly #clock: BatchClock;
   readonly #envelope: Envelope;
   readonly #source: SourceBlock;
   readonly #key: ImageEncoder;
   readonly #message: ImageEncoder;
+  readonly #keyFrame: Frame;
+  readonly #valueFrame: Frame;
 
   constructor(context: FormatContext, options: DebeziumOptions, clock: BatchClock, table: TableVersion) {
     this.#clock = clock;
     this.#envelope = new Envelope(context, table);
     this.#source = new SourceBlock(context, options.version, table, SNAPSHOT_MARK.none);
-    const columns: readonly ColumnShape[] = table.columns;
-    this.#key = new ImageEncoder(columns, [PREFIX_COLUMN]);
+    const { columns } = table;
+    const plans = columns.map((column) => planOf(column, options));
+    this.#key = new ImageEncoder(columns, [PREFIX_COLUMN], plans);
     this.#message = new ImageEncoder(
       columns,
       columns.map((_, column) => column),
+      plans,
     );
+    const schemas = options.schemasEnable ? messageSchemas(table, context, plans[CONTENT_COLUMN] as CellPlan) : null;
+    this.#keyFrame = frameOf(schemas?.key ?? null);
+    this.#valueFrame = frameOf(schemas?.value ?? null);
   }
 
   encode(record: RecordCursor, out: MessageWriter): void {
@@ -39,16 +51,19 @@ export class MessageEncoder implements Encoder {
     this.#envelope.prepare(out, record.transaction, this.#clock.batch);
     const head = this.#clock.messageHead();
     const image = record.after;
-    const frame = head.length + this.#source.bytes(record) + this.#envelope.bytes + FRAME_BYTES;
+    const [keyFrame, valueFrame] = [this.#keyFrame, this.#valueFrame];
+    const frame = head.length + this.#source.bytes(record) + this.#envelope.bytes + FRAME_BYTES + keyFrame.head.length + valueFrame.head.length;
     out.reserve(frame + this.#key.bytes(record, image, -1) + this.#message.bytes(record, image, -1));
     const to = out.bytes;
     const keyStart = out.bytesLength;
-    const keyEnd = this.#key.write(record, image, -1, to, keyStart);
-    let at = writePiece(to, keyEnd, head);
+    let keyEnd = this.#key.write(record, image, -1, to, writePiece(to, keyStart, keyFrame.head));
+    if (keyFrame.closes) to[keyEnd++] = CLOSE;
+    let at = writePiece(to, writePiece(to, keyEnd, valueFrame.head), head);
     at = this.#source.write(record, to, at);
     at = writePiece(to, at, AFTER_SOURCE);
     at = this.#message.write(record, image, -1, to, at);
-    to[at++] = 0x7d;
+    to[at++] = CLOSE;
+    if (valueFrame.closes) to[at++] = CLOSE;
     const idEnd = this.#envelope.writeId(to, at, record.ordinal, PART.first);
     out.bytesLength = idEnd;
     out.message(keyStart, keyEnd, keyEnd, at, this.#envelope.headersStart, this.#envelope.headersEnd, at, idEnd);

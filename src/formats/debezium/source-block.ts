@@ -6,7 +6,7 @@ import type { TableVersion } from '../../record/table.ts';
 import { JACKSON_ESCAPES, jsonString, piece, writeBytes, writePiece, writeString } from '../json-text.ts';
 
 /** An origin column of this name stands where Debezium has `sequence`, before the times; systems without it have null there. */
-const SEQUENCE = 'sequence';
+export const SEQUENCE = 'sequence';
 const NULL_TEXT = piece('null');
 
 /**

@@ -7,11 +7,14 @@ import { Envelope, PART } from '../envelope.ts';
 import { piece, writePiece } from '../json-text.ts';
 import { keyCellsDiffer, sameBytes } from '../keys.ts';
 import type { BatchClock } from './batch-clock.ts';
+import { type Frame, frameOf } from './frame.ts';
 import { ImageEncoder } from './image.ts';
+import { planOf } from './mapping.ts';
+import { type DebeziumConfig, skippedOperations } from './options.ts';
 import { SourceBlock } from './source-block.ts';
+import { tableSchemas } from './table-schema.ts';
 
-export interface DebeziumOptions {
-  readonly tombstones: boolean;
+export interface DebeziumOptions extends DebeziumConfig {
   /** `source.version`. */
   readonly version: string;
 }
@@ -20,6 +23,7 @@ const BEFORE = piece('{"before":');
 const NO_BEFORE = piece('{"before":null,"after":');
 const AFTER = piece(',"after":');
 const NULL_TEXT = piece('null');
+const CLOSE = 0x7d;
 const NEW_KEY = headerName('__debezium.newkey');
 const OLD_KEY = headerName('__debezium.oldkey');
 /** Fixed texts of one message, besides the pieces that are counted. */
@@ -41,6 +45,9 @@ export class TableEncoder implements Encoder {
   readonly #keyImage: ImageEncoder;
   readonly #envelope: Envelope;
   readonly #streamed: SourceBlock;
+  readonly #keyFrame: Frame;
+  readonly #valueFrame: Frame;
+  readonly #skipped: Uint8Array;
   readonly #sourceOf: (mark: SnapshotMark) => SourceBlock;
   /** By mark; what is copied has few that are used. */
   readonly #copied: (SourceBlock | undefined)[] = [];
@@ -49,17 +56,25 @@ export class TableEncoder implements Encoder {
     this.#clock = clock;
     this.#tombstones = options.tombstones;
     this.#key = table.key;
+    this.#skipped = skippedOperations(options);
+    const plans = table.columns.map((column) => planOf(column, options));
+    const schemas = options.schemasEnable ? tableSchemas(table, context, options) : null;
+    this.#keyFrame = frameOf(schemas?.key ?? null);
+    this.#valueFrame = frameOf(schemas?.value ?? null);
     this.#row = new ImageEncoder(
       table.columns,
       table.columns.map((_, column) => column),
+      plans,
+      schemas?.absent ?? null,
     );
-    this.#keyImage = new ImageEncoder(table.columns, table.key);
+    this.#keyImage = new ImageEncoder(table.columns, table.key, plans);
     this.#envelope = new Envelope(context, table);
     this.#sourceOf = (mark) => new SourceBlock(context, options.version, table, mark);
     this.#streamed = this.#sourceOf(SNAPSHOT_MARK.none);
   }
 
   encode(record: RecordCursor, out: MessageWriter): void {
+    if (this.#skipped[record.op] === 1) return;
     const mark = record.snapshot;
     const source = mark === SNAPSHOT_MARK.none ? this.#streamed : this.#copiedAs(mark);
     source.prepare(record.transaction);
@@ -91,7 +106,7 @@ export class TableEncoder implements Encoder {
 
   /** Room for one message, or for a delete with its tombstone. */
   #reserve(record: RecordCursor, out: MessageWriter, source: SourceBlock, before: number, after: number): void {
-    let bytes = source.bytes(record) + this.#clock.tail(record.op).length + 2 * this.#envelope.bytes + FRAME_BYTES;
+    let bytes = source.bytes(record) + this.#clock.tail(record.op).length + 2 * this.#envelope.bytes + FRAME_BYTES + this.#valueFrame.head.length;
     if (before >= 0) bytes += this.#row.bytes(record, before, -1);
     if (after >= 0) bytes += this.#row.bytes(record, after, before);
     if (this.#key.length > 0) bytes += this.#keyBytes(record, after >= 0 ? after : before);
@@ -99,7 +114,15 @@ export class TableEncoder implements Encoder {
   }
 
   #keyBytes(record: RecordCursor, image: number): number {
-    return image < 0 ? 0 : this.#keyImage.bytes(record, image, record.before);
+    return image < 0 ? 0 : this.#keyImage.bytes(record, image, record.before) + this.#keyFrame.head.length + 1;
+  }
+
+  #writeKey(record: RecordCursor, image: number, fallback: number, to: Buffer, at: number): number {
+    const { head, closes } = this.#keyFrame;
+    if (!closes) return this.#keyImage.write(record, image, fallback, to, at);
+    at = this.#keyImage.write(record, image, fallback, to, writePiece(to, at, head));
+    to[at] = CLOSE;
+    return at + 1;
   }
 
   /** One message: create, update, read, truncate. Headers from `headersStart` on, or the shared ones if that is −1. */
@@ -115,7 +138,7 @@ export class TableEncoder implements Encoder {
   ): void {
     const to = out.bytes;
     const keyStart = this.#key.length > 0 && after >= 0 ? out.bytesLength : -1;
-    const keyEnd = keyStart < 0 ? -1 : this.#keyImage.write(record, after, record.before, to, keyStart);
+    const keyEnd = keyStart < 0 ? -1 : this.#writeKey(record, after, record.before, to, keyStart);
     const valueStart = keyStart < 0 ? out.bytesLength : keyEnd;
     const valueEnd = this.#value(record, source, op, before, after, to, valueStart);
     const idEnd = this.#envelope.writeId(to, valueEnd, record.ordinal, headersStart < 0 ? PART.first : PART.newKey);
@@ -134,6 +157,8 @@ export class TableEncoder implements Encoder {
   }
 
   #value(record: RecordCursor, source: SourceBlock, op: Op, before: number, after: number, to: Buffer, at: number): number {
+    const { head, closes } = this.#valueFrame;
+    if (closes) at = writePiece(to, at, head);
     if (before < 0) at = writePiece(to, at, NO_BEFORE);
     else {
       at = writePiece(to, at, BEFORE);
@@ -142,7 +167,10 @@ export class TableEncoder implements Encoder {
     }
     at = after < 0 ? writePiece(to, at, NULL_TEXT) : this.#row.write(record, after, record.before, to, at);
     at = source.write(record, to, at);
-    return writePiece(to, at, this.#clock.tail(op));
+    at = writePiece(to, at, this.#clock.tail(op));
+    if (!closes) return at;
+    to[at] = CLOSE;
+    return at + 1;
   }
 
   /** A delete and its tombstone. The key, if it was written before, is reused; so are the headers. */
@@ -155,7 +183,7 @@ export class TableEncoder implements Encoder {
     let keyEnd = oldKeyEnd;
     if (keyStart < 0 && this.#key.length > 0 && record.before >= 0) {
       keyStart = at;
-      keyEnd = this.#keyImage.write(record, record.before, -1, to, at);
+      keyEnd = this.#writeKey(record, record.before, -1, to, at);
       at = keyEnd;
     }
     const valueEnd = this.#value(record, this.#streamed, OP.delete, record.before, -1, to, at);
@@ -174,12 +202,13 @@ export class TableEncoder implements Encoder {
     // Each key once by itself and once in a header; the new one again in its own message.
     const keys = 2 * this.#keyBytes(record, before) + 3 * this.#keyBytes(record, after);
     const rows = 2 * this.#row.bytes(record, before, -1) + this.#row.bytes(record, after, before);
-    const frames = 2 * (this.#streamed.bytes(record) + this.#clock.tail(OP.delete).length + FRAME_BYTES) + 6 * this.#envelope.bytes;
+    const frames =
+      2 * (this.#streamed.bytes(record) + this.#clock.tail(OP.delete).length + FRAME_BYTES + this.#valueFrame.head.length) + 6 * this.#envelope.bytes;
     out.reserve(keys + rows + frames);
     const to = out.bytes;
     const oldStart = out.bytesLength;
-    const oldEnd = this.#keyImage.write(record, before, -1, to, oldStart);
-    const newEnd = this.#keyImage.write(record, after, before, to, oldEnd);
+    const oldEnd = this.#writeKey(record, before, -1, to, oldStart);
+    const newEnd = this.#writeKey(record, after, before, to, oldEnd);
     // Cells may differ where keys do not: 1.0 and 1.00.
     if (sameBytes(to, oldStart, oldEnd, oldEnd, newEnd)) {
       this.#change(record, out, this.#streamed, OP.update, before, after, -1, -1);

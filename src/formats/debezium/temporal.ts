@@ -59,8 +59,21 @@ function readMicros(from: Uint8Array, point: number, end: number): number {
   return value;
 }
 
+/** Units of numbers: what they have digits of. */
+export const UNIT = { millis: 0, micros: 1, nanos: 2 } as const;
+export type Unit = (typeof UNIT)[keyof typeof UNIT];
+
+/** Seconds and microseconds in a unit; microseconds below a millisecond are cut off. */
+function writeInUnit(to: Uint8Array, at: number, seconds: number, micros: number, unit: Unit): number {
+  if (unit === UNIT.millis) return writeScaled(to, at, seconds, (micros / 1000) | 0, 3);
+  const end = writeScaled(to, at, seconds, micros, 6);
+  if (unit === UNIT.micros || (seconds === 0 && micros === 0)) return end;
+  to.fill(ZERO, end, end + 3);
+  return end + 3;
+}
+
 /** seconds × 10^digits + fraction (0 ≤ fraction < 10^digits) in full, whatever its size. */
-function writeScaled(to: Uint8Array, at: number, seconds: number, fraction: number, digits: number): number {
+export function writeScaled(to: Uint8Array, at: number, seconds: number, fraction: number, digits: number): number {
   let whole = seconds;
   let rest = fraction;
   if (whole < 0) {
@@ -82,22 +95,50 @@ export function writeDate(to: Uint8Array, at: number, from: Uint8Array, start: n
   return writeInteger(to, at, readDays(from, start, end));
 }
 
-/** io.debezium.time.Time (`millis`) or MicroTime */
-export function writeTime(to: Uint8Array, at: number, from: Uint8Array, start: number, end: number, millis: boolean): number {
-  const micros = readMicros(from, start + 8, end);
-  const seconds = readSeconds(from, start);
-  return millis ? writeScaled(to, at, seconds, (micros / 1000) | 0, 3) : writeScaled(to, at, seconds, micros, 6);
+/** io.debezium.time.Time, MicroTime or NanoTime */
+export function writeTime(to: Uint8Array, at: number, from: Uint8Array, start: number, end: number, unit: Unit): number {
+  return writeInUnit(to, at, readSeconds(from, start), readMicros(from, start + 8, end), unit);
 }
 
-/** io.debezium.time.Timestamp (`millis`) or MicroTimestamp */
-export function writeTimestamp(to: Uint8Array, at: number, from: Uint8Array, start: number, end: number, millis: boolean): number {
+/** io.debezium.time.Timestamp, MicroTimestamp or NanoTimestamp */
+export function writeTimestamp(to: Uint8Array, at: number, from: Uint8Array, start: number, end: number, unit: Unit): number {
   const infinite = infinity(from, start);
+  const millis = unit === UNIT.millis;
   if (infinite > 0) return writePiece(to, at, millis ? INFINITY_MILLIS : INFINITY_MICROS);
   if (infinite < 0) return writePiece(to, at, millis ? MINUS_INFINITY_MILLIS : MINUS_INFINITY_MICROS);
   const dateEnd = endOfDate(from, start, end);
   const seconds = readDays(from, start, dateEnd) * 86_400 + readSeconds(from, dateEnd + 1);
-  const micros = readMicros(from, dateEnd + 9, end);
-  return millis ? writeScaled(to, at, seconds, (micros / 1000) | 0, 3) : writeScaled(to, at, seconds, micros, 6);
+  return writeInUnit(to, at, seconds, readMicros(from, dateEnd + 9, end), unit);
+}
+
+/** io.debezium.time.IsoDate: the date and `Z`, with a sign before years of more than four digits. */
+export function writeIsoDate(to: Buffer, at: number, from: Buffer, start: number, end: number): number {
+  if (infinity(from, start) !== 0) return writeQuoted(to, at, from, start, end);
+  to[at++] = QUOTE;
+  if (end - start > 10 && from[start] !== MINUS) to[at++] = PLUS;
+  return closeIso(to, writeBytes(to, at, from, start, end));
+}
+
+/** io.debezium.time.IsoTime: `24:00:00` is `00:00:00`. */
+export function writeIsoTime(to: Buffer, at: number, from: Buffer, start: number, end: number): number {
+  to[at] = QUOTE;
+  const stop = writeBytes(to, at + 1, from, start, end);
+  if (to[at + 1] === 0x32 && to[at + 2] === 0x34) to[at + 1] = to[at + 2] = ZERO;
+  return closeIso(to, stop);
+}
+
+/** io.debezium.time.IsoTimestamp: the digits of the second that are there, and `Z`. */
+export function writeIsoTimestamp(to: Buffer, at: number, from: Buffer, start: number, end: number): number {
+  if (infinity(from, start) !== 0) return writeQuoted(to, at, from, start, end);
+  to[at++] = QUOTE;
+  if (endOfDate(from, start, end) - start > 10 && from[start] !== MINUS) to[at++] = PLUS;
+  return closeIso(to, writeBytes(to, at, from, start, end));
+}
+
+function closeIso(to: Uint8Array, at: number): number {
+  to[at] = LETTER_Z;
+  to[at + 1] = QUOTE;
+  return at + 2;
 }
 
 function endOfDate(from: Uint8Array, start: number, end: number): number {

@@ -29,6 +29,11 @@ const BY_TYPE: { readonly [T in LogicalType]: Cell } = {
   uuid: CELL.quoted,
   json: CELL.json,
   xml: CELL.string,
+  interval: CELL.string,
+  bits: CELL.quoted,
+  point: CELL.string,
+  map: CELL.string,
+  array: CELL.string,
   other: CELL.string,
 };
 

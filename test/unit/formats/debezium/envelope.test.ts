@@ -8,6 +8,7 @@ import {
   batchOf,
   CONTEXT,
   column,
+  DEBEZIUM_DEFAULTS,
   encodeBatch,
   encoded,
   MESSAGES,
@@ -168,7 +169,7 @@ describe('names', () => {
 
 describe('memory', () => {
   it('shares one header range among the messages of a batch, and writes a new one in the next', () => {
-    const format = debezium.create({ tombstones: true }, CONTEXT);
+    const format = debezium.create(DEBEZIUM_DEFAULTS, CONTEXT);
     const batch = batchOf([
       { op: 'create', table: PLAIN, after: ['1', 'a'] },
       { op: 'delete', table: PLAIN, before: ['1', ABSENT] },
@@ -187,7 +188,7 @@ describe('memory', () => {
 
   it('reserves about what a large cell needs, not six times it (I9)', () => {
     const large = 'x'.repeat(1_000_000);
-    const out = encodeBatch(debezium.create({ tombstones: true }, CONTEXT), batchOf([{ op: 'create', table: PLAIN, after: ['1', large] }]));
+    const out = encodeBatch(debezium.create(DEBEZIUM_DEFAULTS, CONTEXT), batchOf([{ op: 'create', table: PLAIN, after: ['1', large] }]));
     expect(out.bytes.length).toBeLessThan(1_010_000);
   });
 
@@ -196,8 +197,8 @@ describe('memory', () => {
       { op: 'create', table: PLAIN, after: ['1', 'a'] },
       { op: 'message', table: MESSAGES, after: ['p', 'c'] },
     ];
-    const once = encodeBatch(debezium.create({ tombstones: true }, CONTEXT), batchOf(records, new TableRegistry()));
-    const again = encodeBatch(debezium.create({ tombstones: true }, CONTEXT), batchOf(records, new TableRegistry()));
+    const once = encodeBatch(debezium.create(DEBEZIUM_DEFAULTS, CONTEXT), batchOf(records, new TableRegistry()));
+    const again = encodeBatch(debezium.create(DEBEZIUM_DEFAULTS, CONTEXT), batchOf(records, new TableRegistry()));
     expect(again.bytes.subarray(0, again.bytesLength).equals(once.bytes.subarray(0, once.bytesLength))).toBe(true);
     expect(textsOf(once)[1]?.value).toContain(`{"op":"m","ts_ms":${Math.floor(NOW_MICROS / 1000)},"source":`);
   });

@@ -1,0 +1,34 @@
+/** What the catalogue says of a column beside its type, for schemas. */
+import type { ColumnFacts, LogicalType } from '#plugin';
+import { MALFORMED, normalise } from './log/cells.ts';
+import type { ColumnType } from './types.ts';
+
+/** A constant and its type, as `pg_get_expr` spells them: `'a''b'::character varying`, `B'101'::"bit"`, `'1.50'::numeric(10,2)`. */
+const QUOTED = /^\(?B?'((?:[^']|'')*)'(?:::(?:"[^"]+"|[a-z_][\w$ .]*)(?:\(\d+(?:,-?\d+)?\))?(?: with(?:out)? time zone)?)*\)?$/;
+const NUMBER = /^\(?(-?\d+(?:\.\d+)?(?:e[-+]?\d+)?)\)?$/;
+
+/** Types whose default is not told: bytes are no text, and a text of the others would have to be read first. */
+const UNTOLD: ReadonlySet<LogicalType> = new Set(['bytes', 'array', 'map', 'point', 'other']);
+
+/** `expression` as `pg_get_expr` spells the default; null = there is none. */
+export function columnFacts(type: ColumnType, required: boolean, expression: string | null): ColumnFacts {
+  const labels = type.labels ?? null;
+  if (expression === null || /^\(?NULL(::|$)/.test(expression)) return { required, default: null, computed: false, labels };
+  const text = constant(expression);
+  if (text === null) return { required, default: null, computed: true, labels };
+  return { required, default: UNTOLD.has(type.type) ? null : cellOf(type, text), computed: false, labels };
+}
+
+function constant(expression: string): string | null {
+  if (expression === 'true' || expression === 'false') return expression.slice(0, 1);
+  return NUMBER.exec(expression)?.[1] ?? QUOTED.exec(expression)?.[1]?.replaceAll("''", "'") ?? null;
+}
+
+/** The constant as a cell. The session prints constants inside expressions as it prints values. */
+function cellOf(type: ColumnType, text: string): string | null {
+  const bytes = Buffer.from(text, 'utf8');
+  // Years before Christ get a sign in front.
+  const room = Buffer.concat([bytes, Buffer.alloc(1)]);
+  const end = normalise(type.normalise, room, 0, bytes.length);
+  return end === MALFORMED ? null : room.toString('utf8', 0, end);
+}

@@ -1,0 +1,15 @@
+import { piece } from '../json-text.ts';
+
+/** What stands around a key or value: nothing, or its schema. */
+export interface Frame {
+  readonly head: Uint8Array;
+  /** True: a brace closes it. */
+  readonly closes: boolean;
+}
+
+const BARE: Frame = { head: new Uint8Array(0), closes: false };
+
+/** Connect's `{"schema":…,"payload":…}`; `schema` null: there are none. */
+export function frameOf(schema: string | null): Frame {
+  return schema === null ? BARE : { head: piece(`{"schema":${schema},"payload":`), closes: true };
+}

@@ -1,0 +1,175 @@
+import type { ColumnShape } from '../../record/table.ts';
+import type { LogicalType } from '../../record/types.ts';
+import { JACKSON_ESCAPES, jsonString, piece } from '../json-text.ts';
+import { CELL, type Cell } from './cells.ts';
+import type { DebeziumConfig } from './options.ts';
+import { field, type SchemaType, schemaText, struct } from './schema.ts';
+
+/** How the cells of a column, or of an array's elements, are written, and what Connect says of them. Prepared once per table version. */
+export interface CellPlan {
+  readonly cell: Cell;
+  /** What `writeCell` is given as `scale`. */
+  readonly scale: number;
+  readonly schema: SchemaType;
+  /** Of an array; its own `cell` is then not used. */
+  readonly element: CellPlan | null;
+  /** Stands for a value that the log did not send. */
+  readonly unavailable: Uint8Array;
+}
+
+type Shape = Omit<ColumnShape, 'name'>;
+type Mapped = readonly [cell: Cell, schema: SchemaType, scale?: number];
+
+const MICROS_DIGITS = 6;
+/** `adaptive`: columns that declare up to so many digits of the second are in milliseconds. */
+const MILLIS_DIGITS = 3;
+/** Of bits without a declared length. */
+const MAX_LENGTH = 2 ** 31 - 1;
+
+const STRING: SchemaType = { type: 'string' };
+const DOUBLE: SchemaType = { type: 'double' };
+const JSON_TEXT = semantic('string', 'io.debezium.data.Json');
+const POINT = struct([field('x', 'double', false), field('y', 'double', false), field('wkb', 'bytes'), field('srid', 'int32')], {
+  name: 'io.debezium.data.geometry.Point',
+  version: 1,
+  doc: 'Geometry (POINT)',
+});
+const VARIABLE = struct([field('scale', 'int32', false), field('value', 'bytes', false)], {
+  name: 'io.debezium.data.VariableScaleDecimal',
+  version: 1,
+  doc: 'Variable scaled decimal',
+});
+
+/** Debezium's names for types that are text to us. */
+const OTHER: Readonly<Record<string, SchemaType>> = {
+  ltree: semantic('string', 'io.debezium.data.Ltree'),
+  tsvector: semantic('string', 'io.debezium.data.TsVector'),
+};
+
+/** Debezium's type mapping, by logical type: the one place to add to. */
+const BY_TYPE: { readonly [T in LogicalType]: (column: Shape, config: DebeziumConfig) => Mapped } = {
+  boolean: () => [CELL.boolean, { type: 'boolean' }],
+  int16: () => [CELL.verbatim, { type: 'int16' }],
+  int32: () => [CELL.verbatim, { type: 'int32' }],
+  int64: () => [CELL.verbatim, { type: 'int64' }],
+  uint64: () => [CELL.verbatim, { type: 'int64' }],
+  float32: () => [CELL.float32, { type: 'float' }],
+  float64: () => [CELL.float64, DOUBLE],
+  decimal: decimal,
+  text: ({ facts }) => [CELL.string, facts?.labels ? enumOf(facts.labels) : STRING],
+  bytes: (_, { binaryHandlingMode: mode }) => BINARY[mode],
+  date: (_, { timePrecisionMode: mode }) => {
+    if (mode === 'isostring') return [CELL.isoDate, semantic('string', 'io.debezium.time.IsoDate')];
+    return [CELL.date, semantic('int32', mode === 'connect' ? 'org.apache.kafka.connect.data.Date' : 'io.debezium.time.Date')];
+  },
+  time: (column, { timePrecisionMode: mode }) => time(mode, inMillis(column)),
+  timetz: () => [CELL.zonedTime, semantic('string', 'io.debezium.time.ZonedTime')],
+  timestamp: (column, { timePrecisionMode: mode }) => timestamp(mode, inMillis(column)),
+  timestamptz: ({ scale }) => [CELL.zonedTimestamp, semantic('string', 'io.debezium.time.ZonedTimestamp'), scale ?? MICROS_DIGITS],
+  uuid: () => [CELL.quoted, semantic('string', 'io.debezium.data.Uuid')],
+  json: () => [CELL.string, JSON_TEXT],
+  xml: () => [CELL.string, semantic('string', 'io.debezium.data.Xml')],
+  interval: (_, { intervalHandlingMode: mode }) =>
+    mode === 'numeric'
+      ? [CELL.intervalMicros, semantic('int64', 'io.debezium.time.MicroDuration')]
+      : [CELL.intervalText, semantic('string', 'io.debezium.time.Interval')],
+  bits: ({ precision }) =>
+    precision === 1
+      ? [CELL.bit, { type: 'boolean' }]
+      : [CELL.bits, { ...semantic('bytes', 'io.debezium.data.Bits'), parameters: { length: String(precision ?? MAX_LENGTH) } }],
+  point: () => [CELL.point, POINT],
+  map: (_, { hstoreHandlingMode: mode }) =>
+    mode === 'json'
+      ? [CELL.mapText, JSON_TEXT]
+      : [CELL.map, { type: 'map', body: ',"keys":{"type":"string","optional":false},"values":{"type":"string","optional":true}' }],
+  // Elements are looked at by `planOf`; an array of what is not known is its text.
+  array: () => [CELL.string, STRING],
+  other: ({ typeName }) => [CELL.string, OTHER[typeName.replace(/^.*\./, '')] ?? STRING],
+};
+
+const BINARY: { readonly [M in DebeziumConfig['binaryHandlingMode']]: Mapped } = {
+  bytes: [CELL.bytes, { type: 'bytes' }],
+  base64: [CELL.bytes, STRING],
+  'base64-url-safe': [CELL.bytesUrlSafe, STRING],
+  hex: [CELL.hex, STRING],
+};
+
+export function planOf(column: Shape, config: DebeziumConfig): CellPlan {
+  const { unavailableValuePlaceholder: placeholder } = config;
+  if (column.type === 'array' && column.element !== undefined) {
+    const element = planOf({ ...column.element, ...(column.facts === undefined ? {} : { facts: column.facts }) }, config);
+    const isEnum = (column.facts?.labels ?? null) !== null;
+    const schema = { type: 'array', body: `,"items":${schemaText(element.schema, { optional: !isEnum })}` };
+    return { cell: CELL.string, scale: 0, schema, element, unavailable: piece(`[${arrayPlaceholder(element, placeholder)}]`) };
+  }
+  const [cell, schema, scale] = BY_TYPE[column.type](column, config);
+  return { cell, scale: scale ?? column.scale ?? 0, schema, element: null, unavailable: piece(unavailableText(cell, schema, placeholder)) };
+}
+
+/** As Debezium: bytes in base64 where the schema says bytes, else the text, whatever the schema says. */
+function unavailableText(cell: Cell, schema: SchemaType, placeholder: string): string {
+  const text = jsonString(placeholder, JACKSON_ESCAPES);
+  if (cell === CELL.bytes && schema.type === 'bytes') return `"${Buffer.from(placeholder, 'utf8').toString('base64')}"`;
+  return cell === CELL.map ? `{${text}:${text}}` : text;
+}
+
+/** Of arrays of integers Debezium makes the bytes of the placeholder. */
+function arrayPlaceholder({ schema, unavailable }: CellPlan, placeholder: string): string {
+  const isInteger = schema.name === undefined && /^int/.test(schema.type);
+  return isInteger ? Buffer.from(placeholder, 'utf8').join(',') : Buffer.from(unavailable).toString('utf8');
+}
+
+function semantic(type: string, name: string): SchemaType {
+  return { type, name, version: 1 };
+}
+
+function enumOf(labels: readonly string[]): SchemaType {
+  return { ...semantic('string', 'io.debezium.data.Enum'), parameters: { allowed: labels.join(',') } };
+}
+
+function decimal(column: Shape, { decimalHandlingMode: mode, moneyFractionDigits }: DebeziumConfig): Mapped {
+  if (mode === 'string') return [CELL.decimalText, STRING];
+  if (mode === 'double') return [CELL.decimalDouble, DOUBLE];
+  if (column.scale === null) return [CELL.variableDecimal, VARIABLE];
+  const name = semantic('bytes', 'org.apache.kafka.connect.data.Decimal');
+  if (column.typeName === 'money') return [CELL.money, { ...name, parameters: { scale: String(moneyFractionDigits) } }, moneyFractionDigits];
+  const precision = column.precision === null ? {} : { 'connect.decimal.precision': String(column.precision) };
+  const parameters = { scale: String(column.scale), ...precision };
+  return [CELL.decimal, { ...name, parameters }, column.scale];
+}
+
+function inMillis({ scale }: Shape): boolean {
+  return scale !== null && scale <= MILLIS_DIGITS;
+}
+
+function time(mode: DebeziumConfig['timePrecisionMode'], millis: boolean): Mapped {
+  switch (mode) {
+    case 'connect':
+      return [CELL.timeMillis, semantic('int32', 'org.apache.kafka.connect.data.Time')];
+    case 'isostring':
+      return [CELL.isoTime, semantic('string', 'io.debezium.time.IsoTime')];
+    case 'nanoseconds':
+      return [CELL.timeNanos, semantic('int64', 'io.debezium.time.NanoTime')];
+    case 'adaptive':
+      if (millis) return [CELL.timeMillis, semantic('int32', 'io.debezium.time.Time')];
+      break;
+    default:
+  }
+  return [CELL.timeMicros, semantic('int64', 'io.debezium.time.MicroTime')];
+}
+
+function timestamp(mode: DebeziumConfig['timePrecisionMode'], millis: boolean): Mapped {
+  switch (mode) {
+    case 'connect':
+      return [CELL.timestampMillis, semantic('int64', 'org.apache.kafka.connect.data.Timestamp')];
+    case 'isostring':
+      return [CELL.isoTimestamp, semantic('string', 'io.debezium.time.IsoTimestamp')];
+    case 'nanoseconds':
+      return [CELL.timestampNanos, semantic('int64', 'io.debezium.time.NanoTimestamp')];
+    case 'microseconds':
+      break;
+    default:
+      if (millis) return [CELL.timestampMillis, semantic('int64', 'io.debezium.time.Timestamp')];
+  }
+  return [CELL.timestampMicros, semantic('int64', 'io.debezium.time.MicroTimestamp')];
+}

@@ -1,0 +1,90 @@
+import { type ConfigOf, fields } from '../../plugin/field.ts';
+
+/** Options of the format, by Debezium's names. */
+export const debeziumFields = fields({
+  tombstones: {
+    kind: 'boolean',
+    default: true,
+    about: 'Follow each delete by a message with the same key and no value, so that a compacted topic forgets the row (`tombstones.on.delete`).',
+  },
+  schemasEnable: {
+    kind: 'boolean',
+    default: false,
+    about:
+      'Write each key and value with its schema, `{"schema":…,"payload":…}`, as Kafka Connect\'s JSON converter does (`schemas.enable`). The catalogue is then asked for each table that the log shows.',
+  },
+  decimalHandlingMode: {
+    kind: 'choice',
+    choices: ['precise', 'double', 'string'],
+    default: 'precise',
+    about: '`decimal.handling.mode`: decimals and money in base64, as floats (which lose digits), or as text.',
+  },
+  timePrecisionMode: {
+    kind: 'choice',
+    choices: ['adaptive', 'adaptive_time_microseconds', 'connect', 'isostring', 'microseconds', 'nanoseconds'],
+    default: 'adaptive',
+    about: '`time.precision.mode`: dates and times without a zone as numbers of the unit that fits the column, of one unit, or as ISO 8601.',
+  },
+  binaryHandlingMode: {
+    kind: 'choice',
+    choices: ['bytes', 'base64', 'base64-url-safe', 'hex'],
+    default: 'bytes',
+    about: '`binary.handling.mode`: how bytes are written.',
+  },
+  intervalHandlingMode: {
+    kind: 'choice',
+    choices: ['numeric', 'string'],
+    default: 'numeric',
+    about: '`interval.handling.mode`: intervals as microseconds (a month being 30.4375 days) or as ISO 8601 durations.',
+  },
+  hstoreHandlingMode: {
+    kind: 'choice',
+    choices: ['json', 'map'],
+    default: 'json',
+    about: '`hstore.handling.mode`: as a string that holds JSON, or as an object.',
+  },
+  moneyFractionDigits: {
+    kind: 'integer',
+    default: 2,
+    min: 0,
+    max: 30,
+    about: '`money.fraction.digits`: digits after the point of money with `"decimalHandlingMode": "precise"`.',
+  },
+  unavailableValuePlaceholder: {
+    kind: 'string',
+    default: '__debezium_unavailable_value',
+    about: '`unavailable.value.placeholder`: stands for a large value that the log did not send because it is unchanged.',
+  },
+  skippedOperations: {
+    kind: 'list',
+    default: [],
+    about:
+      '`skipped.operations`: changes that are left out: `c` (create), `u` (update), `d` (delete), `t` (truncate), `r` (read). Debezium leaves out `t` by default.',
+    example: ['t'],
+  },
+});
+
+export type DebeziumConfig = ConfigOf<typeof debeziumFields>;
+
+/** `op` of each of the operations that may be left out, by `OP`. */
+const SKIPPABLE = ['c', 'u', 'd', 'r', 't'];
+
+/** By `OP`: 1 = left out. */
+export function skippedOperations({ skippedOperations: letters }: DebeziumConfig): Uint8Array {
+  return Uint8Array.from([...SKIPPABLE, 'm'], (letter) => (letters.includes(letter) ? 1 : 0));
+}
+
+/** What the field table cannot say. */
+export function validateDebezium({ skippedOperations: letters }: DebeziumConfig): { path: string; message: string; remedy: string }[] {
+  return letters.flatMap((letter, index) =>
+    SKIPPABLE.includes(letter)
+      ? []
+      : [
+          {
+            path: `skippedOperations[${index}]`,
+            message: 'is no operation',
+            remedy: 'name some of "c", "u", "d", "t" and "r", or none at all: [] is "none"',
+          },
+        ],
+  );
+}

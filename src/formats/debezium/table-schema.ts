@@ -1,0 +1,159 @@
+import type { FormatContext } from '../../plugin/format.ts';
+import { SNAPSHOT_MARKS } from '../../record/batch.ts';
+import type { ColumnShape, TableVersion } from '../../record/table.ts';
+import type { LogicalType } from '../../record/types.ts';
+import { type CellPlan, planOf } from './mapping.ts';
+import type { DebeziumConfig } from './options.ts';
+import { field, type SchemaType, schemaText, struct } from './schema.ts';
+import { SEQUENCE } from './source-block.ts';
+import { valueBytes, writeValue } from './values.ts';
+
+/** The schemas of a table's messages, as text. */
+export interface TableSchemas {
+  readonly key: string;
+  readonly value: string;
+  /** Per column: what stands for it where an old image does not carry it. A reader that goes by the schema takes no null of a required column. */
+  readonly absent: readonly string[];
+}
+
+/** Cells that stand for a default that the server computes, and for what a required column has not: Debezium's. */
+const ZEROS: { readonly [T in LogicalType]?: string } = {
+  boolean: 'f',
+  int16: '0',
+  int32: '0',
+  int64: '0',
+  uint64: '0',
+  float32: '0',
+  float64: '0',
+  decimal: '0',
+  text: '',
+  bytes: '',
+  date: '1970-01-01',
+  time: '00:00:00',
+  timetz: '00:00:00+00',
+  timestamp: '1970-01-01T00:00:00',
+  timestamptz: '1970-01-01T00:00:00Z',
+  uuid: '00000000-0000-0000-0000-000000000000',
+  json: '{}',
+  xml: '',
+  interval: '00:00:00',
+  bits: '0',
+  array: '{}',
+  map: '',
+  other: '',
+};
+/** Types of which Debezium knows no default. */
+const WITHOUT_DEFAULT: ReadonlySet<LogicalType> = new Set(['bytes', 'timetz', 'array', 'map', 'point', 'other']);
+
+const TRANSACTION = schemaText(
+  struct([field('id', 'string', false), field('total_order', 'int64', false), field('data_collection_order', 'int64', false)], {
+    name: 'event.block',
+    version: 1,
+  }),
+  {
+    optional: true,
+    field: 'transaction',
+  },
+);
+const TIMES = [field('ts_ms', 'int64'), field('ts_us', 'int64'), field('ts_ns', 'int64')];
+
+export function tableSchemas(table: TableVersion, context: FormatContext, config: DebeziumConfig): TableSchemas {
+  const plans = table.columns.map((column) => planOf(column, config));
+  const columns = table.columns.map((column, index) => new ColumnSchema(column, plans[index] as CellPlan, table.key.includes(index)));
+  const name = `${context.connector}.${table.schema === '' ? table.catalog : table.schema}.${table.name}`;
+  const key = struct(
+    table.key.map((index) => (columns[index] as ColumnSchema).text),
+    { name: `${name}.Key` },
+  );
+  const row = struct(
+    columns.map(({ text }) => text),
+    { name: `${name}.Value` },
+  );
+  const envelope = struct(
+    [
+      schemaText(row, { optional: true, field: 'before' }),
+      schemaText(row, { optional: true, field: 'after' }),
+      schemaText(sourceSchema(context, table), { optional: false, field: 'source' }),
+      TRANSACTION,
+      field('op', 'string', false),
+      ...TIMES,
+    ],
+    { name: `${name}.Envelope`, version: 2 },
+  );
+  return {
+    key: schemaText(key, { optional: false }),
+    value: schemaText(envelope, { optional: false }),
+    absent: columns.map(({ absent }) => absent),
+  };
+}
+
+/** Of logical decoding messages. */
+export function messageSchemas(table: TableVersion, context: FormatContext, content: CellPlan): Pick<TableSchemas, 'key' | 'value'> {
+  const name = (last: string): Omit<SchemaType, 'type' | 'body'> => ({ name: `io.debezium.connector.${context.origin.system}.${last}`, version: 1 });
+  const prefix = field('prefix', 'string');
+  const message = struct([prefix, schemaText(content.schema, { optional: true, field: 'content' })], name('Message'));
+  const value = struct(
+    [
+      field('op', 'string', false),
+      field('ts_ms', 'int64'),
+      schemaText(sourceSchema(context, table), { optional: false, field: 'source' }),
+      TRANSACTION,
+      schemaText(message, { optional: false, field: 'message' }),
+    ],
+    name('MessageValue'),
+  );
+  return { key: schemaText(struct([prefix], name('MessageKey')), { optional: false }), value: schemaText(value, { optional: false }) };
+}
+
+/** One column's schema. Without facts of the catalogue every column but the key's may be null. */
+class ColumnSchema {
+  readonly text: string;
+  readonly absent: string;
+
+  constructor(column: ColumnShape, plan: CellPlan, isKey: boolean) {
+    const required = isKey || column.facts?.required === true;
+    const byDefault = this.#defaultOf(column, plan, required);
+    this.text = schemaText(plan.schema, { optional: !required, default: byDefault, field: column.name });
+    this.absent = byDefault ?? (required ? cellText(plan, ZEROS[column.type]) : null) ?? 'null';
+  }
+
+  #defaultOf({ type, facts }: ColumnShape, plan: CellPlan, required: boolean): string | null {
+    if (facts === undefined || WITHOUT_DEFAULT.has(type) || plan.schema.type === 'struct') return null;
+    if (facts.default !== null) return cellText(plan, facts.default);
+    return facts.computed && required && facts.labels === null ? cellText(plan, ZEROS[type]) : null;
+  }
+}
+
+function cellText(plan: CellPlan, cell: string | undefined): string | null {
+  if (cell === undefined) return null;
+  const from = Buffer.from(cell, 'utf8');
+  const to = Buffer.alloc(valueBytes(plan, from, 0, from.length) + Math.abs(plan.scale) + 64);
+  return to.toString('utf8', 0, writeValue(plan, to, 0, from, 0, from.length));
+}
+
+function sourceSchema({ origin }: FormatContext, table: TableVersion): SchemaType {
+  const snapshot: SchemaType = {
+    type: 'string',
+    name: 'io.debezium.data.Enum',
+    version: 1,
+    parameters: { allowed: [...SNAPSHOT_MARKS.slice(1, -1), SNAPSHOT_MARKS[0], SNAPSHOT_MARKS.at(-1)].join(',') },
+  };
+  const hasSchemas = table.kind === 'message' || table.schema !== '';
+  return struct(
+    [
+      field('version', 'string', false),
+      field('connector', 'string', false),
+      field('name', 'string', false),
+      field('ts_ms', 'int64', false),
+      schemaText(snapshot, { optional: true, default: '"false"', field: 'snapshot' }),
+      field('db', 'string', false),
+      field(SEQUENCE, 'string'),
+      field('ts_us', 'int64'),
+      field('ts_ns', 'int64'),
+      ...(hasSchemas ? [field('schema', 'string', false)] : []),
+      field('table', 'string', !hasSchemas),
+      ...origin.columns.filter(({ name }) => name !== SEQUENCE).map(({ name, type }) => field(name, type === 'text' ? 'string' : 'int64')),
+    ],
+    { name: `io.debezium.connector.${origin.system}.Source`, version: 1 },
+  );
+}
