@@ -1,6 +1,16 @@
 import type { DebeziumConfig } from '../../src/formats/debezium/options.ts';
 import type { Format, FormatContext } from '../../src/plugin/format.ts';
-import { BatchWriter, type Mark, NULL, OP, type Op, SNAPSHOT_MARK, type SnapshotMark, type Transaction } from '../../src/record/batch.ts';
+import {
+  BatchWriter,
+  type Mark,
+  NULL,
+  OP,
+  type Op,
+  type RecordBatch,
+  SNAPSHOT_MARK,
+  type SnapshotMark,
+  type Transaction,
+} from '../../src/record/batch.ts';
 import { RecordCursor } from '../../src/record/cursor.ts';
 import { eachHeader, MessageWriter, SPAN, SPAN_SIZE } from '../../src/record/messages.ts';
 import { type ColumnShape, TableRegistry, type TableShape, type TableVersion } from '../../src/record/table.ts';
@@ -108,7 +118,7 @@ export function encoded(
   return textsOf(encodeBatch(format, batchOf(records, registry)));
 }
 
-export function encodeBatch(format: Format, batch: BatchWriter, out = new MessageWriter(16)): MessageWriter {
+export function encodeBatch(format: Format, batch: RecordBatch, out = new MessageWriter(16)): MessageWriter {
   const encoders = new Map<TableVersion, ReturnType<Format['prepare']>>();
   for (const table of batch.tables) encoders.set(table, format.prepare(table));
   format.begin(NOW_MICROS);

@@ -1,5 +1,5 @@
 import { writeBase64 } from '../base64.ts';
-import { JACKSON_ESCAPES, piece, writePiece, writeString } from '../json-text.ts';
+import { type Escapes, JACKSON_ESCAPES, MINIMAL_ESCAPES, piece, writePiece, writeString } from '../json-text.ts';
 import { writeFloat } from './float.ts';
 
 /** Bits, points and maps. */
@@ -54,7 +54,7 @@ export function writePoint(to: Buffer, at: number, from: Buffer, start: number, 
 }
 
 /** `"key"=>"value", "key"=>NULL` as a JSON object. */
-export function writeMap(to: Buffer, at: number, from: Buffer, start: number, end: number): number {
+export function writeMap(to: Buffer, at: number, from: Buffer, start: number, end: number, escapes: Escapes = JACKSON_ESCAPES): number {
   to[at++] = 0x7b;
   let isKey = true;
   for (let index = start; index < end; ) {
@@ -67,7 +67,7 @@ export function writeMap(to: Buffer, at: number, from: Buffer, start: number, en
         scratch[length++] = from[index] as number;
       }
       index++;
-      at = writeString(to, at, scratch, 0, length, JACKSON_ESCAPES);
+      at = writeString(to, at, scratch, 0, length, escapes);
     } else if (byte === 0x4e) {
       at = writePiece(to, at, NULL_TEXT);
       index += 4;
@@ -82,11 +82,11 @@ export function writeMap(to: Buffer, at: number, from: Buffer, start: number, en
   return at + 1;
 }
 
-/** The same as a string that holds the JSON. */
+/** The same as a string that holds the JSON. Surrogates are escaped once: Jackson escapes them where it writes bytes, not characters. */
 export function writeMapText(to: Buffer, at: number, from: Buffer, start: number, end: number): number {
   const needed = mapBytes(end - start);
   if (inner.length < needed) inner = Buffer.allocUnsafeSlow(needed);
-  const length = writeMap(inner, 0, from, start, end);
+  const length = writeMap(inner, 0, from, start, end, MINIMAL_ESCAPES);
   return writeString(to, at, inner, 0, length, JACKSON_ESCAPES);
 }
 

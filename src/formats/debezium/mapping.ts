@@ -98,8 +98,7 @@ export function planOf(column: Shape, config: DebeziumConfig): CellPlan {
   const { unavailableValuePlaceholder: placeholder } = config;
   if (column.type === 'array' && column.element !== undefined) {
     const element = planOf({ ...column.element, ...(column.facts === undefined ? {} : { facts: column.facts }) }, config);
-    const isEnum = (column.facts?.labels ?? null) !== null;
-    const schema = { type: 'array', body: `,"items":${schemaText(element.schema, { optional: !isEnum })}` };
+    const schema = { type: 'array', body: `,"items":${schemaText(element.schema, { optional: true })}` };
     return { cell: CELL.string, scale: 0, schema, element, unavailable: piece(`[${arrayPlaceholder(element, placeholder)}]`) };
   }
   const [cell, schema, scale] = BY_TYPE[column.type](column, config);

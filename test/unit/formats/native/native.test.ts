@@ -103,6 +103,11 @@ describe('native cells', () => {
       timestamptz: ['2024-02-29T12:34:56.789012Z', '"2024-02-29T12:34:56.789012Z"'],
       uuid: ['a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', '"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11"'],
       xml: ['<a b="c"/>', '"<a b=\\"c\\"/>"'],
+      interval: ['1 day -00:00:01', '"1 day -00:00:01"'],
+      bits: ['101', '"101"'],
+      point: ['(1,2)', '"(1,2)"'],
+      map: ['"a"=>NULL', '"\\"a\\"=>NULL"'],
+      array: ['{1,NULL}', '"{1,NULL}"'],
       other: ['[1,2)', '"[1,2)"'],
     };
     for (const [type, [cell, json]] of Object.entries(cells)) expect(text(type as LogicalType, cell), type).toBe(json);
