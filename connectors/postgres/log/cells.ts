@@ -197,15 +197,20 @@ function array(form: Normalise, bytes: Uint8Array, start: number, end: number): 
   return to;
 }
 
-/** Writes bytes[from .. stop) in quotes at `to`; it has to end before `limit`. */
+/** Writes bytes[from .. stop) in quotes at `to`; it has to end at `limit` at the latest. */
 function quoted(bytes: Uint8Array, to: number, from: number, stop: number, limit: number): number {
-  const content = bytes.slice(from, stop);
+  let escapes = 0;
+  for (let at = from; at < stop; at++) if (bytes[at] === QUOTE || bytes[at] === BACKSLASH) escapes++;
+  if (to + stop - from + escapes + 2 > limit) return MALFORMED;
+  // At the end of the room the content is never overtaken by what is written of it.
+  const content = limit - (stop - from);
+  bytes.copyWithin(content, from, stop);
   bytes[to++] = QUOTE;
-  for (const byte of content) {
+  for (let at = content; at < limit; at++) {
+    const byte = bytes[at] as number;
     if (byte === QUOTE || byte === BACKSLASH) bytes[to++] = BACKSLASH;
-    if (to >= limit) return MALFORMED;
     bytes[to++] = byte;
   }
-  bytes[to++] = QUOTE;
-  return to > limit ? MALFORMED : to;
+  bytes[to] = QUOTE;
+  return to + 1;
 }

@@ -112,9 +112,9 @@ function unavailableText(cell: Cell, schema: SchemaType, placeholder: string): s
   return cell === CELL.map ? `{${text}:${text}}` : text;
 }
 
-/** Of arrays of integers Debezium makes the bytes of the placeholder. */
+/** Of arrays of int32, int64 and dates Debezium makes the bytes of the placeholder. */
 function arrayPlaceholder({ schema, unavailable }: CellPlan, placeholder: string): string {
-  const isInteger = schema.name === undefined && /^int/.test(schema.type);
+  const isInteger = schema.type === 'int32' ? /^$|Date$/.test(schema.name ?? '') : schema.type === 'int64' && schema.name === undefined;
   return isInteger ? Buffer.from(placeholder, 'utf8').join(',') : Buffer.from(unavailable).toString('utf8');
 }
 

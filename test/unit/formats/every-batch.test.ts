@@ -29,7 +29,36 @@ const CELLS: { readonly [T in LogicalType]?: fc.Arbitrary<CellValue> } = {
   timestamp: fc.constantFrom('2024-02-29T12:34:56.7', '-infinity', '-4712-01-01T00:00:00', '294276-12-31T23:59:59.999999'),
   date: fc.constantFrom('5874897-12-31', 'infinity', '-4712-01-01'),
   json: fc.json(),
+  interval: fc.constantFrom('00:00:00', '-178000000 years', '1 year -11 mons +30 days -100:59:59.999999', '-00:00:00.5'),
+  bits: fc.string({ unit: fc.constantFrom('0', '1'), maxLength: 9000 }),
+  point: fc.constantFrom('(1,2)', '(-1.7976931348623157e+308,NaN)', '(0.30000000000000004,-Infinity)'),
+  map: fc.dictionary(fc.string({ unit: 'binary', maxLength: 9 }), fc.option(fc.string({ unit: 'binary', maxLength: 900 }))).map(hstore),
+  array: fc.array(fc.option(fc.string({ unit: 'binary', maxLength: 900 })), { maxLength: 40 }).map(array),
 };
+
+function quoted(text: string): string {
+  return `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
+}
+
+function hstore(map: Record<string, string | null>): string {
+  return Object.entries(map)
+    .map(([key, value]) => `${quoted(key)}=>${value === null ? 'NULL' : quoted(value)}`)
+    .join(', ');
+}
+
+function array(elements: readonly (string | null)[]): string {
+  return `{${elements.map((element) => (element === null ? 'NULL' : quoted(element))).join(',')}}`;
+}
+
+const MODES = fc.record({
+  schemasEnable: fc.boolean(),
+  decimalHandlingMode: fc.constantFrom('precise' as const, 'double' as const, 'string' as const),
+  timePrecisionMode: fc.constantFrom('adaptive' as const, 'connect' as const, 'isostring' as const, 'nanoseconds' as const),
+  binaryHandlingMode: fc.constantFrom('bytes' as const, 'base64-url-safe' as const, 'hex' as const),
+  intervalHandlingMode: fc.constantFrom('numeric' as const, 'string' as const),
+  hstoreHandlingMode: fc.constantFrom('json' as const, 'map' as const),
+  unavailableValuePlaceholder: fc.constantFrom('', '__debezium_unavailable_value', '"\u0001'.repeat(60)),
+});
 const TYPES = Object.keys(CELLS) as (keyof typeof CELLS)[];
 
 const tables = fc
@@ -38,7 +67,11 @@ const tables = fc
     maxLength: 8,
   })
   .chain((list) => {
-    const columns = list.map(([name, type, scale], index) => column(`${index}${name}`, type, scale));
+    const element = { type: 'text', typeName: 'text', scale: null, precision: null } as const;
+    const columns = list.map(([name, type, scale], index) => ({
+      ...column(`${index}${name}`, type, scale),
+      ...(type === 'array' ? { element } : {}),
+    }));
     return fc.subarray(columns.map((_, index) => index)).map((key) => tableShape(columns, key));
   });
 
@@ -69,8 +102,8 @@ describe.each([
   // `encoded` throws if more was written than was reserved.
   it('writes JSON for every record and never beyond what it has reserved (I1, I9)', () => {
     fc.assert(
-      fc.property(batches, fc.boolean(), (records, tombstones) => {
-        const messages = encoded(plugin, records, { tombstones });
+      fc.property(batches, fc.boolean(), MODES, (records, tombstones, modes) => {
+        const messages = encoded(plugin, records, { tombstones, ...modes });
         for (const { key, value } of messages) {
           if (key !== null) JSON.parse(key);
           if (value !== null) JSON.parse(value);
