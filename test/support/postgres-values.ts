@@ -42,7 +42,7 @@ export const SCALARS: readonly [type: string, sql: string, cell: string][] = [
   ['pg_lsn', `'0/16B3748'`, '0/16B3748'],
   ['int4range', `'[1,5)'`, '[1,5)'],
   ['integer[]', `'{1,NULL,3}'`, '{1,NULL,3}'],
-  ['timestamptz[]', `array['2024-06-30 12:00+02'::timestamptz]`, '{"2024-06-30 10:00:00+00"}'],
+  ['timestamptz[]', `array['2024-06-30 12:00+02'::timestamptz]`, '{"2024-06-30T10:00:00Z"}'],
   ['mood', `'it''s ok'`, `it's ok`],
   ['price', '1.5', '1.500'],
   ['moment', `'2024-06-30 12:00+02'`, '2024-06-30T10:00:00Z'],

@@ -22,6 +22,7 @@ export const debeziumFields = fields({
   timePrecisionMode: {
     kind: 'choice',
     choices: ['adaptive', 'adaptive_time_microseconds', 'connect', 'isostring', 'microseconds', 'nanoseconds'],
+    notYet: ['structured'],
     default: 'adaptive',
     about: '`time.precision.mode`: dates and times without a zone as numbers of the unit that fits the column, of one unit, or as ISO 8601.',
   },

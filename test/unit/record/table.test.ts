@@ -32,3 +32,37 @@ describe('TableRegistry', () => {
     expect(registry.version({ ...shape('a'), key: [0] }).version).toBe(2);
   });
 });
+
+describe('facts about columns', () => {
+  const facts = { required: true, default: '5', computed: false, labels: null };
+  const shape = (more: object): TableShape => ({
+    kind: 'table',
+    catalog: 'db',
+    schema: 'public',
+    name: 't',
+    columns: [{ name: 'id', type: 'int32', typeName: 'integer', scale: null, precision: null, ...more }],
+    key: [0],
+  });
+
+  it('are part of a version where tables are described', () => {
+    const registry = new TableRegistry({ described: true });
+    const first = registry.version(shape({ facts }));
+    expect(first.columns[0]?.facts).toEqual(facts);
+    expect(registry.version(shape({ facts: { ...facts } }))).toBe(first);
+    expect(registry.version(shape({ facts: { ...facts, default: '6' } })).version).toBe(2);
+  });
+
+  it('are left out elsewhere: no version depends on what the catalogue says today (I4)', () => {
+    const registry = new TableRegistry();
+    const first = registry.version(shape({}));
+    expect(registry.version(shape({ facts }))).toBe(first);
+    expect(Object.keys(first.columns[0] ?? {})).not.toContain('facts');
+  });
+
+  it('tell two arrays apart by their elements', () => {
+    const element = (type: string) => ({ type: 'array', typeName: 'x[]', element: { type, typeName: 'x', scale: null, precision: null } });
+    const registry = new TableRegistry();
+    expect(registry.version(shape(element('int32'))).version).toBe(1);
+    expect(registry.version(shape(element('text'))).version).toBe(2);
+  });
+});
