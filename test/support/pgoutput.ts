@@ -129,6 +129,7 @@ export interface BenchOptions {
   readonly prefixes?: readonly string[];
   readonly captures?: (schema: string, name: string) => boolean;
   readonly maxRecords?: number;
+  readonly described?: boolean;
 }
 
 /** A decoder that fills a real queue. */
@@ -157,6 +158,7 @@ export function decoderBench(options: BenchOptions = {}): Bench {
     captures: options.captures ?? (() => true),
     prefixes: new Set(options.prefixes ?? []),
     facts,
+    described: options.described ?? false,
     target: queue,
     lastCommit: options.lastCommit ?? null,
   });

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { ASK, DONE } from '../../../../../connectors/postgres/log/pgoutput.ts';
 import { SluiceError } from '../../../../../src/plugin/error.ts';
 import {
   type Bench,
@@ -209,6 +210,15 @@ describe('tables', () => {
     const table = batch?.tables[0];
     return (table?.key ?? []).map((index) => table?.columns[index]?.name ?? '');
   }
+
+  test('where tables are described the catalogue is asked for each relation, else only for what the log does not say', () => {
+    const one = relation(9, 'public', 't', 'd', [{ name: 'id', type: 23, key: true }]);
+    for (const described of [true, false]) {
+      const { decoder } = decoderBench({ described });
+      const answers = [decoder.decode(one, 0, 1), decoder.wanted === null ? DONE : (decoder.learned(), decoder.decode(one, 0, 2))];
+      expect(answers).toEqual(described ? [ASK, ASK] : [DONE, DONE]);
+    }
+  });
 
   test('a key of several columns has the order of its index', async () => {
     const bench = opened();
