@@ -215,8 +215,10 @@ describe('tables', () => {
     const one = relation(9, 'public', 't', 'd', [{ name: 'id', type: 23, key: true }]);
     for (const described of [true, false]) {
       const { decoder } = decoderBench({ described });
-      const answers = [decoder.decode(one, 0, 1), decoder.wanted === null ? DONE : (decoder.learned(), decoder.decode(one, 0, 2))];
-      expect(answers).toEqual(described ? [ASK, ASK] : [DONE, DONE]);
+      for (const lsn of [1, 2]) {
+        expect(decoder.decode(one, 0, lsn)).toBe(described ? ASK : DONE);
+        if (decoder.wanted !== null) decoder.learned();
+      }
     }
   });
 
