@@ -19,6 +19,7 @@ export interface SnapshotAction {
   readonly connector?: string;
   readonly tables: readonly string[];
   readonly where?: string;
+  readonly surrogateKey?: string;
 }
 
 /** `sluice snapshot …`: asks the daemon that owns the data directory; what is stored can be looked at without one. Throws a SluiceError. */

@@ -7,6 +7,7 @@ import { SnapshotCommands } from '../snapshot/commands.ts';
 import { Copies } from '../snapshot/copies.ts';
 import { CopyLog } from '../snapshot/copy-log.ts';
 import { CopyingSource } from '../snapshot/copying-source.ts';
+import { SignalReader } from '../snapshot/signal-reader.ts';
 import type { Loaded } from '../state/state-store.ts';
 
 export interface OpenSource {
@@ -29,7 +30,8 @@ export function openSource(
   const copies = new Copies(snapshot.mode, stored.progress, stored.offset !== null);
   if (snapshot.mode === 'always' && life.isFirstLife) copies.restart();
   const snapshots = new SnapshotCommands(name, copies);
-  const ports = { runtime, tables, events: new CopyLog(copies, runtime, log), limits: CHUNK_LIMITS };
+  const signals = snapshot.signalTable === undefined ? null : new SignalReader(snapshot.signalTable, snapshots, log);
+  const ports = { runtime, tables, events: new CopyLog(copies, runtime, log), limits: CHUNK_LIMITS, signals };
   return { source: new CopyingSource(source, snapshot, copies, snapshots, ports), snapshots };
 }
 

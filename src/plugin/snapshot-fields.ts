@@ -17,6 +17,15 @@ export const snapshotFields = fields({
     max: 64,
     about: 'How many connections copy at a time. Large tables with a key are parted among them.',
   },
+  signalTable: {
+    kind: 'string',
+    optional: true,
+    pattern: /^[^.]+\..+$/su,
+    patternHint: 'schema.table',
+    about:
+      "A table whose new rows are commands for copies, as Debezium's `signal.data.collection`: `schema.table`, as the catalogue has it. It is captured without being named in `tables`; its rows are never published nor copied. Left out: there is none.",
+    example: 'public.debezium_signal',
+  },
 });
 
 export type SnapshotConfig = ConfigOf<typeof snapshotFields>;

@@ -2,6 +2,7 @@ import type { Runtime } from '../plugin/runtime.ts';
 import type { TableRegistry } from '../record/table.ts';
 import type { ChunkLimits } from './beside-log.ts';
 import type { CopyEvents } from './events.ts';
+import type { SignalReader } from './signal-reader.ts';
 
 /** What copies are made with. */
 export interface CopyPorts {
@@ -9,4 +10,6 @@ export interface CopyPorts {
   readonly tables: TableRegistry;
   readonly events: CopyEvents;
   readonly limits: ChunkLimits;
+  /** Null: there is no signal table. */
+  readonly signals: SignalReader | null;
 }

@@ -22,6 +22,7 @@ export interface CopyError {
 interface Stored {
   readonly state: CopyState;
   readonly where?: string;
+  readonly surrogateKey?: string;
   readonly paused?: true;
   readonly rows?: number;
   readonly error?: CopyError;
@@ -40,6 +41,8 @@ export class TableCopy {
   readonly label: string;
   readonly kind: CopyKind;
   where: string | null = null;
+  /** The column by which it is read in chunks, before its key: ends of parts begin with its value. Null: by its key alone. */
+  surrogateKey: string | null = null;
   state: CopyState = 'waiting';
   paused = false;
   /** That were handed on. */
@@ -63,10 +66,11 @@ export class TableCopy {
   static restore(entry: string, text: string): TableCopy | null {
     const kind = KINDS.find((each) => entry.startsWith(`${each}/`));
     if (kind === undefined) return null;
-    const { state, where, paused, rows, error, parts, moved = [] } = JSON.parse(text) as Stored;
+    const { state, where, surrogateKey, paused, rows, error, parts, moved = [] } = JSON.parse(text) as Stored;
     const copy = new TableCopy(entry.slice(kind.length + 1), kind);
     copy.state = state;
     copy.where = where ?? null;
+    copy.surrogateKey = surrogateKey ?? null;
     copy.paused = paused === true;
     copy.rows = rows ?? 0;
     copy.error = error ?? null;
@@ -99,10 +103,11 @@ export class TableCopy {
   }
 
   toText(): string {
-    const { state, where, paused, rows, error, parts, moved } = this;
+    const { state, where, surrogateKey, paused, rows, error, parts, moved } = this;
     const stored: Stored = {
       state,
       ...(where === null ? {} : { where }),
+      ...(surrogateKey === null ? {} : { surrogateKey }),
       ...(paused ? { paused } : {}),
       ...(rows === 0 ? {} : { rows }),
       ...(error === null ? {} : { error }),
@@ -119,9 +124,10 @@ export class TableCopy {
   }
 
   /** From the beginning. */
-  reset(where: string | null): void {
+  reset(where: string | null, surrogateKey: string | null = null): void {
     this.state = 'waiting';
     this.where = where;
+    this.surrogateKey = surrogateKey;
     this.paused = false;
     this.rows = 0;
     this.error = null;

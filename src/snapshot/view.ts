@@ -12,11 +12,12 @@ export interface CopyView {
   /** What the server believes the table has; null: not known. */
   readonly estimatedRows: number | null;
   readonly where: string | null;
+  readonly surrogateKey: string | null;
   readonly error: CopyError | null;
 }
 
 export function copyView(connector: string, copy: TableCopy): CopyView {
-  const { label, kind, state, paused, rows, table, where, error, isOpen } = copy;
+  const { label, kind, state, paused, rows, table, where, surrogateKey, error, isOpen } = copy;
   const estimate = table?.estimatedRows ?? -1;
   return {
     connector,
@@ -26,6 +27,7 @@ export function copyView(connector: string, copy: TableCopy): CopyView {
     rows,
     estimatedRows: estimate < 0 ? null : estimate,
     where,
+    surrogateKey,
     error,
   };
 }

@@ -179,6 +179,7 @@ class Life {
         tables,
         events,
         limits: { bytes: 1e6, rows: 8, firstRows: 2, keysAgain: 2 },
+        signals: null,
       },
     );
     this.#tracker = new CheckpointTracker(saved.offset);
