@@ -247,7 +247,7 @@ export const tableUnpublished = defineError({
   exit: 3,
   cause: 'Table {table} {detail} publication "{publication}": what was changed in it meanwhile was not sent and cannot be read any more.',
   remedy:
-    'To capture it again from now on, the gap unread: {sql}sluice offsets recover --connector {connector} --from slot; to do without it, take it out of "tables".',
+    'To capture it again from now on, the gap unread: {sql}sluice offsets recover --connector {connector} --from slot; to do without it, take it out of "tables" or "snapshot.signalTable".',
 });
 
 export const publicationByRoot = defineError({

@@ -43,7 +43,8 @@ export async function preflightPostgres(config: PostgresConfig, context: SourceC
     // What concerns tables that cannot be captured anyway is said by them.
     if (matched.problems.length === 0) findings.push(...plan.problems.map(asFinding));
     findings.push(...plan.findings, ...serverFindings(config, server));
-    const tables = matched.tables.map(({ schema, name }) => ({ kind: 'table' as const, catalog: server.database, schema, name }));
+    const published = matched.tables.filter(({ label }) => label !== config.snapshot.signalTable);
+    const tables = published.map(({ schema, name }) => ({ kind: 'table' as const, catalog: server.database, schema, name }));
     return { findings, tables };
   } catch (error) {
     signal.throwIfAborted();

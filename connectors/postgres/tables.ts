@@ -6,6 +6,7 @@ import { quoteTable } from './client.ts';
 import type { PostgresConfig } from './config.ts';
 import { noReplicaIdentity, noTables, tableKind, tableMissing } from './errors.ts';
 import { parsePatterns } from './patterns.ts';
+import { signalTableProblem } from './snapshot/signal-table.ts';
 
 /** A table that is captured: an ordinary table, a partition of a table that is not captured, or a partitioned table as a whole. */
 export interface CapturedTable {
@@ -63,12 +64,18 @@ const RELATIONS = `SELECT c.oid, n.nspname::text AS schema, c.relname::text AS n
  * Finds the tables that the patterns match. A partitioned table is captured as a whole, under its own name (`publish_via_partition_root`), so
  * that partitions made later are in; its partitions are then not captured once more by themselves.
  */
-export async function matchTables(client: pg.Client, config: Pick<PostgresConfig, 'tables' | 'insertOnly'>, database: string): Promise<Matched> {
+export async function matchTables(
+  client: pg.Client,
+  config: Pick<PostgresConfig, 'tables' | 'insertOnly' | 'snapshot'>,
+  database: string,
+): Promise<Matched> {
   const { rows } = await client.query<Relation>(RELATIONS);
   const byOid = new Map(rows.map((row) => [row.oid, row]));
   const patterns = parsePatterns(config.tables);
   const insertOnlyPatterns = parsePatterns(config.insertOnly);
-  const captures = (schema: string, name: string): boolean => patterns.some((pattern) => pattern.matches(schema, name));
+  const { signalTable } = config.snapshot;
+  const captures = (schema: string, name: string): boolean =>
+    patterns.some((pattern) => pattern.matches(schema, name)) || `${schema}.${name}` === signalTable;
   const problems: SluiceError[] = [];
   const findings: Finding[] = [];
   const matched = new Map<number, Relation>();
@@ -85,6 +92,14 @@ export async function matchTables(client: pg.Client, config: Pick<PostgresConfig
       else findings.push(skipped(row, kind));
     }
   }
+  const signals = rows.find((row) => `${row.schema}.${row.name}` === signalTable);
+  const isNone = [...matched.keys()].every((oid) => oid === signals?.oid);
+  if (isNone && problems.length === 0) problems.push(new SluiceError(noTables, { database }));
+  if (signalTable !== undefined) {
+    const problem = await signalTableProblem(client, signalTable, signals ?? null, database);
+    if (problem !== null) problems.push(problem);
+    else if (signals !== undefined) matched.set(signals.oid, signals);
+  }
   const tables: CapturedTable[] = [];
   for (const row of matched.values()) {
     if ((row.ancestors ?? []).some((oid) => matched.has(oid))) continue;
@@ -98,7 +113,6 @@ export async function matchTables(client: pg.Client, config: Pick<PostgresConfig
     problems.push(...table.problems);
     findings.push(...table.findings);
   }
-  if (matched.size === 0 && problems.length === 0) problems.push(new SluiceError(noTables, { database }));
   return { tables, problems, findings, captures };
 }
 

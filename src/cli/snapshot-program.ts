@@ -7,6 +7,7 @@ interface SnapshotOptions {
   readonly connector?: string;
   readonly table?: readonly string[];
   readonly where?: string;
+  readonly surrogateKey?: string;
   readonly json?: boolean;
   readonly watch?: boolean;
 }
@@ -41,11 +42,17 @@ export function addSnapshot(program: Command, action: Action, registry: Registry
     .argument('[paths...]', PATHS)
     .requiredOption('--table <name>', 'as `snapshot status` shows it: public.orders; may be given several times', ONE_AFTER_THE_OTHER)
     .option('--where <condition>', 'only the rows that it takes, in the SQL of the server; functions and types outside pg_catalog with their schema')
+    .option('--surrogate-key <column>', 'read in chunks by this column, never null and best with an index, in place of the key')
     .option('--connector <name>', CONNECTOR)
     .option('--json', 'answer with one JSON document')
     .addHelpText('after', `\nExample:\n  $ sluice snapshot start --table public.orders --where "status = 'open'" /etc/sluice`)
     .action((paths: string[], options: SnapshotOptions) =>
-      run(options, paths, { verb: 'start', tables: options.table ?? [], ...(options.where === undefined ? {} : { where: options.where }) }),
+      run(options, paths, {
+        verb: 'start',
+        tables: options.table ?? [],
+        ...(options.where === undefined ? {} : { where: options.where }),
+        ...(options.surrogateKey === undefined ? {} : { surrogateKey: options.surrogateKey }),
+      }),
     );
   const others = [
     ['pause', 'Put copies off: what was copied stays, the rest waits for `snapshot resume`, over restarts too.'],

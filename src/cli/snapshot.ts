@@ -21,6 +21,7 @@ export interface SnapshotAction {
   readonly where?: string;
   /** With `status`: answer when nothing is being copied any more, with bars on a terminal until then. */
   readonly watch?: boolean;
+  readonly surrogateKey?: string;
 }
 
 const WATCH_MS = 500;

@@ -50,7 +50,10 @@ export function controlRoutes(ports: ControlPorts): ControlHandlers {
       const asked = (body as { connector?: string }).connector === undefined ? connectors : [running(body)];
       return (await Promise.all(asked.map((connector) => connector.copies()))).flat();
     },
-    'POST /snapshot/start': async (body) => running(body).snapshots.start(tables(body), (body as { where?: string }).where ?? null),
+    'POST /snapshot/start': async (body) => {
+      const { where = null, surrogateKey = null } = body as { where?: string; surrogateKey?: string };
+      return running(body).snapshots.start(tables(body).map((name) => ({ table: name, where, surrogateKey })));
+    },
     'POST /snapshot/pause': async (body) => running(body).snapshots.pause(tables(body)),
     'POST /snapshot/resume': async (body) => running(body).snapshots.resume(tables(body)),
     'POST /snapshot/stop': async (body) => running(body).snapshots.stop(tables(body)),

@@ -9,6 +9,7 @@ import { Copies } from '../snapshot/copies.ts';
 import { CopyLog } from '../snapshot/copy-log.ts';
 import { CopyingSource } from '../snapshot/copying-source.ts';
 import { Pace } from '../snapshot/pace.ts';
+import { SignalReader } from '../snapshot/signal-reader.ts';
 import type { Loaded } from '../state/state-store.ts';
 
 export interface OpenSource {
@@ -40,7 +41,8 @@ export function openSource(
   if (round === 'anew') copies.renew();
   const snapshots = new SnapshotCommands(name, copies, runtime);
   const events = new CopyLog(copies, runtime, log, isShown);
-  const ports = { runtime, tables, events, limits: CHUNK_LIMITS, pace: new Pace(snapshot, runtime, log) };
+  const signals = snapshot.signalTable === undefined ? null : new SignalReader(snapshot.signalTable, snapshots, log);
+  const ports = { runtime, tables, events, limits: CHUNK_LIMITS, pace: new Pace(snapshot, runtime, log), signals };
   return { source: new CopyingSource(source, snapshot, copies, snapshots, ports), snapshots };
 }
 

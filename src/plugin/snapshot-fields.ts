@@ -37,6 +37,15 @@ export const snapshotFields = fields({
     about:
       'While a standby of the server has replayed less of the log than that, nothing is copied beside it. For Postgres the role needs `pg_monitor`. Left out: standbys are not looked at.',
   },
+  signalTable: {
+    kind: 'string',
+    optional: true,
+    pattern: /^[^.]+\..+$/su,
+    patternHint: 'schema.table',
+    about:
+      "A table whose new rows are commands for copies, as Debezium's `signal.data.collection`: `schema.table`, as the catalogue has it. It is captured without being named in `tables`; its rows are never published nor copied. Left out: there is none.",
+    example: 'public.debezium_signal',
+  },
 });
 
 export type SnapshotConfig = ConfigOf<typeof snapshotFields>;

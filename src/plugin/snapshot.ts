@@ -36,7 +36,7 @@ export interface RowRequest {
 /** Rows of one table, in key order where the request has a range. */
 export interface CopiedRows {
   readonly batch: BatchWriter;
-  /** Of the last row; null: the table has no key. */
+  /** Of the last row, in front of it the value of the surrogate key that the table was opened with; null: the table has no key. */
   readonly lastKey: KeyText | null;
 }
 
@@ -48,8 +48,11 @@ export interface SnapshotView {
   passedBy(position: Position): boolean;
   /** As of its source. */
   keyOf(table: TableVersion, batch: RecordBatch, image: number): KeyText;
-  /** Throws a SluiceError of this table: it cannot be read. */
-  open(label: string): Promise<CopyTable>;
+  /**
+   * `surrogateKey`: a column by whose values its rows are ordered before their keys. Ranges, bounds and last keys then have its value in front. Null or left out: by their
+   * keys alone. Throws a SluiceError of this table: it cannot be read, or not so.
+   */
+  open(label: string, surrogateKey?: string | null): Promise<CopyTable>;
   /** Keys that part the table into about so many parts of equal size, in order; fewer if it has few rows, none for a table without a key. */
   bounds(table: CopyTable, parts: number): Promise<readonly KeyText[]>;
   /** The caller releases the batches. Throws SluiceErrors, those of the table with its name. */

@@ -143,9 +143,13 @@ class Worker {
     }
     const view = await this.#ports.snapshots.view(this.#ports.signal);
     try {
-      const table = await view.open(copy.label);
+      const { surrogateKey } = copy;
+      const table = await view.open(copy.label, surrogateKey);
+      const bounds = await view.bounds(table, this.#parts);
+      // Ended meanwhile, or begun anew in another order.
+      if (copy.state !== 'waiting' || copy.surrogateKey !== surrogateKey) return;
       copy.table = table;
-      copy.plan(await view.bounds(table, this.#parts));
+      copy.plan(bounds);
       this.#ports.events.planned(copy);
     } finally {
       await view.close();
@@ -207,7 +211,7 @@ class Worker {
     return done;
   }
 
-  /** Null: the table changed, and is to be read again. */
+  /** Null: the table changed, or the copy was begun anew: it is to be looked at again. */
   async #read(copy: TableCopy, part: Part, keys: readonly KeyText[]): Promise<Read | null> {
     const { gate, events, pace, signal } = this.#ports;
     const taken = keys.length > 0 ? keys.length : pace.cap(this.#limit);
@@ -219,7 +223,9 @@ class Worker {
     const batches: BatchWriter[] = [];
     let isGood = false;
     try {
-      const table = await view.open(copy.label);
+      // Begun anew meanwhile it may have another order than the part has.
+      if (!copy.has(part)) return null;
+      const table = await view.open(copy.label, copy.surrogateKey);
       copy.table = table;
       if (table.version.key.length === 0) {
         isGood = true;

@@ -2,9 +2,24 @@ import { SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
 import type { Progress } from '../record/position.ts';
 import type { Copies } from './copies.ts';
-import { SNAPSHOT_NOT_RUNNING, SNAPSHOT_UNDER_WAY, SNAPSHOT_UNKNOWN_TABLE } from './errors.ts';
+import { SIGNAL_UNDER_WAY, SNAPSHOT_NOT_RUNNING, SNAPSHOT_UNDER_WAY, SNAPSHOT_UNKNOWN_TABLE } from './errors.ts';
 import { TableCopy } from './table-copy.ts';
 import { type CopyView, copyView } from './view.ts';
+
+/** A copy that is asked for. */
+export interface CopyRequest {
+  readonly table: string;
+  /** Only these rows; null: all. */
+  readonly where: string | null;
+  /** The column by which it is read in chunks, before its key; null: by its key alone. */
+  readonly surrogateKey: string | null;
+}
+
+/** What a signal asks for: of the tables named, or, where none is, of all. */
+export type SignalCommand =
+  | { readonly verb: 'start'; readonly requests: readonly CopyRequest[] }
+  | { readonly verb: 'pause' | 'resume' }
+  | { readonly verb: 'stop'; readonly tables: readonly string[] };
 
 /** What an operator asks of the copies of a connector that runs. */
 export class SnapshotCommands {
@@ -27,38 +42,50 @@ export class SnapshotCommands {
   }
 
   /** Copies tables once more, or those rows of them that a condition takes. Durable when it resolves. Throws typed errors, and then begins none. */
-  async start(tables: readonly string[], where: string | null): Promise<readonly CopyView[]> {
-    for (const table of tables) {
+  async start(requests: readonly CopyRequest[]): Promise<readonly CopyView[]> {
+    for (const { table } of requests) {
       this.#known(table);
-      if (this.#ofTable(table).some(({ isOpen }) => isOpen)) throw new SluiceError(SNAPSHOT_UNDER_WAY, { table });
+      if (this.#isUnderWay(table)) throw new SluiceError(SNAPSHOT_UNDER_WAY, { table });
     }
-    return this.#change(
-      tables.map((table) => {
-        const copy = this.#copies.get(`again/${table}`) ?? new TableCopy(table, 'again');
-        copy.reset(where);
-        return copy;
-      }),
-    );
+    return this.#change(requests.map((request) => this.#begun(request)));
   }
 
   /** Of the tables named, or of all, what is open. */
   async pause(tables: readonly string[]): Promise<readonly CopyView[]> {
-    return this.#change(this.#open(tables), (copy) => {
-      copy.paused = true;
-    });
+    return this.#change(this.#open(tables), HOW.pause);
   }
 
   async resume(tables: readonly string[]): Promise<readonly CopyView[]> {
-    return this.#change(this.#open(tables), (copy) => {
-      copy.paused = false;
-    });
+    return this.#change(this.#open(tables), HOW.resume);
   }
 
   /** What was not copied by now is not copied any more. */
   async stop(tables: readonly string[]): Promise<readonly CopyView[]> {
-    return this.#change(this.#open(tables), (copy) => {
-      copy.state = 'stopped';
-    });
+    return this.#change(this.#open(tables), HOW.stop);
+  }
+
+  /** Labels of the captured tables. */
+  get labels(): readonly string[] {
+    return [...new Set(this.#copies.list().map(({ label }) => label))];
+  }
+
+  /**
+   * Does what a signal in the log asks for, by tables that are captured, as far as it can be done. The caller saves what changed along with the place behind the signal.
+   * Gives the tables of which something was done.
+   */
+  follow(command: SignalCommand): { readonly done: readonly string[]; readonly problems: readonly SluiceError[] } {
+    const problems: SluiceError[] = [];
+    const copies: TableCopy[] = [];
+    if (command.verb !== 'start') copies.push(...this.#open(command.verb === 'stop' ? command.tables : []));
+    else {
+      for (const request of command.requests) {
+        const { table } = request;
+        if (this.#isUnderWay(table)) problems.push(new SluiceError(SIGNAL_UNDER_WAY, { table }, { table }));
+        else copies.push(this.#begun(request));
+      }
+    }
+    this.#apply(copies, command.verb === 'start' ? undefined : HOW[command.verb]);
+    return { done: copies.map(({ label }) => label), problems };
   }
 
   /** What is known of copies was saved. */
@@ -77,21 +104,35 @@ export class SnapshotCommands {
     for (const { resolve } of this.#waiting.splice(0)) resolve();
   }
 
-  async #change(copies: readonly TableCopy[], how: (copy: TableCopy) => void = () => undefined): Promise<readonly CopyView[]> {
+  async #change(copies: readonly TableCopy[], how?: (copy: TableCopy) => void): Promise<readonly CopyView[]> {
     if (this.kick === null) throw new SluiceError(SNAPSHOT_NOT_RUNNING, { connector: this.#connector });
     if (copies.length === 0) return [];
-    for (const copy of copies) {
-      how(copy);
-      this.#copies.add(copy);
-    }
     const saved = new Promise<void>((resolve) => this.#waiting.push({ entries: new Set(copies.map(({ entry }) => entry)), resolve }));
-    this.kick();
+    this.#apply(copies, how);
     await saved;
     return copies.map((copy) => this.#view(copy));
   }
 
   #view(copy: TableCopy): CopyView {
     return copyView(this.#connector, copy, this.#runtime.monotonicMs());
+  }
+
+  #apply(copies: readonly TableCopy[], how?: (copy: TableCopy) => void): void {
+    for (const copy of copies) {
+      how?.(copy);
+      this.#copies.add(copy);
+    }
+    if (copies.length > 0) this.kick?.();
+  }
+
+  #begun({ table, where, surrogateKey }: CopyRequest): TableCopy {
+    const copy = this.#copies.get(`again/${table}`) ?? new TableCopy(table, 'again');
+    copy.reset(where, surrogateKey);
+    return copy;
+  }
+
+  #isUnderWay(table: string): boolean {
+    return this.#ofTable(table).some(({ isOpen }) => isOpen);
   }
 
   #open(tables: readonly string[]): readonly TableCopy[] {
@@ -107,3 +148,15 @@ export class SnapshotCommands {
     if (this.#ofTable(table).length === 0) throw new SluiceError(SNAPSHOT_UNKNOWN_TABLE, { connector: this.#connector, table });
   }
 }
+
+const HOW = {
+  pause: (copy: TableCopy): void => {
+    copy.paused = true;
+  },
+  resume: (copy: TableCopy): void => {
+    copy.paused = false;
+  },
+  stop: (copy: TableCopy): void => {
+    copy.state = 'stopped';
+  },
+} as const;

@@ -65,7 +65,7 @@ export class Copies implements Iterable<TableCopy> {
       const known = this.#byEntry.get(copy.entry);
       if (known?.state === 'failed') {
         // What was in its way may have been mended since.
-        known.reset(known.where);
+        known.reset(known.where, known.surrogateKey);
         this.changed(known);
       }
       if (known !== undefined) continue;

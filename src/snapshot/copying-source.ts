@@ -180,8 +180,11 @@ export class CopyingSource implements Source {
       noted.progress = changed;
       yield noted;
     }
-    this.#gate.observe(batch);
-    yield batch;
+    const rest = this.#ports.signals?.take(batch) ?? batch;
+    // What signals changed is saved in one with the place behind them: they are neither lost nor followed twice.
+    const followed = this.#copies.takeChanged();
+    this.#gate.observe(rest);
+    yield followed === null ? rest : { ...rest, progress: followed, release: () => rest.release() };
   }
 
   async #copyBeside(signal: AbortSignal): Promise<SnapshotSource> {

@@ -32,5 +32,58 @@ export const SNAPSHOT_INCOMPLETE = defineError({
   remedy: '`sluice snapshot status` says why. Mend it and start again: only what is left is copied.',
 });
 
+// Signals: each of these is said, and the connector goes on.
+
+export const SIGNAL_TYPE = defineError({
+  code: 'SLUICE_SIGNAL_TYPE',
+  retry: 'never',
+  exit: 1,
+  cause: 'A signal in {table} was passed over: its type is none that is known.',
+  remedy: 'Insert it with one of these types: {types}.',
+});
+
+export const SIGNAL_DATA = defineError({
+  code: 'SLUICE_SIGNAL_DATA',
+  retry: 'never',
+  exit: 1,
+  cause: 'A signal in {table} (type {type}) was passed over: {detail}.',
+  remedy: 'Insert it again with data such as {"data-collections": ["public.orders"]}; connectors/postgres/README.md has every field.',
+});
+
+export const SIGNAL_BLOCKING = defineError({
+  code: 'SLUICE_SIGNAL_BLOCKING',
+  retry: 'never',
+  exit: 1,
+  cause: 'A signal in {table} was passed over: it asks for a blocking snapshot, and there are none.',
+  remedy:
+    'Leave "type" out of its data, and give conditions in place of whole SELECT statements: tables are copied beside their changes, which do not wait.',
+});
+
+export const SIGNAL_NO_TABLE = defineError({
+  code: 'SLUICE_SIGNAL_NO_TABLE',
+  retry: 'never',
+  exit: 1,
+  cause: 'A signal in {table} (type {type}): number {number} of its "data-collections" matches no captured table.',
+  remedy: '`sluice snapshot status` lists what is captured; a regular expression must match the whole of such a name, in its case.',
+});
+
+export const SIGNAL_UNDER_WAY = defineError({
+  code: 'SLUICE_SIGNAL_UNDER_WAY',
+  retry: 'never',
+  exit: 1,
+  cause: 'A signal asks for a copy of {table}, which is being copied already: it was passed over for this table.',
+  remedy: 'Wait for that copy (`sluice snapshot status`) or end it (type stop-snapshot), and insert the signal again.',
+});
+
 /** For the documentation. */
-export const snapshotErrors = [SNAPSHOT_INCOMPLETE, SNAPSHOT_NOT_RUNNING, SNAPSHOT_UNKNOWN_TABLE, SNAPSHOT_UNDER_WAY];
+export const snapshotErrors = [
+  SNAPSHOT_INCOMPLETE,
+  SNAPSHOT_NOT_RUNNING,
+  SNAPSHOT_UNKNOWN_TABLE,
+  SNAPSHOT_UNDER_WAY,
+  SIGNAL_TYPE,
+  SIGNAL_DATA,
+  SIGNAL_BLOCKING,
+  SIGNAL_NO_TABLE,
+  SIGNAL_UNDER_WAY,
+];

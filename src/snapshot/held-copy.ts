@@ -79,14 +79,14 @@ async function copyTasks(view: SnapshotView, work: Work, push: Push, partsOfTabl
 }
 
 async function plan(view: SnapshotView, copy: TableCopy, partsOfTable: number, events: CopyEvents): Promise<void> {
-  const table = await view.open(copy.label);
+  const table = await view.open(copy.label, copy.surrogateKey);
   copy.table = table;
   copy.plan(await view.bounds(table, partsOfTable));
   events.planned(copy);
 }
 
 async function copyPart(view: SnapshotView, copy: TableCopy, part: Part, push: Push): Promise<void> {
-  const table = copy.table ?? (await view.open(copy.label));
+  const table = copy.table ?? (await view.open(copy.label, copy.surrogateKey));
   const range = table.version.key.length === 0 ? null : { after: part.after, upTo: part.upTo };
   for await (const { batch, lastKey } of view.rows(table, { range, where: copy.where, mark: SNAPSHOT_MARK.row })) {
     await push({ copy, part, batch, after: lastKey, ends: false });

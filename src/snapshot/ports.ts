@@ -3,6 +3,7 @@ import type { TableRegistry } from '../record/table.ts';
 import type { ChunkLimits } from './beside-log.ts';
 import type { CopyEvents } from './events.ts';
 import type { Pace } from './pace.ts';
+import type { SignalReader } from './signal-reader.ts';
 
 /** What copies are made with. */
 export interface CopyPorts {
@@ -11,4 +12,6 @@ export interface CopyPorts {
   readonly events: CopyEvents;
   readonly limits: ChunkLimits;
   readonly pace: Pace;
+  /** Null: there is no signal table. */
+  readonly signals: SignalReader | null;
 }

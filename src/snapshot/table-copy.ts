@@ -23,6 +23,7 @@ export interface CopyError {
 interface Stored {
   readonly state: CopyState;
   readonly where?: string;
+  readonly surrogateKey?: string;
   readonly paused?: true;
   readonly rows?: number;
   readonly error?: CopyError;
@@ -41,6 +42,8 @@ export class TableCopy {
   readonly label: string;
   readonly kind: CopyKind;
   where: string | null = null;
+  /** The column by which it is read in chunks, before its key: ends of parts begin with its value. Null: by its key alone. */
+  surrogateKey: string | null = null;
   state: CopyState = 'waiting';
   paused = false;
   /** That were handed on. */
@@ -66,10 +69,11 @@ export class TableCopy {
   static restore(entry: string, text: string): TableCopy | null {
     const kind = KINDS.find((each) => entry.startsWith(`${each}/`));
     if (kind === undefined) return null;
-    const { state, where, paused, rows, error, parts, moved = [] } = JSON.parse(text) as Stored;
+    const { state, where, surrogateKey, paused, rows, error, parts, moved = [] } = JSON.parse(text) as Stored;
     const copy = new TableCopy(entry.slice(kind.length + 1), kind);
     copy.state = state;
     copy.where = where ?? null;
+    copy.surrogateKey = surrogateKey ?? null;
     copy.paused = paused === true;
     copy.rows = rows ?? 0;
     copy.error = error ?? null;
@@ -108,10 +112,11 @@ export class TableCopy {
   }
 
   toText(): string {
-    const { state, where, paused, rows, error, parts, moved } = this;
+    const { state, where, surrogateKey, paused, rows, error, parts, moved } = this;
     const stored: Stored = {
       state,
       ...(where === null ? {} : { where }),
+      ...(surrogateKey === null ? {} : { surrogateKey }),
       ...(paused ? { paused } : {}),
       ...(rows === 0 ? {} : { rows }),
       ...(error === null ? {} : { error }),
@@ -128,9 +133,10 @@ export class TableCopy {
   }
 
   /** From the beginning. */
-  reset(where: string | null): void {
+  reset(where: string | null, surrogateKey: string | null = null): void {
     this.state = 'waiting';
     this.where = where;
+    this.surrogateKey = surrogateKey;
     this.paused = false;
     this.rows = 0;
     this.error = null;

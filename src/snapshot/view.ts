@@ -18,12 +18,13 @@ export interface CopyView {
   /** By the estimate and this rate; null: not known. */
   readonly secondsLeft: number | null;
   readonly where: string | null;
+  readonly surrogateKey: string | null;
   readonly error: CopyError | null;
 }
 
 /** `nowMs`: by the clock that the rate was noted with; null: nobody copies. */
 export function copyView(connector: string, copy: TableCopy, nowMs: number | null): CopyView {
-  const { label, kind, state, paused, rows, where, error, isOpen, estimatedRows } = copy;
+  const { label, kind, state, paused, rows, where, surrogateKey, error, isOpen, estimatedRows } = copy;
   const isUnderWay = state === 'copying' && !paused && nowMs !== null;
   const rowsPerSecond = isUnderWay ? copy.rate.perSecond(nowMs, rows) : null;
   const isTold = estimatedRows !== null && estimatedRows > rows && rowsPerSecond !== null && rowsPerSecond > 0;
@@ -38,6 +39,7 @@ export function copyView(connector: string, copy: TableCopy, nowMs: number | nul
     rowsPerSecond,
     secondsLeft: isTold ? Math.ceil((estimatedRows - rows) / rowsPerSecond) : null,
     where,
+    surrogateKey,
     error,
   };
 }

@@ -80,12 +80,23 @@ describe.each(availableMajors)('PostgreSQL %i', (major) => {
 
   test('chunk after chunk by key every row comes once, whatever the type of the key', async () => {
     const snapshots = await reader.source.snapshot();
-    for (const label of ['public.times', 'public.composite', 'public.by_index', 'public.parted']) {
+    const cases = [
+      ['public.times', null],
+      ['public.composite', null],
+      ['public.by_index', null],
+      ['public.parted', null],
+      // By a surrogate key: before the key, one of several columns of it, beside that of the replica identity.
+      ['public.times', 'bytes'],
+      ['public.composite', 'a'],
+      ['public.by_index', 'id'],
+      ['public.parted', 'id'],
+    ] as const;
+    for (const [label, surrogateKey] of cases) {
       const seen: string[] = [];
       let version: TableVersion | null = null;
       for (let after: readonly string[] | null = null, ends = false; !ends; ) {
         const view = await snapshots.view(signal);
-        const table = await view.open(label);
+        const table = await view.open(label, surrogateKey);
         ({ version } = table);
         ends = true;
         for await (const { batch, lastKey } of view.rows(table, { range: { after, upTo: null }, limit: 3, where: null, mark: SNAPSHOT_MARK.row })) {
@@ -99,5 +110,15 @@ describe.each(availableMajors)('PostgreSQL %i', (major) => {
       const streamed = reader.records.filter(({ table }) => table === label).map(({ after }) => JSON.stringify(after));
       expect([label, version?.key.length, [...seen].sort()]).toEqual([label, version?.key.length, streamed.sort()]);
     }
+  });
+
+  test.each([
+    ['public.composite', 'v', 'may be null'],
+    ['public.composite', 'nothing', 'no such column'],
+    ['public.no_key', 'a', 'no key'],
+  ])('%s cannot be read by the surrogate key %s: it %s', async (label, surrogateKey, detail) => {
+    const view = await (await reader.source.snapshot()).view(signal);
+    await expect(view.open(label, surrogateKey)).rejects.toMatchObject({ code: 'SLUICE_PG_SURROGATE_KEY', message: expect.stringContaining(detail) });
+    await view.close();
   });
 });

@@ -74,8 +74,13 @@ function sqlText(type: LogicalType, cell: Buffer): string {
 }
 
 /** The key of a row as the server reads it, by the first cell of the row's image. */
-export function keyOfRow({ key, columns }: TableVersion, { arena, cells }: RecordBatch, image: number): KeyText {
-  return key.map((index) => {
+export function keyOfRow(table: TableVersion, batch: RecordBatch, image: number): KeyText {
+  return textsOfRow(table, table.key, batch, image);
+}
+
+/** The same of any of its columns that have a value. */
+export function textsOfRow({ columns }: TableVersion, indexes: readonly number[], { arena, cells }: RecordBatch, image: number): KeyText {
+  return indexes.map((index) => {
     const at = (image + index) * 2;
     return sqlText((columns[index] as ColumnShape).type, arena.subarray(cells[at] as number, cells[at + 1] as number));
   });

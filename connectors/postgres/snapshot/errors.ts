@@ -1,4 +1,4 @@
-/** What can go wrong while tables are copied. Listed in the plug-in's manifest. */
+/** What can go wrong while tables are copied, and with the table that commands it. Listed in the plug-in's manifest. */
 import { defineError } from '#plugin';
 
 export const tableNotReadable = defineError({
@@ -35,10 +35,34 @@ export const tableChanged = defineError({
   remedy: 'Nothing to do: it is read again as it is now.',
 });
 
+export const surrogateKeyUnfit = defineError({
+  code: 'SLUICE_PG_SURROGATE_KEY',
+  retry: 'manual',
+  exit: 2,
+  cause: 'Table {table} cannot be read in chunks by the surrogate key that was asked for: {detail}.',
+  remedy: 'Name a published column that is NOT NULL, best with an index, or ask for the copy without a surrogate key.',
+});
+
 export const tableGone = defineError({
   code: 'SLUICE_PG_TABLE_GONE',
   retry: 'manual',
   exit: 3,
   cause: 'Table {table} cannot be copied: {detail}.',
   remedy: 'Take it out of "tables"; if it is there again it is copied at the next start of connector {connector}.',
+});
+
+export const signalTableMissing = defineError({
+  code: 'SLUICE_PG_SIGNAL_TABLE_MISSING',
+  retry: 'manual',
+  exit: 3,
+  cause: 'There is no table {table} in database "{database}", which "snapshot.signalTable" names.',
+  remedy: 'Run: {sql}; or correct the name (it is case-sensitive), or take it out.',
+});
+
+export const signalTableUnfit = defineError({
+  code: 'SLUICE_PG_SIGNAL_TABLE_UNFIT',
+  retry: 'manual',
+  exit: 3,
+  cause: 'Table {table} cannot be used for signals: {detail}.',
+  remedy: 'Let "snapshot.signalTable" name a table that was made so: {sql}',
 });

@@ -4,7 +4,7 @@ import { type CopyTable, type KeyRange, type KeyText, type RowRequest, SluiceErr
 import { type CatalogColumn, type CatalogTable, loadCatalog } from '../catalog.ts';
 import { quoteIdentifier, quoteLiteral, quoteTable } from '../client.ts';
 import { columnShapes, keyOf, type Relation, typesOf } from '../log/relation.ts';
-import { tableChanged, tableGone } from './errors.ts';
+import { surrogateKeyUnfit, tableChanged, tableGone } from './errors.ts';
 
 interface KeyColumn {
   /** Quoted. */
@@ -18,6 +18,10 @@ export interface ReadableTable extends CopyTable {
   /** Per column, how its text becomes a cell. */
   readonly forms: Uint8Array;
   readonly key: readonly KeyColumn[];
+  /** What its rows are ordered by: the key, with the surrogate key in front if it was opened with one. */
+  readonly order: readonly KeyColumn[];
+  /** The same as indexes of columns. */
+  readonly orderIndexes: readonly number[];
   readonly from: string;
   readonly columns: string;
   /** The publication's row filter; null: none. */
@@ -65,7 +69,12 @@ const REWRITTEN = `SELECT count(*)::int AS count FROM pg_class c
  * Locks the table against rewriting (ACCESS SHARE, until the view ends) and reads how it is to be read. Throws SluiceErrors of the table; what the driver throws
  * (no right to read) goes through.
  */
-export async function readTable(client: pg.Client, { schema, name, label }: TableName, options: ReadOptions): Promise<ReadableTable> {
+export async function readTable(
+  client: pg.Client,
+  { schema, name, label }: TableName,
+  options: ReadOptions,
+  surrogateKey: string | null,
+): Promise<ReadableTable> {
   const { rows: found } = await client.query<Found>(FIND, [schema, name]);
   const [row] = found;
   const changed = (detail: string): SluiceError => new SluiceError(tableChanged, { table: label, detail }, { table: label });
@@ -89,10 +98,12 @@ export async function readTable(client: pg.Client, { schema, name, label }: Tabl
   const key = keyOf(relation, facts);
   const version = options.registry.version({ kind: 'table', catalog: options.catalog, schema, name, columns: columnShapes(relation, types), key });
   const forms = Uint8Array.from(types, ({ normalise }) => normalise);
+  const orderIndexes = surrogateKey === null ? key : orderOf(label, key, columns, surrogateKey);
   const operators = await readOperators(
     client,
-    key.map((index) => relation.columns[index]?.typeOid ?? 0),
+    orderIndexes.map((index) => relation.columns[index]?.typeOid ?? 0),
   );
+  const order = orderIndexes.map((index, at) => ({ name: quoteIdentifier(relation.columns[index]?.name ?? ''), operators: operators[at] ?? null }));
   return {
     label,
     version,
@@ -102,11 +113,20 @@ export async function readTable(client: pg.Client, { schema, name, label }: Tabl
     from,
     columns: relation.columns.map((column) => quoteIdentifier(column.name)).join(', '),
     filter: published.filter,
-    key: key.map((index, at) => ({
-      name: quoteIdentifier(relation.columns[index]?.name ?? ''),
-      operators: operators[at] ?? null,
-    })),
+    key: key.map((index) => order[orderIndexes.indexOf(index)] as KeyColumn),
+    order,
+    orderIndexes,
   };
+}
+
+/** The surrogate key and, so that no two rows have the same place, the key behind it. */
+function orderOf(label: string, key: readonly number[], columns: CatalogTable['columns'], surrogateKey: string): readonly number[] {
+  const unfit = (detail: string): SluiceError => new SluiceError(surrogateKeyUnfit, { table: label, detail }, { table: label });
+  if (key.length === 0) throw unfit('the table has no key by which its rows could be told from each other, and is read whole');
+  const index = columns.findIndex(({ name }) => name === surrogateKey);
+  if (index < 0) throw unfit('there is no such column, or it is not published');
+  if (columns[index]?.notNull !== true) throw unfit('the column may be null, and has no order then');
+  return [index, ...key.filter((column) => column !== index)];
 }
 
 function gone({ label }: TableName, detail: string, { connector }: ReadOptions): SluiceError {
@@ -192,15 +212,15 @@ export function rowsSql(table: ReadableTable, request: RowRequest): string {
   if (request.keys !== undefined) conditions.push(`(${request.keys.map((key) => `(${equals(table.key, key)})`).join(' OR ')})`);
   if (request.range !== null) conditions.push(...rangeConditions(table, request.range));
   const where = conditions.length === 0 ? '' : ` WHERE ${conditions.join(' AND ')}`;
-  const order = request.range === null ? '' : ` ORDER BY ${table.key.map(({ name }) => name).join(', ')}`;
+  const order = request.range === null ? '' : ` ORDER BY ${table.order.map(({ name }) => name).join(', ')}`;
   const limit = request.limit === undefined ? '' : ` LIMIT ${request.limit}`;
   return `COPY (SELECT ${table.columns} FROM ${table.from}${where}${order}${limit}) TO STDOUT`;
 }
 
 function rangeConditions(table: ReadableTable, { after, upTo }: KeyRange): string[] {
   const conditions: string[] = [];
-  if (after !== null) conditions.push(compare(table.key, after, 'greater', false));
-  if (upTo !== null) conditions.push(compare(table.key, upTo, 'less', true));
+  if (after !== null) conditions.push(compare(table.order, after, 'greater', false));
+  if (upTo !== null) conditions.push(compare(table.order, upTo, 'less', true));
   return conditions;
 }
 
@@ -232,8 +252,8 @@ function compare(key: readonly KeyColumn[], values: KeyText, which: 'less' | 'gr
  * Keys that part the table: from a sample of its pages where the server believes it to be large. Sampling reads at most `SAMPLE_PAGES` pages, whatever the size.
  */
 export function boundsSql(table: ReadableTable, parts: number, percent: number): string {
-  const names = table.key.map(({ name }) => name).join(', ');
-  const texts = table.key.map(({ name }) => `${name}::text`).join(', ');
+  const names = table.order.map(({ name }) => name).join(', ');
+  const texts = table.order.map(({ name }) => `${name}::text`).join(', ');
   return `SELECT ARRAY[${texts}] AS key FROM (
     SELECT ${names}, row_number() OVER (ORDER BY ${names}) AS row, count(*) OVER () AS count FROM ${table.from} TABLESAMPLE SYSTEM (${percent}) REPEATABLE (1)
   ) s WHERE row > 1 AND (row - 1) * ${parts} / count <> (row - 2) * ${parts} / count ORDER BY row`;

@@ -53,7 +53,9 @@ export class PostgresSnapshots implements SnapshotSource {
     this.#context = context;
     this.#prepared = prepared;
     this.#ask = ask;
-    this.#names = new Map(prepared.tables.map(({ schema, name, label }) => [label, { schema, name, label }]));
+    const { signalTable } = config.snapshot;
+    const copied = prepared.tables.filter(({ label }) => label !== signalTable);
+    this.#names = new Map(copied.map(({ schema, name, label }) => [label, { schema, name, label }]));
   }
 
   tables(): readonly string[] {

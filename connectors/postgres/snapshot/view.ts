@@ -23,7 +23,7 @@ import {
 import { quoteTable } from '../client.ts';
 import { parseLsn } from '../log/position.ts';
 import { BatchPool, type CopySettings, copyRows, MalformedRows } from './copy-rows.ts';
-import { copyRow, keyOfRow } from './copy-text.ts';
+import { copyRow, keyOfRow, textsOfRow } from './copy-text.ts';
 import { copyMalformed, copyRefused, tableChanged, tableNotReadable } from './errors.ts';
 import { boundsSql, type ReadableTable, type ReadOptions, readTable, rowsSql, type TableName } from './readable-table.ts';
 
@@ -80,10 +80,10 @@ export class PostgresView implements SnapshotView {
     return lsn !== null && lsn >= this.#moment.end;
   }
 
-  open(label: string): Promise<ReadableTable> {
+  open(label: string, surrogateKey: string | null = null): Promise<ReadableTable> {
     const name = this.#options.tableName(label);
     if (name === undefined) return Promise.reject(changed(label, 'it is not captured any more'));
-    return this.#try(label, () => readTable(this.#client, name, this.#options));
+    return this.#try(label, () => readTable(this.#client, name, this.#options, surrogateKey));
   }
 
   keyOf(table: TableVersion, batch: RecordBatch, image: number): KeyText {
@@ -109,7 +109,7 @@ export class PostgresView implements SnapshotView {
         if (into.count === 0) writer.begin(this.#transaction(), into);
         return writer.write(bytes, start, end, into);
       })) {
-        yield { batch, lastKey: this.#lastKey(readable.version, batch) };
+        yield { batch, lastKey: this.#lastKey(readable, batch) };
       }
       isWhole = true;
     } catch (error) {
@@ -127,9 +127,9 @@ export class PostgresView implements SnapshotView {
     await this.#options.release(this.#client, this.#usable);
   }
 
-  #lastKey(version: TableVersion, batch: RecordBatch): KeyText | null {
+  #lastKey({ version, orderIndexes }: ReadableTable, batch: RecordBatch): KeyText | null {
     if (version.key.length === 0) return null;
-    return this.keyOf(version, batch, batch.heads[(batch.count - 1) * HEAD_SIZE + HEAD.after] as number);
+    return textsOfRow(version, orderIndexes, batch, batch.heads[(batch.count - 1) * HEAD_SIZE + HEAD.after] as number);
   }
 
   #transaction(): Transaction {

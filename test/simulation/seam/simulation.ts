@@ -178,6 +178,7 @@ class Life {
       events,
       limits: { bytes: 1e6, rows: 8, firstRows: 2, keysAgain: 2 },
       pace: new Pace(config, runtime, log),
+      signals: null,
     });
     this.#tracker = new CheckpointTracker(saved.offset);
     void this.#run().catch((error: unknown) => this.#fail(error));

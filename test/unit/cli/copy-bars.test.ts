@@ -18,7 +18,20 @@ function copying(table: string, rows: number, changes: Partial<CopyView> = {}): 
   const estimatedRows = 4_000;
   const percent = Math.floor((rows / estimatedRows) * 100);
   const rate = { rowsPerSecond: 1_000, secondsLeft: (estimatedRows - rows) / 1_000 };
-  return { connector: 'shop', table, copy: 'first', state: 'copying', rows, estimatedRows, percent, ...rate, where: null, error: null, ...changes };
+  return {
+    connector: 'shop',
+    table,
+    copy: 'first',
+    state: 'copying',
+    rows,
+    estimatedRows,
+    percent,
+    ...rate,
+    where: null,
+    surrogateKey: null,
+    error: null,
+    ...changes,
+  };
 }
 
 test('a bar for each table that is being copied, at the bottom; lines of the log stand above them, whole', () => {
