@@ -30,6 +30,10 @@ export interface Matched {
   readonly findings: readonly Finding[];
   /** Whether a relation of the log is captured: by its name as the log had it. */
   captures(schema: string, name: string): boolean;
+  /** Whether the configuration names it. */
+  matches(schema: string, name: string): boolean;
+  /** Whether there is a relation of this OID. */
+  exists(oid: number): boolean;
 }
 
 interface Relation {
@@ -68,7 +72,7 @@ export async function matchTables(client: pg.Client, config: Pick<PostgresConfig
   const byOid = new Map(rows.map((row) => [row.oid, row]));
   const patterns = parsePatterns(config.tables);
   const insertOnlyPatterns = parsePatterns(config.insertOnly);
-  const captures = (schema: string, name: string): boolean => patterns.some((pattern) => pattern.matches(schema, name));
+  const matches = (schema: string, name: string): boolean => patterns.some((pattern) => pattern.matches(schema, name));
   const problems: SluiceError[] = [];
   const findings: Finding[] = [];
   const matched = new Map<number, Relation>();
@@ -99,7 +103,7 @@ export async function matchTables(client: pg.Client, config: Pick<PostgresConfig
     findings.push(...table.findings);
   }
   if (matched.size === 0 && problems.length === 0) problems.push(new SluiceError(noTables, { database }));
-  return { tables, problems, findings, captures };
+  return { tables, problems, findings, captures: matches, matches, exists: (oid) => byOid.has(oid) };
 }
 
 function capturedTable(
@@ -181,7 +185,7 @@ function nothingMatched(pattern: string): Finding {
     severity: 'warning',
     code: 'SLUICE_PG_PATTERN_MATCHES_NOTHING',
     message: `Pattern "${pattern}" matches no table.`,
-    remedy: 'Correct "tables", or leave it for tables to come: they are captured from the next start on.',
+    remedy: 'Correct "tables", or leave it for tables to come.',
   };
 }
 

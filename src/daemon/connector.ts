@@ -21,7 +21,7 @@ import type { ConnectorPorts, ConnectorStatus } from './connector-ports.ts';
 import { extraDestinations } from './dead-letter-policy.ts';
 import { chosenLetters, type DeadLetterView, discardLetters, openDeadLetters, openToDiscard, viewsOf } from './dead-letters.ts';
 import { asSluiceError, stackOf } from './failure.ts';
-import { judge } from './judge.ts';
+import { judge, refusalOf } from './judge.ts';
 import { type ConnectorState, isFinal, mayFollow } from './lifecycle.ts';
 import { openFormat, openSource } from './open.ts';
 import { storedCopies } from './snapshots.ts';
@@ -167,7 +167,7 @@ export class Connector {
     const stored = await store.load(this.name);
     const tables = new TableRegistry();
     for (const table of stored.tables) tables.restore(table);
-    const context = this.#sourceContext(tables);
+    const context = this.#sourceContext(tables, (table) => refusalOf(definition, sink, table, abort));
     // Until streaming begins there is nothing to drain: a stop then ends at once.
     const starting = AbortSignal.any([drain, abort]);
     const { source, snapshots } = openSource(definition, stored, context, { isFirstLife: !this.#opened });
@@ -352,9 +352,10 @@ export class Connector {
     return this.#undelivered;
   }
 
-  #sourceContext(tables: TableRegistry): SourceContext {
+  #sourceContext(tables: TableRegistry, refusal: SourceContext['refusalOf']): SourceContext {
     const { store, once, memory } = this.#ports;
     const { batch } = this.#definition;
+    const life = this.#life;
     return {
       ...this.#context(),
       tables,
@@ -362,6 +363,8 @@ export class Connector {
       maxBufferedBytes: memory.queueBytes,
       once,
       intent: { get: () => store.getIntent(this.name), set: (intent) => store.setIntent(this.name, intent) },
+      renew: () => life.abort(),
+      refusalOf: refusal,
     };
   }
 

@@ -22,15 +22,18 @@ export function openSource(
   context: SourceContext,
   life: { readonly isFirstLife: boolean },
 ): OpenSource {
-  const source = plugin.create(config, context);
+  let copying: CopyingSource | null = null;
+  const renew = (): void => (copying === null ? context.renew() : copying.renew());
+  const source = plugin.create(config, { ...context, renew });
   const snapshot = plugin.snapshot?.(config);
   if (snapshot === undefined || source.snapshot === undefined) return { source, snapshots: null };
   const { runtime, tables, log } = context;
   const copies = new Copies(snapshot.mode, stored.progress, stored.offset !== null);
   if (snapshot.mode === 'always' && life.isFirstLife) copies.restart();
   const snapshots = new SnapshotCommands(name, copies);
-  const ports = { runtime, tables, events: new CopyLog(copies, runtime, log), limits: CHUNK_LIMITS };
-  return { source: new CopyingSource(source, snapshot, copies, snapshots, ports), snapshots };
+  const ports = { runtime, tables, events: new CopyLog(copies, runtime, log), limits: CHUNK_LIMITS, renew: context.renew };
+  copying = new CopyingSource(source, snapshot, copies, snapshots, ports);
+  return { source: copying, snapshots };
 }
 
 export function openFormat({ name, source: { plugin, config }, format }: ConnectorDefinition): Format {

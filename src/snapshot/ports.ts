@@ -9,4 +9,6 @@ export interface CopyPorts {
   readonly tables: TableRegistry;
   readonly events: CopyEvents;
   readonly limits: ChunkLimits;
+  /** Ends this life of the connector in order, for another one. */
+  readonly renew: () => void;
 }

@@ -21,6 +21,7 @@ export interface CopyError {
 /** What is stored of a copy. */
 interface Stored {
   readonly state: CopyState;
+  readonly identity?: string;
   readonly where?: string;
   readonly paused?: true;
   readonly rows?: number;
@@ -39,6 +40,8 @@ const KINDS = ['first', 'again'] as const;
 export class TableCopy {
   readonly label: string;
   readonly kind: CopyKind;
+  /** Of the table that it copies (`WantedTable`); null: not known. */
+  identity: string | null = null;
   where: string | null = null;
   state: CopyState = 'waiting';
   paused = false;
@@ -63,9 +66,10 @@ export class TableCopy {
   static restore(entry: string, text: string): TableCopy | null {
     const kind = KINDS.find((each) => entry.startsWith(`${each}/`));
     if (kind === undefined) return null;
-    const { state, where, paused, rows, error, parts, moved = [] } = JSON.parse(text) as Stored;
+    const { state, identity, where, paused, rows, error, parts, moved = [] } = JSON.parse(text) as Stored;
     const copy = new TableCopy(entry.slice(kind.length + 1), kind);
     copy.state = state;
+    copy.identity = identity ?? null;
     copy.where = where ?? null;
     copy.paused = paused === true;
     copy.rows = rows ?? 0;
@@ -99,9 +103,10 @@ export class TableCopy {
   }
 
   toText(): string {
-    const { state, where, paused, rows, error, parts, moved } = this;
+    const { state, identity, where, paused, rows, error, parts, moved } = this;
     const stored: Stored = {
       state,
+      ...(identity === null ? {} : { identity }),
       ...(where === null ? {} : { where }),
       ...(paused ? { paused } : {}),
       ...(rows === 0 ? {} : { rows }),

@@ -56,3 +56,19 @@ export const sessionSetting = defineError({
   cause: 'The replication session has {name} = {actual} where {expected} was asked for: values would be misread.',
   remedy: 'Connect to the server itself, not through a pooler or proxy that drops the start-up parameter "options".',
 });
+
+export const newTable = defineError({
+  code: 'SLUICE_PG_NEW_TABLE',
+  retry: 'manual',
+  exit: 3,
+  cause: 'Table {table} matches "tables" and is not captured: it has come since, and "newTables" is "report".',
+  remedy: 'Name it in "tables", or set "newTables" to "capture", and start connector {connector} again.',
+});
+
+export const newTableRefused = defineError({
+  code: 'SLUICE_PG_NEW_TABLE_REFUSED',
+  retry: 'auto',
+  exit: 3,
+  cause: 'Table {table} matches "tables" and is not captured yet: the server did not add it to the publication: {detail} (SQLSTATE {sqlstate}).',
+  remedy: 'It is tried again. If that does not pass, run as the owner of the table: {sql}',
+});

@@ -171,7 +171,7 @@ class Life {
     const source = new SeamSource(database, world, runtime, tables, number, holds);
     this.#source = new CopyingSource(
       source,
-      { mode: 'initial', parallelism: world.random.between(1, 3) },
+      { mode: 'initial', include: [], exclude: [], where: {}, order: 'listed', parallelism: world.random.between(1, 3) },
       this.#copies,
       new SnapshotCommands('s', this.#copies),
       {
@@ -179,6 +179,7 @@ class Life {
         tables,
         events,
         limits: { bytes: 1e6, rows: 8, firstRows: 2, keysAgain: 2 },
+        renew: ignore,
       },
     );
     this.#tracker = new CheckpointTracker(saved.offset);
