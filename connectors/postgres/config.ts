@@ -55,6 +55,19 @@ export const postgresFields = fields({
       'Tables to capture: `schema.table`, with `*` for any characters, or a regular expression between slashes that must match the whole of `schema.table`. Names are case-sensitive. A partitioned table is captured whole, under its own name.',
     example: ['public.orders', 'public.customer_*'],
   },
+  newTables: {
+    kind: 'choice',
+    choices: ['capture', 'report'],
+    default: 'capture',
+    about:
+      'What becomes of a table that matches `tables` and has come since: created, or renamed so that it matches. `capture`: it is added to the publication and copied, and so arrives whole. `report`: it is said, and left out until `tables` names it.',
+  },
+  newTablesInterval: {
+    kind: 'duration',
+    default: '10s',
+    minMs: 100,
+    about: 'How often it is looked for new tables while the connector runs.',
+  },
   columns: { kind: 'notYet', about: 'Columns to leave out.' },
   insertOnly: {
     kind: 'list',
@@ -77,7 +90,7 @@ export const postgresFields = fields({
     pattern: /^[^\0]{1,55}$/u,
     patternHint: 'up to 55 characters',
     about:
-      'The publication. Created for exactly the captured tables if it does not exist; tables that are missing are added, none is ever removed. Default: as the slot. A second one, with `_inserts` added to its name, holds the tables of `insertOnly`.',
+      'The publication. Created for exactly the captured tables if it does not exist; tables that are missing are added, and those that it has added itself are taken out again when `tables` no longer matches them. Default: as the slot. A second one, with `_inserts` added to its name, holds the tables of `insertOnly`.',
   },
   snapshot: { kind: 'object', fields: snapshotFields, about: 'Copying the rows that are there already.' },
   heartbeat: {
@@ -191,6 +204,14 @@ export function insertsPublicationName(publication: string): string {
   return `${publication}_inserts`;
 }
 
+/** Every table pattern of the section `snapshot`, by its option. */
+export function snapshotPatterns({ snapshot }: Pick<PostgresConfig, 'snapshot'>): readonly { readonly option: string; readonly pattern: string }[] {
+  const { include, exclude, where } = snapshot;
+  return Object.entries({ include, exclude, where: Object.keys(where) }).flatMap(([option, patterns]) =>
+    patterns.map((pattern) => ({ option, pattern })),
+  );
+}
+
 /** What the field table cannot say. */
 export function validatePostgres(config: PostgresConfig): readonly Problem[] {
   const problems: Problem[] = [];
@@ -237,6 +258,18 @@ export function validatePostgres(config: PostgresConfig): readonly Problem[] {
       const pattern = parsePattern(text);
       if (isPatternError(pattern)) problems.push({ path: `${option}[${index}]`, message: pattern.message, remedy: pattern.remedy });
     }
+  }
+  for (const { option, pattern: text } of snapshotPatterns(config)) {
+    const pattern = parsePattern(text);
+    if (isPatternError(pattern)) problems.push({ path: `snapshot.${option}`, message: pattern.message, remedy: pattern.remedy });
+  }
+  for (const [pattern, condition] of Object.entries(config.snapshot.where)) {
+    if (condition.trim() !== '') continue;
+    problems.push({
+      path: 'snapshot.where',
+      message: `has no condition for "${pattern}"`,
+      remedy: 'write an SQL condition, or take the pattern out',
+    });
   }
   if (config.publication !== undefined && Buffer.byteLength(config.publication) > 55) {
     problems.push({ path: 'publication', message: 'is longer than 55 bytes', remedy: 'choose a shorter name' });

@@ -1,15 +1,14 @@
 import type pg from 'pg';
 import { type Finding, SluiceError, type SourceContext, type SourcePreflight } from '#plugin';
 import { applicationName, connectClient, endClient } from './client.ts';
-import { type PostgresConfig, publicationName, slotName } from './config.ts';
+import { type PostgresConfig, slotName } from './config.ts';
 import { asSluiceError } from './connection-error.ts';
 import { noFreeSlot } from './errors.ts';
+import { asideFindings, identityOf, planCapture } from './log/capture.ts';
 import { serverProblem } from './log/prepare.ts';
-import { planPublications } from './log/publication.ts';
+import { noted, remembered } from './log/remembered.ts';
 import { readSlot, type SlotState, slotProblem } from './log/slot.ts';
-import { moneyProblems } from './money.ts';
 import { identifySystem, readServer, type ServerFacts } from './server.ts';
-import { matchTables } from './tables.ts';
 
 /**
  * Everything that can be said before the log is read, at once. Changes nothing on the server. Throws only for what makes checking impossible:
@@ -28,23 +27,23 @@ export async function preflightPostgres(config: PostgresConfig, context: SourceC
     const name = slotName(config, context.connector);
     const slot = await readSlot(client, name);
     findings.push(...slotFindings(name, slot, server, context.connector));
-    const matched = await matchTables(client, config, server.database);
-    const money = await moneyProblems(client, server, matched.tables);
-    findings.push(...matched.problems.map(asFinding), ...money.map(asFinding), ...matched.findings);
+    const intent: unknown = await context.intent.get();
+    const before = (intent as { slot?: unknown } | null)?.slot === name ? remembered(intent) : null;
     const request = {
-      publication: publicationName(config, context.connector),
+      connector: context.connector,
       slot: name,
       slotExists: slot !== null,
-      connector: context.connector,
-      matched,
       server,
+      before,
+      added: noted(intent).added,
+      refusalOf: context.refusalOf,
     };
-    const plan = await planPublications(client, request);
+    const { matched, problems, plan, aside } = await planCapture(client, config, request);
+    findings.push(...problems.map(asFinding), ...asideFindings(aside), ...matched.findings);
     // What concerns tables that cannot be captured anyway is said by them.
-    if (matched.problems.length === 0) findings.push(...plan.problems.map(asFinding));
+    if (problems.length === 0) findings.push(...plan.problems.map(asFinding));
     findings.push(...plan.findings, ...serverFindings(config, server));
-    const published = matched.tables.filter(({ label }) => label !== config.snapshot.signalTable);
-    const tables = published.map(({ schema, name }) => ({ kind: 'table' as const, catalog: server.database, schema, name }));
+    const tables = matched.tables.filter(({ label }) => label !== config.snapshot.signalTable).map((table) => identityOf(table, server));
     return { findings, tables };
   } catch (error) {
     signal.throwIfAborted();

@@ -31,6 +31,10 @@ export interface Matched {
   readonly findings: readonly Finding[];
   /** Whether a relation of the log is captured: by its name as the log had it. */
   captures(schema: string, name: string): boolean;
+  /** Whether the configuration names it. */
+  matches(schema: string, name: string): boolean;
+  /** Whether there is a relation of this OID. */
+  exists(oid: number): boolean;
 }
 
 interface Relation {
@@ -74,7 +78,7 @@ export async function matchTables(
   const patterns = parsePatterns(config.tables);
   const insertOnlyPatterns = parsePatterns(config.insertOnly);
   const { signalTable } = config.snapshot;
-  const captures = (schema: string, name: string): boolean =>
+  const matches = (schema: string, name: string): boolean =>
     patterns.some((pattern) => pattern.matches(schema, name)) || `${schema}.${name}` === signalTable;
   const problems: SluiceError[] = [];
   const findings: Finding[] = [];
@@ -113,7 +117,7 @@ export async function matchTables(
     problems.push(...table.problems);
     findings.push(...table.findings);
   }
-  return { tables, problems, findings, captures };
+  return { tables, problems, findings, captures: matches, matches, exists: (oid) => byOid.has(oid) };
 }
 
 function capturedTable(
@@ -195,7 +199,7 @@ function nothingMatched(pattern: string): Finding {
     severity: 'warning',
     code: 'SLUICE_PG_PATTERN_MATCHES_NOTHING',
     message: `Pattern "${pattern}" matches no table.`,
-    remedy: 'Correct "tables", or leave it for tables to come: they are captured from the next start on.',
+    remedy: 'Correct "tables", or leave it for tables to come.',
   };
 }
 

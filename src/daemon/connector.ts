@@ -22,7 +22,7 @@ import { CopyRounds } from './copy-rounds.ts';
 import { extraDestinations } from './dead-letter-policy.ts';
 import { chosenLetters, type DeadLetterView, discardLetters, openDeadLetters, openToDiscard, viewsOf } from './dead-letters.ts';
 import { asSluiceError, stackOf } from './failure.ts';
-import { judge } from './judge.ts';
+import { judge, refusalOf } from './judge.ts';
 import { type ConnectorState, isFinal, mayFollow } from './lifecycle.ts';
 import { openFormat, openTables } from './open.ts';
 import { storedCopies } from './snapshots.ts';
@@ -170,7 +170,7 @@ export class Connector {
     const definition = this.#definition;
     const stored = await store.load(this.name);
     const tables = openTables(definition, stored);
-    const context = this.#sourceContext(tables);
+    const context = this.#sourceContext(tables, (table) => refusalOf(definition, sink, table, abort));
     // Until streaming begins there is nothing to drain: a stop then ends at once.
     const starting = AbortSignal.any([drain, abort]);
     const { source, snapshots } = this.#rounds.open(stored, context);
@@ -358,9 +358,10 @@ export class Connector {
     return this.#undelivered;
   }
 
-  #sourceContext(tables: TableRegistry): SourceContext {
+  #sourceContext(tables: TableRegistry, refusal: SourceContext['refusalOf']): SourceContext {
     const { store, once, memory } = this.#ports;
     const { batch } = this.#definition;
+    const life = this.#life;
     return {
       ...this.#context(),
       tables,
@@ -368,6 +369,8 @@ export class Connector {
       maxBufferedBytes: memory.queueBytes,
       once,
       intent: { get: () => store.getIntent(this.name), set: (intent) => store.setIntent(this.name, intent) },
+      renew: () => life.abort(),
+      refusalOf: refusal,
     };
   }
 

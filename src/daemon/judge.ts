@@ -2,29 +2,39 @@ import type { ConnectorDefinition } from '../config/load.ts';
 import type { Logger } from '../plugin/context.ts';
 import { type ErrorKind, SluiceError } from '../plugin/error.ts';
 import type { Finding } from '../plugin/finding.ts';
+import type { Sink } from '../plugin/sink.ts';
+import type { TableIdentity } from '../record/table.ts';
+
+type Plugins = Pick<ConnectorDefinition, 'source' | 'sink'>;
 
 /** Logs the findings of the preflight; throws the first error. `isLost`: that the stored position is lost is known, and no error any more. */
-export function judge(
-  { source, sink }: Pick<ConnectorDefinition, 'source' | 'sink'>,
-  log: Logger,
-  findings: readonly Finding[],
-  isLost = false,
-): void {
-  const kinds: readonly ErrorKind[] = [...source.plugin.errors, ...sink.plugin.errors];
+export function judge(plugins: Plugins, log: Logger, findings: readonly Finding[], isLost = false): void {
   let first: SluiceError | null = null;
   for (const finding of findings) {
     const fields = { code: finding.code, remedy: finding.remedy, ...(finding.table === undefined ? {} : { table: finding.table }) };
-    const kind = kinds.find(({ code }) => code === finding.code);
-    if (isLost && kind?.positionLost === true) continue;
+    if (isLost && kindOf(plugins, finding.code)?.positionLost === true) continue;
     if (finding.severity !== 'error') log[finding.severity === 'warning' ? 'warn' : 'info'](finding.message, fields);
     else if (first !== null) log.error(finding.message, fields);
-    else {
-      first = new SluiceError(
-        { retry: 'manual', exit: 3, ...kind, code: finding.code, cause: finding.message, remedy: finding.remedy },
-        {},
-        finding.table === undefined ? {} : { table: finding.table },
-      );
-    }
+    else first = asError(plugins, finding);
   }
   if (first !== null) throw first;
+}
+
+/** What keeps the sink from taking messages of a table; null: nothing that it knows of. */
+export async function refusalOf(plugins: Plugins, sink: Sink, table: TableIdentity, signal: AbortSignal): Promise<SluiceError | null> {
+  const findings = await sink.preflight([sink.destination(table)], signal);
+  const found = findings.find(({ severity }) => severity === 'error');
+  return found === undefined ? null : asError(plugins, { ...found, table: `${table.schema}.${table.name}` });
+}
+
+function asError(plugins: Plugins, { code, message, remedy, table }: Finding): SluiceError {
+  return new SluiceError(
+    { retry: 'manual', exit: 3, ...kindOf(plugins, code), code, cause: message, remedy },
+    {},
+    table === undefined ? {} : { table },
+  );
+}
+
+function kindOf({ source, sink }: Plugins, code: string): ErrorKind | undefined {
+  return [...source.plugin.errors, ...sink.plugin.errors].find((each) => each.code === code);
 }

@@ -92,6 +92,8 @@ export async function recoverOffset(
     maxBufferedBytes: definition.batch.maxBytes,
     once: true,
     intent: { get: () => store.getIntent(name), set: (intent) => store.setIntent(name, intent) },
+    renew: () => undefined,
+    refusalOf: () => Promise.resolve(null),
   });
   try {
     const { place, lastTransaction } = await sink.recover(signal);

@@ -32,7 +32,9 @@ export function openSource(
   context: SourceContext,
   { round, isShown }: CopyOptions,
 ): OpenSource {
-  const source = plugin.create(config, context);
+  let copying: CopyingSource | null = null;
+  const renew = (): void => (copying === null ? context.renew() : copying.renew());
+  const source = plugin.create(config, { ...context, renew });
   const snapshot = plugin.snapshot?.(config);
   if (snapshot === undefined || source.snapshot === undefined) return { source, snapshots: null };
   const { runtime, tables, log } = context;
@@ -42,8 +44,9 @@ export function openSource(
   const snapshots = new SnapshotCommands(name, copies, runtime);
   const events = new CopyLog(copies, runtime, log, isShown);
   const signals = snapshot.signalTable === undefined ? null : new SignalReader(snapshot.signalTable, snapshots, log);
-  const ports = { runtime, tables, events, limits: CHUNK_LIMITS, pace: new Pace(snapshot, runtime, log), signals };
-  return { source: new CopyingSource(source, snapshot, copies, snapshots, ports), snapshots };
+  const ports = { runtime, tables, events, limits: CHUNK_LIMITS, pace: new Pace(snapshot, runtime, log), signals, renew: context.renew };
+  copying = new CopyingSource(source, snapshot, copies, snapshots, ports);
+  return { source: copying, snapshots };
 }
 
 /** The table versions of a connector, with what its format needs of them. */

@@ -1,6 +1,6 @@
 import type { MessageBatch } from '../record/messages.ts';
 import type { Place } from '../record/position.ts';
-import type { TableRegistry } from '../record/table.ts';
+import type { TableIdentity, TableRegistry } from '../record/table.ts';
 import type { SluiceError } from './error.ts';
 import type { Runtime } from './runtime.ts';
 
@@ -58,6 +58,13 @@ export interface SourceContext extends PluginContext {
   readonly maxBufferedBytes: number;
   /** A note of this connector that survives a crash: what it is about to create on the server (algorithms §5). Null = none. */
   readonly intent: { get(): Promise<unknown>; set(intent: unknown): Promise<void> };
+  /**
+   * What is captured has changed: the connector ends this life in order, with everything delivered and saved, and begins the next one, which prepares all anew. Not at
+   * once where a copy would begin anew by it.
+   */
+  readonly renew: () => void;
+  /** What keeps the sink from taking messages of a table that is not captured yet; null: nothing that it knows of. */
+  readonly refusalOf: (table: TableIdentity) => Promise<SluiceError | null>;
   /** `run --once`: end the stream at the log's end as it stood when reading began. */
   readonly once: boolean;
 }

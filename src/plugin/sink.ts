@@ -19,7 +19,7 @@ export const NOTHING_WRITTEN: Written = { transactions: [], holdsOutput: false }
 
 export interface Sink {
   /**
-   * Connects, checks what must hold, changes nothing.
+   * Connects, checks what must hold, changes nothing. Asked once more for a table that has come, whether or not it is open.
    * @param destinations where messages will go, as far as is known: of the tables that are captured now, and of dead letters
    */
   preflight(destinations: readonly string[], signal: AbortSignal): Promise<readonly Finding[]>;

@@ -61,10 +61,24 @@ export interface SnapshotView {
   close(): Promise<void>;
 }
 
+/** A captured table, and what of its rows is copied without being asked for. */
+export interface WantedTable {
+  /** `schema.name`. */
+  readonly label: string;
+  /** Another one once another table stands there under this name, or changes of the table were missed: what was copied before says nothing of it. */
+  readonly identity: string;
+  /** It is captured by no change of the configuration: it has come. Its rows are copied whatever the mode. */
+  readonly isNew: boolean;
+  /** The configuration leaves its rows out where it is false. */
+  readonly isCopied: boolean;
+  /** A condition of the user's, in the server's SQL; null: all rows. */
+  readonly where: string | null;
+}
+
 /** What a source offers for copies of tables. */
 export interface SnapshotSource {
-  /** Labels of the captured tables. */
-  tables(): readonly string[];
+  /** The captured tables, in the order in which they are to be copied. */
+  tables(): readonly WantedTable[];
   /** The key of a row, in the log or in a copy, by the first cell of its image. */
   keyOf(table: TableVersion, batch: RecordBatch, image: number): KeyText;
   /**

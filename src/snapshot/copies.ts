@@ -1,3 +1,4 @@
+import type { WantedTable } from '../plugin/snapshot.ts';
 import type { SnapshotConfig } from '../plugin/snapshot-fields.ts';
 import type { Progress } from '../record/position.ts';
 import { TableCopy } from './table-copy.ts';
@@ -50,28 +51,37 @@ export class Copies implements Iterable<TableCopy> {
   }
 
   /**
-   * These are the captured tables now. One that was not among them before is copied from its beginning, if rows are wanted; one that is no longer captured is forgotten:
-   * what is missed of it meanwhile a new copy brings.
+   * These are the captured tables now, in the order in which they are copied. One that was not among them before is copied from its beginning, if rows are wanted; one
+   * that is no longer captured is forgotten: what is missed of it meanwhile a new copy brings.
    */
-  begin(labels: readonly string[]): void {
-    const captured = new Set(labels);
+  begin(tables: readonly WantedTable[]): void {
+    const captured = new Set(tables.map(({ label }) => label));
     for (const copy of [...this]) {
       if (captured.has(copy.label)) continue;
       this.#byEntry.delete(copy.entry);
       this.#changed.set(copy.entry, null);
     }
-    for (const label of labels) {
-      const copy = new TableCopy(label, 'first');
-      const known = this.#byEntry.get(copy.entry);
-      if (known?.state === 'failed') {
-        // What was in its way may have been mended since.
-        known.reset(known.where, known.surrogateKey);
-        this.changed(known);
-      }
-      if (known !== undefined) continue;
-      if (!this.wanted || this.#isFromBefore) copy.state = 'skipped';
-      this.add(copy);
-    }
+    const others = [...this].filter(({ kind }) => kind !== 'first');
+    const firsts = tables.map((table) => this.#begin(table));
+    this.#byEntry.clear();
+    for (const copy of [...firsts, ...others]) this.#byEntry.set(copy.entry, copy);
+  }
+
+  #begin({ label, identity, isNew, isCopied, where }: WantedTable): TableCopy {
+    const fresh = new TableCopy(label, 'first');
+    const copy = this.#byEntry.get(fresh.entry) ?? fresh;
+    const before = copy.toText();
+    // Another table under the same name: what was copied says nothing of it.
+    const isOther = copy === fresh || (copy.identity !== null && copy.identity !== identity);
+    copy.identity = identity;
+    if (isOther) {
+      copy.reset(where);
+      if (!isCopied || this.#isFromBefore || !(this.wanted || isNew)) copy.state = 'skipped';
+    } else if (copy.isOpen && !isCopied) copy.state = 'skipped';
+    // What was in its way may have been mended since; rows by another condition are another copy.
+    else if (copy.state === 'failed' || (copy.isOpen && copy.where !== where)) copy.reset(where);
+    if (copy === fresh || copy.toText() !== before) this.changed(copy);
+    return copy;
   }
 
   /** Everything once more; but where the copies of an earlier start are not at their end, those go on, and nothing is begun. */

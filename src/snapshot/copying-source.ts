@@ -28,6 +28,7 @@ export class CopyingSource implements Source {
   #chunks: Chunks | null = null;
   #failure: { readonly error: unknown } | null = null;
   #woken: () => void = () => undefined;
+  #renews = false;
 
   constructor(source: Source, config: SnapshotConfig, copies: Copies, commands: SnapshotCommands, ports: CopyPorts) {
     this.#source = source;
@@ -35,6 +36,12 @@ export class CopyingSource implements Source {
     this.#copies = copies;
     this.#commands = commands;
     this.#ports = ports;
+  }
+
+  /** Ends this life for another one, once no copy is in the midst of a table that would be read from its beginning again. */
+  renew(): void {
+    this.#renews = true;
+    this.#wake();
   }
 
   preflight(signal: AbortSignal): Promise<SourcePreflight> {
@@ -135,6 +142,10 @@ export class CopyingSource implements Source {
     begun.catch((error: unknown) => this.#fail(error));
     for (;;) {
       if (this.#failure !== null) throw this.#failure.error;
+      if (this.#renews) {
+        this.#renews = false;
+        this.#ports.renew();
+      }
       const chunk = this.#chunks?.next();
       if (chunk !== undefined) {
         yield* (this.#chunks as Chunks).handOn(chunk);

@@ -14,4 +14,6 @@ export interface CopyPorts {
   readonly pace: Pace;
   /** Null: there is no signal table. */
   readonly signals: SignalReader | null;
+  /** Ends this life of the connector in order, for another one. */
+  readonly renew: () => void;
 }

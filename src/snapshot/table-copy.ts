@@ -22,6 +22,7 @@ export interface CopyError {
 /** What is stored of a copy. */
 interface Stored {
   readonly state: CopyState;
+  readonly identity?: string;
   readonly where?: string;
   readonly surrogateKey?: string;
   readonly paused?: true;
@@ -41,6 +42,8 @@ const KINDS = ['first', 'again'] as const;
 export class TableCopy {
   readonly label: string;
   readonly kind: CopyKind;
+  /** Of the table that it copies (`WantedTable`); null: not known. */
+  identity: string | null = null;
   where: string | null = null;
   /** The column by which it is read in chunks, before its key: ends of parts begin with its value. Null: by its key alone. */
   surrogateKey: string | null = null;
@@ -69,9 +72,10 @@ export class TableCopy {
   static restore(entry: string, text: string): TableCopy | null {
     const kind = KINDS.find((each) => entry.startsWith(`${each}/`));
     if (kind === undefined) return null;
-    const { state, where, surrogateKey, paused, rows, error, parts, moved = [] } = JSON.parse(text) as Stored;
+    const { state, identity, where, surrogateKey, paused, rows, error, parts, moved = [] } = JSON.parse(text) as Stored;
     const copy = new TableCopy(entry.slice(kind.length + 1), kind);
     copy.state = state;
+    copy.identity = identity ?? null;
     copy.where = where ?? null;
     copy.surrogateKey = surrogateKey ?? null;
     copy.paused = paused === true;
@@ -112,9 +116,10 @@ export class TableCopy {
   }
 
   toText(): string {
-    const { state, where, surrogateKey, paused, rows, error, parts, moved } = this;
+    const { state, identity, where, surrogateKey, paused, rows, error, parts, moved } = this;
     const stored: Stored = {
       state,
+      ...(identity === null ? {} : { identity }),
       ...(where === null ? {} : { where }),
       ...(surrogateKey === null ? {} : { surrogateKey }),
       ...(paused ? { paused } : {}),

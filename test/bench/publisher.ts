@@ -76,6 +76,8 @@ async function encodeSample(): Promise<MessageWriter[]> {
     maxBufferedBytes: 16 * 1024 * 1024,
     once: true,
     intent: { get: () => Promise.resolve(null), set: () => Promise.resolve() },
+    renew: () => undefined,
+    refusalOf: () => Promise.resolve(null),
   };
   const reader = source.plugin.create(source.config, sourceContext);
   await reader.preflight(never);

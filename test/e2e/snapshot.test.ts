@@ -157,7 +157,7 @@ describe('snapshots', () => {
       await ask(run.daemon, 'start', '--table', 'public.quiet', '--where', 'n <= 10 -- no more');
       await run.daemon.waitForLog(({ msg }) => msg.startsWith('Copied public.quiet: 10 rows'));
       await ask(run.daemon, 'start', '--table', 'public.quiet', '--where', 'nothing = 1');
-      await run.daemon.waitForLog(({ code, msg }) => code === 'SLUICE_PG_COPY_REFUSED' && msg.includes('nothing'));
+      await run.daemon.waitForLog(({ code, msg }) => code === 'SLUICE_PG_COPY_CONDITION' && msg.includes('nothing'));
       // The table is locked: the copy waits for it.
       const blocker = await postgres.connect(run.url.slice(run.url.lastIndexOf('/') + 1));
       await blocker.query('BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE');

@@ -81,11 +81,14 @@ describe.each(availableMajors)('PostgreSQL %i', (major) => {
     await dropSlot(slot);
   });
 
-  it('adds tables that match newly and never removes one', async () => {
+  it('adds tables that match newly, and takes out those that it has added itself', async () => {
     const config = connector({ tables: ['public.keyed'] });
     const first = await prepare(config);
+    await server.query(`ALTER PUBLICATION ${first.slot} ADD TABLE parted`, database);
     await prepare({ ...config, tables: ['public.other'] }, { ...NEW, from: first.from as never });
-    expect(await published(first.slot)).toEqual(['public.keyed', 'public.other']);
+    expect(await published(first.slot)).toEqual(['public.other', 'public.parted']);
+    await prepare(config, { ...NEW, from: first.from as never });
+    expect(await published(first.slot)).toEqual(['public.keyed', 'public.parted']);
     await dropSlot(first.slot);
   });
 

@@ -84,6 +84,8 @@ function changeOf({ value }: StoredMessage): { readonly key: string; readonly st
   // A tombstone: the delete before it says all.
   if (value === null) return null;
   const { op, before, after, source } = value;
+  // A copied row is no change.
+  if (op === 'r') return null;
   if (source['table'] === 'entry') return { key: `entry ${after?.['writer']}`, step: `c${after?.['n']}` };
   if (source['table'] !== 'item') return { key: String(source['table']), step: op };
   if (op === 'd') return { key: `item ${before?.['id']}`, step: `d${Number(before?.['version']) + 1}` };

@@ -12,7 +12,9 @@ export function postgresConfig(url: string, overrides: Partial<PostgresConfig> =
     tls: {},
     tables: ['public.*'],
     insertOnly: [],
-    snapshot: { mode: 'no_data', parallelism: 1, maxRowsPerSecond: 0, maxLag: 1024 ** 3 },
+    snapshot: { mode: 'no_data', include: [], exclude: [], where: {}, order: 'listed', parallelism: 1, maxRowsPerSecond: 0, maxLag: 1024 ** 3 },
+    newTables: 'capture',
+    newTablesInterval: 10_000,
     heartbeat: { enabled: true, interval: 10_000 },
     messages: [],
     connectTimeout: 10_000,
@@ -52,6 +54,8 @@ export function sourceContext(connector: string, instance = '5f0c1a2b3c4d'): Tes
     batch: { maxRecords: 2000, maxBytes: 1024 * 1024 },
     maxBufferedBytes: 16 * 1024 * 1024,
     once: false,
+    renew: () => undefined,
+    refusalOf: () => Promise.resolve(null),
     intent: {
       get: () => Promise.resolve(context.intentStored),
       set: (intent) => {

@@ -73,3 +73,19 @@ export const recoverNoTail = defineError({
   cause: 'No offset can be recovered from the sink: it does not tell the last transaction of connector {connector}.',
   remedy: 'sluice offsets recover --connector {connector} --from slot',
 });
+
+export const newTable = defineError({
+  code: 'SLUICE_PG_NEW_TABLE',
+  retry: 'manual',
+  exit: 3,
+  cause: 'Table {table} matches "tables" and is not captured: it has come since, and "newTables" is "report".',
+  remedy: 'Name it in "tables", or set "newTables" to "capture", and start connector {connector} again.',
+});
+
+export const newTableRefused = defineError({
+  code: 'SLUICE_PG_NEW_TABLE_REFUSED',
+  retry: 'auto',
+  exit: 3,
+  cause: 'Table {table} matches "tables" and is not captured yet: the server did not add it to the publication: {detail} (SQLSTATE {sqlstate}).',
+  remedy: 'It is tried again. If that does not pass, run as the owner of the table: {sql}',
+});

@@ -48,15 +48,9 @@ export async function readMemberships(
   return members;
 }
 
-/** What `readMemberships` gave, as it was stored; null: nothing of the kind. */
-export function storedMemberships(intent: unknown): Memberships | null {
-  const { published } = (intent ?? {}) as { published?: Memberships };
-  return typeof published === 'object' ? published : null;
-}
-
 /**
- * A table that was published and now is not, or was not for a while. One that does not exist any more has no changes that could be missed; nor is a table
- * taken for unpublished that was made anew and published again, which a migration does at once. Null: none.
+ * A table that was published and now is not, or was not for a while. One that does not exist any more has no changes that could be missed; one that was made anew under
+ * the same name is a new table. Null: none.
  */
 export async function unpublishedTable(
   client: pg.Client,
@@ -74,8 +68,8 @@ export async function unpublishedTable(
       const is = current[label];
       if (!captures(schema, name) || (is !== undefined && (is.table !== was.table || is.entry === was.entry))) continue;
       const table = quoteTable({ schema, name });
-      const { rows } = await client.query<{ exists: boolean }>('SELECT to_regclass($1) IS NOT NULL AS exists', [table]);
-      if (rows[0]?.exists !== true) continue;
+      const { rows } = await client.query<{ oid: string | null }>('SELECT to_regclass($1)::oid::text AS oid', [table]);
+      if (rows[0]?.oid !== was.table) continue;
       const detail = is === undefined ? 'is no longer in' : 'was taken out of';
       const sql = is === undefined ? `ALTER PUBLICATION ${quoteIdentifier(publication)} ADD TABLE ${table}; then ` : '';
       const shown = `${schema}.${name}`;

@@ -36,6 +36,8 @@ export interface DecoderOptions {
   /** Name of the database. */
   readonly catalog: string;
   readonly captures: (schema: string, name: string) => boolean;
+  /** A relation that is not captured was until now, and that is to be noted (`wanted`). */
+  readonly leaves?: (relation: Relation) => boolean;
   /** Prefixes of the logical messages that become records. */
   readonly prefixes: ReadonlySet<string>;
   readonly facts: CatalogFacts;
@@ -214,7 +216,8 @@ export class PgoutputDecoder {
     if (!'dfin'.includes(identity)) this.#violation(`a Relation message with the unknown replica identity ${JSON.stringify(identity)}`);
     const relation: Relation = { oid, schema, name, identity, columns };
     this.#plan = null;
-    if (this.#options.captures(schema, name) && needsCatalog(relation, this.#options.facts, this.#options.described)) {
+    const { captures, facts, leaves, described } = this.#options;
+    if (captures(schema, name) ? needsCatalog(relation, facts, described) : leaves?.(relation) === true) {
       this.wanted = relation;
       return ASK;
     }

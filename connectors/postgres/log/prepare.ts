@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { type Position, type ReadOptions, SluiceError, type SourceContext } from '#plugin';
+import { type Position, type ReadOptions, SluiceError, type SourceContext, type WantedTable } from '#plugin';
 import { applicationName, connectClient, destroyClient, endClient } from '../client.ts';
 import { type PostgresConfig, publicationName, slotName } from '../config.ts';
 import { asSluiceError } from '../connection-error.ts';
@@ -17,12 +17,14 @@ import {
   versionTooOld,
   walLevel,
 } from '../errors.ts';
-import { moneyProblems } from '../money.ts';
 import { identifySystem, readServer, type ServerFacts, type SystemIdentity, withinLimit } from '../server.ts';
-import { type CapturedTable, type Matched, matchTables } from '../tables.ts';
-import { type Memberships, readMemberships, storedMemberships, unpublishedTable } from './membership.ts';
+import { wantedTables } from '../snapshot/wanted.ts';
+import type { CapturedTable } from '../tables.ts';
+import { type Capture, type NewTable, planCapture } from './capture.ts';
+import { type Memberships, readMemberships, unpublishedTable } from './membership.ts';
 import { commitLsnOf, formatLsn, type LogPosition, parseLsn, readPosition } from './position.ts';
-import { planPublications, preparePublications } from './publication.ts';
+import { preparePublications } from './publication.ts';
+import { type Noted, noted, type Remembered, remembered, stillThere, withoutUnnamed } from './remembered.ts';
 import { createSlot, dropSlot, freeSlot, readSlot, type SlotState, type SlotWork, slotProblem } from './slot.ts';
 import { judgeTimeline, parseTimelineHistory } from './timeline.ts';
 
@@ -39,6 +41,10 @@ export interface PreparedLog {
   /** What the publications hold of the captured tables. */
   readonly members: Memberships;
   readonly tables: readonly CapturedTable[];
+  /** The same, as they are to be copied. */
+  readonly wanted: readonly WantedTable[];
+  /** New tables that are left out, and why; by `schema.name`. */
+  readonly aside: ReadonlyMap<string, SluiceError>;
   /** The snapshot of `from`, if the slot was created just now and it was asked for: others may take it until it is released. */
   readonly exported: ExportedSnapshot | null;
   /** Whether a relation of the log is captured, by its name there: the publication may hold more (I2). */
@@ -105,16 +111,13 @@ async function prepare(config: PostgresConfig, context: SourceContext, options: 
   // What an operator was told of the sink's content, and went on from all the same, is not held against the server again.
   const published = wasRecovered ? [] : options.published;
   if (history !== null) await checkHistory(context.connector, history, published, system, connections);
-  // What is made is written down before it is made, so that after a crash it is known for ours.
-  const intent = { slot, publication, systemId: system.systemId };
+  const intent = { slot, publication, systemId: system.systemId, ...recovered };
   const ours = sameIntent(found, intent);
   // A lost slot of somebody else's, which the configuration names now, is not ours to drop.
   const { state, isGivenUp } = await usableSlot(slot, connections, context.connector, options.replaces !== undefined && ours);
   checkOffset(context.connector, slot, state, stored, options);
-  const matched = await matchTables(client, config, server.database);
-  const problems = [...matched.problems, ...(await moneyProblems(client, server, matched.tables))];
-  if (problems[0] !== undefined) throw problems[0];
-  const plan = await planPublications(client, { publication, slot, slotExists: state !== null, connector: context.connector, matched, server });
+  const before = ours && stored !== null ? remembered(found) : null;
+  const known = noted(ours ? found : null);
   const work: SlotWork = {
     client,
     name: slot,
@@ -124,11 +127,8 @@ async function prepare(config: PostgresConfig, context: SourceContext, options: 
     log: context.log,
     signal,
   };
-  const before = ours && stored !== null ? storedMemberships(found) : null;
-  if (before !== null) await checkPublished(client, before, plan.names, matched, context.connector);
-  if (state === null && plan.problems.length === 0) await context.intent.set(intent);
-  await preparePublications(client, plan);
-  for (const statement of plan.statements) context.log.info('The publication was changed.', { statement });
+  const { capture, noting } = await publish(config, context, { intent, before, known, slotExists: state !== null, client, server });
+  const { matched, plan, aside } = capture;
   let start = stored === null ? null : parseLsn(stored.lsn);
   let exported: ExportedSnapshot | null = null;
   if (state === null) {
@@ -148,7 +148,8 @@ async function prepare(config: PostgresConfig, context: SourceContext, options: 
     }
   }
   const members = await readMemberships(client, plan.names, matched.captures);
-  if (JSON.stringify(members) !== JSON.stringify(before)) await context.intent.set({ ...intent, ...recovered, published: members });
+  const now = { ...noting, published: members, patterns: config.tables };
+  if (JSON.stringify(now) !== JSON.stringify(found)) await context.intent.set(now);
   const lsn = formatLsn(start as bigint);
   const from: LogPosition = {
     lastCommit: stored?.lastCommit ?? null,
@@ -157,7 +158,9 @@ async function prepare(config: PostgresConfig, context: SourceContext, options: 
     timeline: system.timeline,
     systemId: system.systemId,
   };
-  return { ...matched, slot, publications: plan.names, from, logEnd: parseLsn(system.logEnd) ?? 0n, server, members, exported };
+  const { tables, captures } = matched;
+  const wanted = await wantedTables(client, config, tables, { members, left: known.left, patterns: before?.patterns ?? null });
+  return { slot, publications: plan.names, from, logEnd: parseLsn(system.logEnd) ?? 0n, server, members, tables, wanted, aside, exported, captures };
 }
 
 /** The slot as it stands; `isGivenUp`: it is lost, and goes. */
@@ -174,11 +177,69 @@ async function usableSlot(
   return { state: null, isGivenUp: true };
 }
 
+interface Publishing {
+  readonly intent: { readonly slot: string };
+  readonly before: Remembered | null;
+  readonly known: Noted;
+  readonly slotExists: boolean;
+  readonly client: pg.Client;
+  readonly server: ServerFacts;
+}
+
+/** Brings the publications to what is to be captured now. `noting`: what is written down of it. */
+async function publish(
+  config: PostgresConfig,
+  context: SourceContext,
+  { intent, before, known, slotExists, client, server }: Publishing,
+): Promise<{ readonly capture: Capture; readonly noting: object }> {
+  const { connector } = context;
+  const capture = await planCapture(client, config, {
+    connector,
+    slot: intent.slot,
+    slotExists,
+    server,
+    before,
+    added: known.added,
+    refusalOf: context.refusalOf,
+  });
+  const { matched, plan } = capture;
+  if (capture.problems[0] !== undefined) throw capture.problems[0];
+  if (before !== null) await checkPublished(client, before.published, capture, connector);
+  const still = stillThere(known, matched.exists);
+  const noting = { ...intent, ...still, added: [...new Set([...still.added, ...plan.added])] };
+  // What is made is written down before it is made, so that after a crash it is known for ours.
+  if (plan.problems.length === 0 && (!slotExists || plan.statements.length > 0)) {
+    // What is taken out of a publication now was not unpublished by somebody else.
+    const last = before === null ? {} : { ...before, published: withoutUnnamed(before.published, matched.matches) };
+    await context.intent.set({ ...noting, ...last });
+  }
+  await preparePublications(client, plan);
+  for (const statement of plan.statements) context.log.info('The publication was changed.', { statement });
+  sayNew(context, capture.added);
+  return { capture, noting };
+}
+
 /** I8: what was published of the captured tables before still is, and was all the while. */
-async function checkPublished(client: pg.Client, before: Memberships, names: readonly string[], matched: Matched, connector: string): Promise<void> {
-  const now = await readMemberships(client, names, matched.captures);
+async function checkPublished(client: pg.Client, before: Memberships, { plan, matched }: Capture, connector: string): Promise<void> {
+  const now = await readMemberships(client, plan.names, matched.captures);
   const missed = await unpublishedTable(client, before, now, matched.captures, connector);
   if (missed !== null) throw missed;
+}
+
+function sayNew({ log, connector }: SourceContext, added: readonly NewTable[]): void {
+  for (const { table, isMadeAnew } of added) {
+    if (!isMadeAnew) log.info(`Table ${table.label} has come, and is captured from now on.`, { table: table.label });
+    else {
+      log.warn(
+        `Another table has come under the name ${table.label}, and is captured from now on: rows that only the former one had stay where they were sent.`,
+        {
+          code: 'SLUICE_PG_TABLE_MADE_ANEW',
+          table: table.label,
+          remedy: `Delete there what the table does not have any more; connector ${connector} cannot tell what that is.`,
+        },
+      );
+    }
+  }
 }
 
 async function identify(config: PostgresConfig, replication: pg.Client): Promise<SystemIdentity> {

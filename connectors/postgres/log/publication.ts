@@ -10,8 +10,10 @@ import type { CapturedTable, Matched } from '../tables.ts';
 export interface PublicationPlan {
   /** Publications to name in START_REPLICATION. */
   readonly names: readonly string[];
-  /** SQL that makes or extends them; empty = they are as they must be, and no right to change anything is needed. */
+  /** SQL that makes or changes them; empty = they are as they must be, and no right to change anything is needed. */
   readonly statements: readonly string[];
+  /** OIDs of the tables that the statements put in. */
+  readonly added: readonly number[];
   readonly problems: readonly SluiceError[];
   readonly findings: readonly Finding[];
 }
@@ -24,9 +26,11 @@ export interface PublicationRequest {
   readonly connector: string;
   readonly matched: Matched;
   readonly server: ServerFacts;
+  /** Tables that this connector has put in: it takes them out again once the configuration does not name them. */
+  readonly added: readonly number[];
 }
 
-interface Publication {
+export interface Publication {
   name: string;
   all_tables: boolean;
   insert: boolean;
@@ -36,6 +40,8 @@ interface Publication {
   via_root: boolean;
   owned: boolean;
   tables: [schema: string, name: string][] | null;
+  /** Those that were put in one by one. */
+  entries: [oid: number, schema: string, name: string][] | null;
   /** Tables with a row filter or a column list (15+). */
   limited: [schema: string, name: string, filter: boolean, list: boolean][] | null;
 }
@@ -43,22 +49,28 @@ interface Publication {
 const PUBLICATIONS = `SELECT p.pubname::text AS name, p.puballtables AS all_tables, p.pubinsert AS insert, p.pubupdate AS update, p.pubdelete AS delete,
     p.pubtruncate AS truncate, p.pubviaroot AS via_root, pg_has_role(p.pubowner, 'USAGE') AS owned,
     (SELECT json_agg(json_build_array(t.schemaname, t.tablename)) FROM pg_publication_tables t WHERE t.pubname = p.pubname) AS tables,
+    (SELECT json_agg(json_build_array(c.oid::bigint, n.nspname, c.relname))
+      FROM pg_publication_rel r JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE r.prpubid = p.oid) AS entries,
     (SELECT json_agg(json_build_array(n.nspname, c.relname, to_jsonb(r) ->> 'prqual' IS NOT NULL, to_jsonb(r) ->> 'prattrs' IS NOT NULL))
       FROM pg_publication_rel r JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
       WHERE r.prpubid = p.oid AND (to_jsonb(r) ->> 'prqual' IS NOT NULL OR to_jsonb(r) ->> 'prattrs' IS NOT NULL)) AS limited
   FROM pg_publication p WHERE p.pubname = ANY($1::text[])`;
 
+/** The publication of a connector, and that of its tables without a replica identity, as far as they exist. */
+export async function readPublications(client: pg.Client, publication: string): Promise<readonly Publication[]> {
+  const { rows } = await client.query<Publication>(PUBLICATIONS, [[publication, insertsPublicationName(publication)]]);
+  return rows;
+}
+
 /**
- * Compares the publications with the captured tables. Changes nothing. The rule is `filtered`: exactly the captured tables, tables are added, none is
- * removed, never FOR ALL TABLES (which would make updates fail on every table with no key). Tables of `insertOnly` go into a second publication that
- * publishes inserts and truncates only, so that the server goes on accepting their updates.
+ * Compares the publications with the captured tables. The rule is `filtered`: exactly the captured tables, tables are added, none is removed but what this connector
+ * has added, never FOR ALL TABLES (which would make updates fail on every table with no key). Tables of `insertOnly` go into a second publication that publishes
+ * inserts and truncates only, so that the server goes on accepting their updates.
  */
-export async function planPublications(client: pg.Client, request: PublicationRequest): Promise<PublicationPlan> {
-  const insertsName = insertsPublicationName(request.publication);
-  const { rows } = await client.query<Publication>(PUBLICATIONS, [[request.publication, insertsName]]);
+export function planPublications(found: readonly Publication[], request: PublicationRequest): PublicationPlan {
   const planner = new Planner(request);
-  const main = rows.find((row) => row.name === request.publication);
-  const inserts = rows.find((row) => row.name === insertsName);
+  const main = found.find(({ name }) => name === request.publication);
+  const inserts = found.find(({ name }) => name === insertsPublicationName(request.publication));
   planner.main(main);
   planner.inserts(inserts, main);
   return planner;
@@ -75,6 +87,7 @@ export async function preparePublications(client: pg.Client, plan: PublicationPl
 class Planner implements PublicationPlan {
   readonly names: string[] = [];
   readonly statements: string[] = [];
+  readonly added: number[] = [];
   readonly problems: SluiceError[] = [];
   readonly findings: Finding[] = [];
   readonly #request: PublicationRequest;
@@ -94,6 +107,7 @@ class Planner implements PublicationPlan {
     }
     if (tables.length > 0) this.#operations(found, ['insert', 'update', 'delete']);
     this.#extend(found, tables);
+    this.#reduce(found);
     this.#describe(found);
   }
 
@@ -104,9 +118,12 @@ class Planner implements PublicationPlan {
     if (found === undefined) {
       // Made along with the main one even if it is empty: made later, it would not exist at the position of the slot.
       if (tables.length > 0 || (main === undefined && this.problems.length === 0)) this.#create(name, tables, 'insert, truncate');
-    } else if (tables.length > 0) {
-      this.#operations(found, ['insert']);
-      this.#extend(found, tables);
+    } else {
+      if (tables.length > 0) {
+        this.#operations(found, ['insert']);
+        this.#extend(found, tables);
+      }
+      this.#reduce(found);
     }
     if (tables.length > 0) this.names.push(name);
   }
@@ -134,6 +151,17 @@ class Planner implements PublicationPlan {
     this.#change(sql, `add ${missing.map((table) => table.label).join(', ')} to publication "${found.name}"`, found.owned, missing);
   }
 
+  /** What was put in by this connector and is not named any more. Where it may not be taken out, its changes are dropped here. */
+  #reduce(found: Publication): void {
+    const { added, matched, server } = this.#request;
+    if (!found.owned || server.standby) return;
+    const over = (found.entries ?? []).filter(([oid, schema, name]) => added.includes(oid) && !matched.matches(schema, name));
+    if (over.length === 0) return;
+    this.statements.push(
+      `ALTER PUBLICATION ${quoteIdentifier(found.name)} DROP TABLE ${over.map(([, schema, name]) => quoteTable({ schema, name })).join(', ')}`,
+    );
+  }
+
   /** Takes a statement into the plan, if the role may run it; a DBA's own publication needs none. */
   #change(sql: string, what: string, mayChange: boolean, tables: readonly CapturedTable[]): void {
     const { server } = this.#request;
@@ -142,8 +170,10 @@ class Planner implements PublicationPlan {
     if (server.standby) detail = 'this is a standby: it is done on the primary';
     else if (!mayChange) detail = sql.startsWith('CREATE') ? `no CREATE right on database "${server.database}"` : 'another role owns the publication';
     else if (foreign.length > 0) detail = `another role owns ${foreign.join(', ')}`;
-    if (detail === '') this.statements.push(sql);
-    else this.#problem(publicationRight, { user: server.user, what, detail, sql: `${sql};` });
+    if (detail === '') {
+      this.statements.push(sql);
+      this.added.push(...tables.map(({ oid }) => oid));
+    } else this.#problem(publicationRight, { user: server.user, what, detail, sql: `${sql};` });
   }
 
   #operations(found: Publication, needed: readonly ('insert' | 'update' | 'delete')[]): void {
@@ -159,10 +189,10 @@ class Planner implements PublicationPlan {
 
   /** What a publication that exists does beside what is asked of it. */
   #describe(found: Publication): void {
-    const { tables, captures } = this.#request.matched;
+    const { tables, matches } = this.#request.matched;
     const name = quoteIdentifier(found.name);
     for (const [schema, table, filter, list] of found.limited ?? []) {
-      if (!captures(schema, table)) continue;
+      if (!matches(schema, table)) continue;
       const what = filter && list ? 'a row filter and a column list' : filter ? 'a row filter' : 'a column list';
       this.#warn(
         'SLUICE_PG_PUBLICATION_LIMITED',
@@ -178,7 +208,7 @@ class Planner implements PublicationPlan {
         `ALTER PUBLICATION ${name} DROP TABLE ${quoteTable(table)}`,
       );
     }
-    const others = (found.tables ?? []).filter(([schema, table]) => !captures(schema, table));
+    const others = (found.tables ?? []).filter(([schema, table]) => !matches(schema, table));
     if (others.length > 0) {
       const message = `Publication "${found.name}" also holds ${others.length} table(s) that "tables" does not name: the server sends their changes, here they are dropped.`;
       this.findings.push({

@@ -24,6 +24,7 @@ import { withinLimit } from '../server.ts';
 import { PostgresSnapshots } from '../snapshot/snapshots.ts';
 import type { CustomType } from '../types.ts';
 import { type Memberships, publicationSql, readMemberships, unpublishedTable } from './membership.ts';
+import { NewTables } from './new-tables.ts';
 import { PgoutputDecoder } from './pgoutput.ts';
 import { formatHalves, type LogPosition, parseLsn } from './position.ts';
 import { type PreparedLog, prepareLog } from './prepare.ts';
@@ -51,6 +52,7 @@ export class PostgresLogSource implements Source {
   #queue: BatchQueue | null = null;
   #session: ReplicationSession | null = null;
   #heartbeat: Heartbeat | null = null;
+  #newTables: NewTables | null = null;
   #prepared: PreparedLog | null = null;
   #snapshots: PostgresSnapshots | null = null;
   #offer: (snapshots: PostgresSnapshots) => void = () => undefined;
@@ -73,7 +75,9 @@ export class PostgresLogSource implements Source {
     const either = AbortSignal.any([signal, this.#closing.signal]);
     const prepared = await prepareLog(this.#config, this.#context, options, either);
     const queue = this.#makeQueue(prepared);
-    const session = await this.#makeSession(prepared, queue);
+    const newTables = new NewTables(this.#config, this.#context, this.#control, prepared);
+    this.#newTables = newTables;
+    const session = await this.#makeSession(prepared, queue, newTables);
     this.#queue = queue;
     this.#session = session;
     this.#prepared = prepared;
@@ -89,6 +93,7 @@ export class PostgresLogSource implements Source {
       await session.start();
       this.#context.log.info(`Streaming from ${prepared.from.lsn}.`, { slot: prepared.slot, publications: prepared.publications.join(', ') });
       this.#startHeartbeat(prepared);
+      if (!this.#context.once) newTables.start();
       for (;;) {
         const batch = await queue.next();
         if (batch === null) return;
@@ -103,7 +108,7 @@ export class PostgresLogSource implements Source {
       either.removeEventListener('abort', abort);
       this.#heartbeat?.stop();
       queue.close();
-      await Promise.all([session.stop(), snapshots.close()]);
+      await Promise.all([session.stop(), snapshots.close(), newTables.close()]);
     }
   }
 
@@ -153,7 +158,7 @@ export class PostgresLogSource implements Source {
     this.#closing.abort();
     this.#heartbeat?.stop();
     this.#queue?.close();
-    await Promise.all([this.#session?.stop(), this.#control.close(), this.#snapshots?.close()]);
+    await Promise.all([this.#session?.stop(), this.#control.close(), this.#snapshots?.close(), this.#newTables?.close()]);
   }
 
   #beginning({ from }: PreparedLog): RecordBatch {
@@ -188,13 +193,14 @@ export class PostgresLogSource implements Source {
     });
   }
 
-  async #makeSession(prepared: PreparedLog, queue: BatchQueue): Promise<ReplicationSession> {
+  async #makeSession(prepared: PreparedLog, queue: BatchQueue, newTables: NewTables): Promise<ReplicationSession> {
     const { from, slot } = prepared;
     const commit = from.lastCommit === null ? null : (parseLsn(from.lastCommit) as bigint);
     const decoder = new PgoutputDecoder({
       systemId: from.systemId,
       catalog: addressOf(this.#config).database,
       captures: (schema, name) => prepared.captures(schema, name),
+      leaves: (relation) => newTables.leaves(relation),
       prefixes: new Set(this.#config.messages),
       facts: this.#facts,
       described: this.#context.tables.described,
@@ -212,7 +218,7 @@ export class PostgresLogSource implements Source {
       until: this.#context.once ? prepared.logEnd : null,
       decoder,
       queue,
-      learn: (relation, xid) => this.#learn(relation, xid),
+      learn: (relation, xid) => (prepared.captures(relation.schema, relation.name) ? this.#learn(relation, xid) : newTables.noteLeft(relation)),
       toError: (error) => {
         const typed = asSluiceError(error, { config: this.#config, doing: 'START_REPLICATION', replication: true, slot });
         const publication =

@@ -17,6 +17,15 @@ export const copyRefused = defineError({
   remedy: 'Mend what it names; the table is copied at the next start of connector {connector}.',
 });
 
+export const copyCondition = defineError({
+  code: 'SLUICE_PG_COPY_CONDITION',
+  retry: 'manual',
+  exit: 2,
+  cause: 'The server refused to copy the rows of {table} that meet their condition: {detail} (SQLSTATE {sqlstate}).',
+  remedy:
+    'Correct the condition: "snapshot.where" in the connector file, and the table is copied at the next start of connector {connector}; or --where, if the copy was asked for by `sluice snapshot start`. Functions and operators outside pg_catalog are named with their schema.',
+});
+
 export const copyMalformed = defineError({
   code: 'SLUICE_PG_COPY_MALFORMED',
   retry: 'manual',

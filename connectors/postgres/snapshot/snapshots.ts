@@ -10,6 +10,7 @@ import {
   sleep,
   type TableVersion,
   type Transaction,
+  type WantedTable,
 } from '#plugin';
 import { applicationName, type ConnectOptions, connectClient, destroyClient, endClient, quoteLiteral } from '../client.ts';
 import { addressOf, type PostgresConfig } from '../config.ts';
@@ -58,8 +59,8 @@ export class PostgresSnapshots implements SnapshotSource {
     this.#names = new Map(copied.map(({ schema, name, label }) => [label, { schema, name, label }]));
   }
 
-  tables(): readonly string[] {
-    return [...this.#names.keys()];
+  tables(): readonly WantedTable[] {
+    return this.#prepared.wanted;
   }
 
   keyOf(table: TableVersion, batch: RecordBatch, image: number): KeyText {

@@ -24,7 +24,7 @@ import { quoteTable } from '../client.ts';
 import { parseLsn } from '../log/position.ts';
 import { BatchPool, type CopySettings, copyRows, MalformedRows } from './copy-rows.ts';
 import { copyRow, keyOfRow, textsOfRow } from './copy-text.ts';
-import { copyMalformed, copyRefused, tableChanged, tableNotReadable } from './errors.ts';
+import { copyCondition, copyMalformed, copyRefused, tableChanged, tableNotReadable } from './errors.ts';
 import { boundsSql, type ReadableTable, type ReadOptions, readTable, rowsSql, type TableName } from './readable-table.ts';
 
 /** Tables with fewer rows are not parted. */
@@ -172,6 +172,10 @@ export class PostgresView implements SnapshotView {
         ? `ALTER ROLE "${this.#options.user}" BYPASSRLS`
         : `GRANT SELECT ON ${name === undefined ? label : quoteTable(name)} TO "${this.#options.user}"`;
       return new SluiceError(tableNotReadable, { table: label, detail: message, sql, connector }, { table: label, cause: error });
+    }
+    // Syntax, names, types and what is computed of values: ours are right without the condition.
+    if (where !== null && /^(42|22)/.test(code)) {
+      return new SluiceError(copyCondition, { table: label, detail: message, sqlstate: code, connector }, { table: label, cause: error });
     }
     if (/^(57|08|53|40|58|25)/.test(code)) return this.#options.toError(error, 'a copy of rows');
     return new SluiceError(copyRefused, { table: label, detail: message, sqlstate: code, connector }, { table: label, cause: error });

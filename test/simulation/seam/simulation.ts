@@ -170,7 +170,16 @@ class Life {
     this.#copies = new Copies('initial', saved.progress, !this.#isFirst);
     const events = { planned: ignore, failed: (_: unknown, error: unknown) => this.#fail(error), later: ignore, moved: ignore, unfinished: ignore };
     const source = new SeamSource(database, world, runtime, tables, number, holds);
-    const config = { mode: 'initial', parallelism: world.random.between(1, 3), maxRowsPerSecond: 0, maxLag: 1e9 } as const;
+    const config = {
+      mode: 'initial',
+      include: [],
+      exclude: [],
+      where: {},
+      order: 'listed',
+      parallelism: world.random.between(1, 3),
+      maxRowsPerSecond: 0,
+      maxLag: 1e9,
+    } as const;
     const log = { debug: ignore, info: ignore, warn: ignore, error: ignore };
     this.#source = new CopyingSource(source, config, this.#copies, new SnapshotCommands('s', this.#copies, runtime), {
       runtime,
@@ -179,6 +188,7 @@ class Life {
       limits: { bytes: 1e6, rows: 8, firstRows: 2, keysAgain: 2 },
       pace: new Pace(config, runtime, log),
       signals: null,
+      renew: ignore,
     });
     this.#tracker = new CheckpointTracker(saved.offset);
     void this.#run().catch((error: unknown) => this.#fail(error));

@@ -96,7 +96,7 @@ export class SeamSource implements Source {
 
   snapshot(): Promise<SnapshotSource> {
     return Promise.resolve({
-      tables: () => ['public.t'],
+      tables: () => [{ label: 'public.t', identity: '1', isNew: false, isCopied: true, where: null }],
       keyOf,
       held: async (count: number) => {
         const begun = this.#begun;

@@ -23,7 +23,7 @@ let said: string[];
 
 beforeEach(() => {
   copies = new Copies('no_data', {}, false);
-  copies.begin(['public.orders', 'public.lines']);
+  copies.begin(['public.orders', 'public.lines'].map((label) => ({ label, identity: '1', isNew: false, isCopied: true, where: null })));
   commands = new SnapshotCommands('shop', copies, nodeRuntime());
   said = [];
   const say = (message: string, fields?: { code?: string }): void => void said.push(fields?.code ?? message);

@@ -69,6 +69,16 @@ describe('validation', () => {
     expect(validatePostgres(postgresConfig(REMOTE))).toEqual([]);
   });
 
+  it('patterns and conditions of copies are looked at', () => {
+    const snapshot = {
+      ...postgresConfig(REMOTE).snapshot,
+      include: ['public.*', 'orders'],
+      exclude: ['/(/'],
+      where: { 'public.a': ' ', b: 'x = 1' },
+    };
+    expect(paths(postgresConfig(REMOTE, { snapshot }))).toEqual(['snapshot.include', 'snapshot.exclude', 'snapshot.where', 'snapshot.where']);
+  });
+
   it('verify-ca without a CA would trust every public authority', () => {
     expect(paths(postgresConfig(REMOTE, { tls: { mode: 'verify-ca' } }))).toEqual(['tls.ca']);
   });
