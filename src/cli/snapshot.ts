@@ -38,8 +38,8 @@ export async function snapshotCommand(paths: readonly string[], action: Snapshot
   return 0;
 }
 
-async function ask(dataDir: string, { verb, connector, tables, where }: SnapshotAction): Promise<readonly CopyView[]> {
-  return (await controlRequest(dataDir, 'POST', `/snapshot/${verb}`, { connector, tables, where })) as readonly CopyView[];
+async function ask(dataDir: string, { verb, connector, tables, where, surrogateKey }: SnapshotAction): Promise<readonly CopyView[]> {
+  return (await controlRequest(dataDir, 'POST', `/snapshot/${verb}`, { connector, tables, where, surrogateKey })) as readonly CopyView[];
 }
 
 /** Throws SLUICE_CONTROL_NO_DAEMON once none runs any more. */

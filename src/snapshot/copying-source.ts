@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { SnapshotSource } from '../plugin/snapshot.ts';
 import type { SnapshotConfig } from '../plugin/snapshot-fields.ts';
 import type { ReadOptions, RecoverOptions, Source, SourceHealth, SourcePreflight } from '../plugin/source.ts';
@@ -138,7 +139,10 @@ export class CopyingSource implements Source {
       );
     };
     pull();
-    const begun = this.#copyBeside(AbortSignal.any([signal, this.#closing.signal]));
+    const ending = AbortSignal.any([signal, this.#closing.signal]);
+    // Each worker waits on it.
+    setMaxListeners(0, ending);
+    const begun = this.#copyBeside(ending);
     begun.catch((error: unknown) => this.#fail(error));
     for (;;) {
       if (this.#failure !== null) throw this.#failure.error;

@@ -2,6 +2,7 @@
  * The first copy: from views of the very moment where the log begins, before anything of the log is read. The seam is exact by itself (algorithms §6). What is left
  * of it after a crash is copied beside the log (beside-log.ts).
  */
+import { setMaxListeners } from 'node:events';
 import { SluiceError } from '../plugin/error.ts';
 import type { SnapshotView } from '../plugin/snapshot.ts';
 import { type BatchWriter, HEAD, HEAD_SIZE, SNAPSHOT_MARK, type SnapshotMark } from '../record/batch.ts';
@@ -39,6 +40,7 @@ export async function* copyHeld(
   const work = new Work(copies);
   const ending = new AbortController();
   const ended = AbortSignal.any([signal, ending.signal]);
+  setMaxListeners(0, ended);
   const push = async (item: Item): Promise<void> => {
     await ports.pace.spend(item.batch?.count ?? 0, ended);
     await channel.push(item);

@@ -85,7 +85,7 @@ describe.each(majors)('a standby of PostgreSQL %i', (major) => {
     await client.query('SET ROLE onlooker');
     expect(await observeStandbys(client)).toBeNull();
     await client.end();
-    const snapshot = { ...postgresConfig('postgres://').snapshot, maxStandbyLag: 1024 ** 2 };
+    const snapshot = { ...postgresConfig(primary.url()).snapshot, maxStandbyLag: 1024 ** 2 };
     const told = async (url: string): Promise<readonly string[]> => {
       const { findings } = await preflightPostgres(postgresConfig(url, { tables: ['public.keyed'], snapshot }), sourceContext('shop'), signal);
       return findings.map(({ code }) => code);
