@@ -200,6 +200,17 @@ describe.each(availableMajors.filter((major) => major === 14 || major === 17))('
     expect((await compare(run, ['t', 'foreigners', 'keyless'])).problems).toEqual([]);
   });
 
+  it('one that has no replica identity does not keep a log from being begun anew ("when_needed")', async () => {
+    const run = await begin({ snapshot: { mode: 'when_needed' } });
+    await start(run);
+    await run.sql('CREATE TABLE keyless (id int NOT NULL)');
+    await run.daemon.waitForLog(({ table, code }) => table === 'public.keyless' && code === 'SLUICE_PG_NO_REPLICA_IDENTITY');
+    await run.daemon.stop();
+    await run.sql(`SELECT pg_drop_replication_slot('${run.publication}')`);
+    await start(run);
+    expect((await compare(run, ['t'])).problems).toEqual([]);
+  });
+
   it('one that is locked is tried again, and holds nothing back', async () => {
     const run = await begin({ snapshot: INITIAL });
     await start(run);

@@ -99,7 +99,7 @@ interface Connections {
 }
 
 async function prepare(config: PostgresConfig, context: SourceContext, options: ReadOptions, connections: Connections): Promise<PreparedLog> {
-  const { client, replication, server, signal } = connections;
+  const { client, replication, server } = connections;
   const slot = slotName(config, context.connector);
   const publication = publicationName(config, context.connector);
   const system = await identify(config, replication);
@@ -116,18 +116,19 @@ async function prepare(config: PostgresConfig, context: SourceContext, options: 
   // A lost slot of somebody else's, which the configuration names now, is not ours to drop.
   const { state, isGivenUp } = await usableSlot(slot, connections, context.connector, options.replaces !== undefined && ours);
   checkOffset(context.connector, slot, state, stored, options);
-  const before = ours && stored !== null ? remembered(found) : null;
+  // Of a log that is begun anew, too: what is new is new all the same.
+  const before = ours && history !== null ? remembered(found) : null;
   const known = noted(ours ? found : null);
-  const work: SlotWork = {
+  const work = slotWork(slot, context, connections);
+  const { capture, noting } = await publish(config, context, {
+    intent,
+    before,
+    goesOn: stored !== null,
+    known,
+    slotExists: state !== null,
     client,
-    name: slot,
     server,
-    applicationName: applicationName(context.connector, context.instance),
-    runtime: context.runtime,
-    log: context.log,
-    signal,
-  };
-  const { capture, noting } = await publish(config, context, { intent, before, known, slotExists: state !== null, client, server });
+  });
   const { matched, plan, aside } = capture;
   let start = stored === null ? null : parseLsn(stored.lsn);
   let exported: ExportedSnapshot | null = null;
@@ -163,6 +164,10 @@ async function prepare(config: PostgresConfig, context: SourceContext, options: 
   return { slot, publications: plan.names, from, logEnd: parseLsn(system.logEnd) ?? 0n, server, members, tables, wanted, aside, exported, captures };
 }
 
+function slotWork(name: string, { connector, instance, runtime, log }: SourceContext, { client, server, signal }: Connections): SlotWork {
+  return { client, name, server, applicationName: applicationName(connector, instance), runtime, log, signal };
+}
+
 /** The slot as it stands; `isGivenUp`: it is lost, and goes. */
 async function usableSlot(
   slot: string,
@@ -180,6 +185,8 @@ async function usableSlot(
 interface Publishing {
   readonly intent: { readonly slot: string };
   readonly before: Remembered | null;
+  /** The log is read on from where it was. */
+  readonly goesOn: boolean;
   readonly known: Noted;
   readonly slotExists: boolean;
   readonly client: pg.Client;
@@ -190,7 +197,7 @@ interface Publishing {
 async function publish(
   config: PostgresConfig,
   context: SourceContext,
-  { intent, before, known, slotExists, client, server }: Publishing,
+  { intent, before, goesOn, known, slotExists, client, server }: Publishing,
 ): Promise<{ readonly capture: Capture; readonly noting: object }> {
   const { connector } = context;
   const capture = await planCapture(client, config, {
@@ -204,7 +211,7 @@ async function publish(
   });
   const { matched, plan } = capture;
   if (capture.problems[0] !== undefined) throw capture.problems[0];
-  if (before !== null) await checkPublished(client, before.published, capture, connector);
+  if (before !== null && goesOn) await checkPublished(client, before.published, capture, connector);
   const still = stillThere(known, matched.exists);
   const noting = { ...intent, ...still, added: [...new Set([...still.added, ...plan.added])] };
   // What is made is written down before it is made, so that after a crash it is known for ours.
