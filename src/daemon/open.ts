@@ -40,7 +40,7 @@ export function openSource(
   const { runtime, tables, log } = context;
   const copies = new Copies(snapshot.mode, stored.progress, stored.offset !== null);
   if (round === 'again') copies.restart();
-  if (round === 'anew') copies.renew();
+  if (round === 'anew') copies.beginAnew();
   const snapshots = new SnapshotCommands(name, copies, runtime);
   const events = new CopyLog(copies, runtime, log, isShown);
   const signals = snapshot.signalTable === undefined ? null : new SignalReader(snapshot.signalTable, snapshots, log);

@@ -97,7 +97,7 @@ export class Copies implements Iterable<TableCopy> {
   }
 
   /** The log was begun anew behind a gap: everything is copied from its beginning, and what was asked for and is not at its end is part of that. */
-  renew(): void {
+  beginAnew(): void {
     this.#isFromBefore = false;
     for (const copy of this.list()) {
       if (copy.kind === 'first') {

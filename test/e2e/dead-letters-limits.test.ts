@@ -68,7 +68,14 @@ describe('dead letters: limits', () => {
     const database = await postgres.createDatabase('limits');
     await postgres.query(`CREATE TABLE t (${table})`, database);
     if (!table.includes('KEY')) await postgres.query('ALTER TABLE t REPLICA IDENTITY FULL', database);
-    const source = { type: 'postgres', url: postgres.url(database), tables: ['public.t'], slot: `limits_${count}`, publication: `limits_${count}` };
+    const source = {
+      type: 'postgres',
+      url: postgres.url(database),
+      tables: ['public.t'],
+      slot: `limits_${count}`,
+      publication: `limits_${count}`,
+      snapshot: { mode: 'no_data' },
+    };
     const running = await Daemon.create([
       { name: 'shop', source, sink: to.sink, checkpoint: { maxDelay: '20ms' }, onError: 'deadLetter', deadLetter },
     ]);

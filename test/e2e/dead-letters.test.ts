@@ -45,7 +45,14 @@ describe('dead letters', () => {
   async function begin(to: LimitedSink, options: Readonly<Record<string, unknown>>): Promise<{ readonly database: string; readonly daemon: Daemon }> {
     const database = await postgres.createDatabase('dead');
     await postgres.query('CREATE TABLE t (id bigint PRIMARY KEY, v text NOT NULL)', database);
-    const source = { type: 'postgres', url: postgres.url(database), tables: ['public.t'], slot: `dead_${count}`, publication: `dead_${count}` };
+    const source = {
+      type: 'postgres',
+      url: postgres.url(database),
+      tables: ['public.t'],
+      slot: `dead_${count}`,
+      publication: `dead_${count}`,
+      snapshot: { mode: 'no_data' },
+    };
     daemon = await Daemon.create([{ name: 'shop', source, sink: to.sink, checkpoint: { maxDelay: '20ms' }, ...options }]);
     daemon.start();
     await daemon.waitForLog(({ msg }) => msg.startsWith('Streaming'));

@@ -42,7 +42,7 @@ describe('maxMemory', () => {
       links.push(link);
       connectors.push({
         name,
-        source: { type: 'postgres', url: postgres.url(database), tables: ['public.big'] },
+        source: { type: 'postgres', url: postgres.url(database), tables: ['public.big'], snapshot: { mode: 'no_data' } },
         sink: { type: 'nats', servers: [`nats://${link.address}`], stream: name.toUpperCase() },
       });
     }

@@ -53,6 +53,7 @@ describe('files of a running daemon that somebody else changes', () => {
       tables: [`public.${table}`],
       slot,
       publication: slot,
+      snapshot: { mode: 'no_data' },
     });
     const running = await Daemon.create([
       { name: 'shop', source: source('t', `${name}_t`), sink: to.sink, checkpoint: { maxDelay: '20ms' }, ...options },

@@ -16,6 +16,9 @@ export interface LogLine {
   readonly [key: string]: unknown;
 }
 
+/** Longer than any orderly end takes, on a busy machine too. */
+const STOP_MS = 100_000;
+
 /** The built daemon as a child process, with a configuration directory of its own. */
 export class Daemon {
   readonly directory: string;
@@ -93,9 +96,15 @@ export class Daemon {
     return this.#exit;
   }
 
+  /** Throws if it does not end, with the log: a test that runs into its time says nothing. */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number> {
     this.child?.kill(signal);
-    return this.#exit;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      const say = (): void => reject(new Error(`it does not end; the log: ${JSON.stringify(this.log.slice(-20), null, 1)}`));
+      timer = setTimeout(say, STOP_MS);
+    });
+    return Promise.race([this.#exit, late]).finally(() => clearTimeout(timer));
   }
 
   signal(signal: NodeJS.Signals): void {

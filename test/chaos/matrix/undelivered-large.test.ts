@@ -67,7 +67,14 @@ describe('large rows that are refused', () => {
         : await kafkaLimited(kafka as KafkaServer, name, kind, { partitions: 2, limit: LIMIT });
     const database = await postgres.createDatabase(name);
     await postgres.query('CREATE TABLE t (id bigint PRIMARY KEY, n int NOT NULL, v text NOT NULL)', database);
-    const source = { type: 'postgres', url: postgres.url(database), tables: ['public.t'], slot: name, publication: name };
+    const source = {
+      type: 'postgres',
+      url: postgres.url(database),
+      tables: ['public.t'],
+      slot: name,
+      publication: name,
+      snapshot: { mode: 'no_data' },
+    };
     // A short life of what a dead client left behind: kafkajs waits for it at each start.
     const sink = kind === 'nats' ? to.sink : { ...to.sink, request: { timeout: '4s' } };
     const running = await Daemon.create([{ name: 'shop', source, sink, checkpoint: { maxDelay: '100ms' }, ...options }]);

@@ -45,7 +45,7 @@ test('the log begun anew: whatever was copied counts for nothing', () => {
     }),
     true,
   );
-  copies.renew();
+  copies.beginAnew();
   expect(states(copies)).toEqual({ 'first/a': 'waiting', 'first/b': 'waiting', 'first/c': 'waiting', 'again/b': 'done' });
   expect(copies.get('first/b')).toMatchObject({ rows: 0, parts: null, moved: new Map() });
   expect(Object.keys(copies.takeChanged() ?? {}).sort()).toEqual(['again/a', 'first/a', 'first/b', 'first/c']);
