@@ -12,6 +12,8 @@ const POOLED_WRITER_BYTES = 8 * 1024 * 1024;
 const FIRST_WRITER_BYTES = 256 * 1024;
 /** A buffer of the pool that is larger than this many times what is needed is not taken: it would count as a whole. */
 const FITS = 4;
+/** Sizes are multiples of this: batches of one kind differ by a few bytes, and the next one fits into what the last one had. */
+const STEP_BYTES = 64 * 1024;
 
 /** Divides `maxMemory` (null: there is no bound for the process) between the connectors. It is at least two batches for each (`checkMemory`). */
 export function shareMemory(maxMemory: number | null, needs: readonly MemoryNeed[]): readonly MemoryShare[] {
@@ -87,7 +89,7 @@ class MemoryBudget {
   }
 
   take(bytes: number): MessageWriter {
-    const wanted = Math.min(Math.max(FIRST_WRITER_BYTES, bytes), POOLED_WRITER_BYTES);
+    const wanted = Math.min(Math.max(FIRST_WRITER_BYTES, Math.ceil(bytes / STEP_BYTES) * STEP_BYTES), POOLED_WRITER_BYTES);
     const at = this.#pool.findLastIndex((writer) => writer.bytes.length >= wanted && writer.bytes.length <= FITS * wanted);
     if (at < 0) return new MessageWriter(wanted);
     const [writer] = this.#pool.splice(at, 1) as [MessageWriter];

@@ -35,7 +35,7 @@ export interface QueueOptions {
 const QUIET_CHECKPOINT_MS = 1000;
 
 /** Memory of batches that were released is kept for this many. */
-const MAX_POOLED = 4;
+const MAX_POOLED = 16;
 
 const MIN_ARENA_BYTES = 64 * 1024;
 

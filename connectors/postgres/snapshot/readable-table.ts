@@ -5,6 +5,7 @@ import { type CatalogColumn, type CatalogTable, loadCatalog } from '../catalog.t
 import { quoteIdentifier, quoteLiteral, quoteTable } from '../client.ts';
 import { columnShapes, keyOf, type Relation, typesOf } from '../log/relation.ts';
 import { surrogateKeyUnfit, tableChanged, tableGone } from './errors.ts';
+import type { PublishedTables } from './published.ts';
 
 interface KeyColumn {
   /** Quoted. */
@@ -39,7 +40,6 @@ export interface ReadOptions {
   readonly registry: TableRegistry;
   /** Name of the database. */
   readonly catalog: string;
-  readonly publications: readonly string[];
   readonly version: number;
   /** Why the rows of a table with these columns cannot be read; null: they can. */
   readonly refuses: (relation: Relation, catalog: Awaited<ReturnType<typeof loadCatalog>>) => SluiceError | null;
@@ -73,6 +73,7 @@ export async function readTable(
   client: pg.Client,
   { schema, name, label }: TableName,
   options: ReadOptions,
+  publications: PublishedTables,
   surrogateKey: string | null,
 ): Promise<ReadableTable> {
   const { rows: found } = await client.query<Found>(FIND, [schema, name]);
@@ -86,7 +87,8 @@ export async function readTable(
   const catalog = await loadCatalog(client, [row.oid]);
   const table = catalog.tables.get(row.oid);
   if (table === undefined) throw gone({ schema, name, label }, 'there is no such table', options);
-  const published = await readPublished(client, { schema, name, label }, options);
+  const published = await publications.of(client, { schema, name });
+  if (published === null) throw gone({ schema, name, label }, 'it stands in no publication', options);
   // Generated columns are in no log before 18, though 15 lists them as published.
   const mayHave = ({ generated }: CatalogColumn): boolean => !generated || (published.columns !== null && options.version >= 180000);
   const columns = table.columns.filter((column) => mayHave(column) && (published.columns?.has(column.name) ?? true));
@@ -143,29 +145,6 @@ function relationOf(table: CatalogTable, columns: CatalogTable['columns']): Rela
     name: table.name,
     identity,
     columns: columns.map(({ name, typeOid, typmod }) => ({ name, typeOid, typmod, isIdentity: identity === 'f' || flagged.has(name) })),
-  };
-}
-
-interface Published {
-  /** Null: every column that is not generated. */
-  readonly columns: ReadonlySet<string> | null;
-  readonly filter: string | null;
-}
-
-/** What the publications let through of the table (column lists and row filters, 15+): the same for its rows as for its changes. */
-async function readPublished(client: pg.Client, { schema, name, label }: TableName, options: ReadOptions): Promise<Published> {
-  const { publications, version } = options;
-  const extra = version >= 150000 ? 'attnames::text[] AS columns, rowfilter AS filter' : 'NULL::text[] AS columns, NULL::text AS filter';
-  const { rows } = await client.query<{ columns: string[] | null; filter: string | null }>(
-    `SELECT ${extra} FROM pg_publication_tables WHERE pubname = ANY($1::text[]) AND schemaname = $2 AND tablename = $3`,
-    [publications, schema, name],
-  );
-  if (rows.length === 0) throw gone({ schema, name, label }, 'it stands in no publication', options);
-  const named = rows.flatMap(({ columns }) => columns ?? []);
-  const filters = rows.map(({ filter }) => filter);
-  return {
-    columns: named.length === 0 ? null : new Set(named),
-    filter: filters.includes(null) ? null : filters.map((filter) => `(${filter})`).join(' OR '),
   };
 }
 

@@ -25,6 +25,7 @@ import { parseLsn } from '../log/position.ts';
 import { BatchPool, type CopySettings, copyRows, MalformedRows } from './copy-rows.ts';
 import { copyRow, keyOfRow, textsOfRow } from './copy-text.ts';
 import { copyCondition, copyMalformed, copyRefused, tableChanged, tableNotReadable } from './errors.ts';
+import { PublishedTables } from './published.ts';
 import { boundsSql, type ReadableTable, type ReadOptions, readTable, rowsSql, type TableName } from './readable-table.ts';
 
 /** Tables with fewer rows are not parted. */
@@ -46,6 +47,7 @@ export interface Moment {
 }
 
 export interface ViewOptions extends ReadOptions {
+  readonly publications: readonly string[];
   readonly user: string;
   readonly copy: CopySettings;
   readonly tableName: (label: string) => TableName | undefined;
@@ -59,6 +61,7 @@ export class PostgresView implements SnapshotView {
   readonly #moment: Moment;
   readonly #options: ViewOptions;
   readonly #pool: BatchPool;
+  readonly #published: PublishedTables;
   readonly #token = randomBytes(9).toString('base64url');
   #batches = 0;
   #usable = true;
@@ -69,6 +72,7 @@ export class PostgresView implements SnapshotView {
     this.#moment = moment;
     this.#options = options;
     this.#pool = new BatchPool(options.copy);
+    this.#published = new PublishedTables(options.publications, options.version);
   }
 
   shows(transaction: Transaction): boolean | null {
@@ -83,7 +87,7 @@ export class PostgresView implements SnapshotView {
   open(label: string, surrogateKey: string | null = null): Promise<ReadableTable> {
     const name = this.#options.tableName(label);
     if (name === undefined) return Promise.reject(changed(label, 'it is not captured any more'));
-    return this.#try(label, () => readTable(this.#client, name, this.#options, surrogateKey));
+    return this.#try(label, () => readTable(this.#client, name, this.#options, this.#published, surrogateKey));
   }
 
   keyOf(table: TableVersion, batch: RecordBatch, image: number): KeyText {

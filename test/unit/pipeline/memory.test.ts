@@ -147,6 +147,14 @@ describe('the budget of the process (I9)', () => {
     expect(one.take(4 * MIB)).toBe(large);
   });
 
+  it('a batch that is a little larger than the last one takes its memory all the same', () => {
+    const [one] = shares(64, 1) as [MemoryShare];
+    const last = one.take(1_588_301);
+    one.hold(last);
+    one.release(last);
+    expect(one.take(1_599_999)).toBe(last);
+  });
+
   it('what a pipeline that has ended left behind is not counted, nor taken back later', () => {
     const all = shares(8, 2);
     const [one, two] = all as [MemoryShare, MemoryShare];

@@ -5,6 +5,7 @@ import type { KafkaConfig } from '../../config.ts';
 import { classify } from '../../failures.ts';
 import { withDeadline } from '../deadline.ts';
 import { KafkaFailure, type RecordSet, refuseHopeless } from '../driver.ts';
+import { BatchMemory } from './batch-memory.ts';
 import type { Cluster } from './cluster.ts';
 import { offsetOf, PRODUCE, type ProduceAnswer, parseProduceAnswer, produceRequest } from './produce.ts';
 import { encodeRecordBatch } from './record-batch.ts';
@@ -40,6 +41,7 @@ export class ProduceQueue {
   readonly #cluster: Cluster;
   readonly #config: KafkaConfig;
   readonly #brokers = new Map<number, Broker>();
+  readonly #memory = new BatchMemory();
   #closed = false;
 
   constructor(cluster: Cluster, config: KafkaConfig, runtime: Runtime) {
@@ -51,7 +53,7 @@ export class ProduceQueue {
   /** Resolves with the offset of the set's first record. Rejects with whatever the library throws. */
   async add(set: RecordSet): Promise<number> {
     // Once: a repetition is the same bytes, and so a double that the broker recognises (algorithms §4).
-    set.encoded ??= encodeRecordBatch(set, this.#config.compression);
+    set.encoded ??= encodeRecordBatch(set, this.#config.compression, this.#memory);
     refuseHopeless(set, (set.encoded as Buffer).length);
     const node = await this.#cluster.leaderNode(set);
     if (this.#closed) throw closed();
@@ -97,7 +99,7 @@ export class ProduceQueue {
       );
       for (const { set, resolve, reject } of some) {
         const outcome = offsetOf(set, answers);
-        if (typeof outcome === 'number') resolve(outcome);
+        if (typeof outcome === 'number') this.#stored(set, outcome, resolve);
         else reject(outcome);
       }
       if (some.some(({ set }) => isMoved(offsetOf(set, answers)))) this.#relearn(some);
@@ -108,6 +110,13 @@ export class ProduceQueue {
       broker.inFlight--;
       this.#schedule(node, broker);
     }
+  }
+
+  /** The broker has answered for the set: it has read all of it, and it is not sent again. */
+  #stored(set: RecordSet, offset: number, resolve: (offset: number) => void): void {
+    this.#memory.give(set.encoded as Buffer);
+    set.encoded = null;
+    resolve(offset);
   }
 
   async #request(node: number, sets: readonly RecordSet[]): Promise<readonly ProduceAnswer[]> {

@@ -5,6 +5,7 @@
 import { compressionsAlgorithms, crc32c } from '@platformatic/kafka';
 import { type MessageBatch, SPAN, SPAN_SIZE } from '#plugin';
 import { type RecordSet, recordBytesOf } from '../driver.ts';
+import type { BatchMemory } from './batch-memory.ts';
 
 export type Compression = 'none' | 'gzip' | 'snappy' | 'lz4';
 
@@ -17,15 +18,16 @@ const CRC_FROM = 21;
 const ID_HEADER = Buffer.concat([Buffer.from([9 * 2]), Buffer.from('sluice.id', 'latin1')]);
 const NULL_LENGTH = 0x01;
 
-/** The whole batch. Throws what the compression throws. */
-export function encodeRecordBatch(set: RecordSet, compression: Compression): Buffer {
-  const writer = new RecordWriter(roomFor(set));
+/** The whole batch, in memory that the caller gives back. Throws what the compression throws. */
+export function encodeRecordBatch(set: RecordSet, compression: Compression, memory: BatchMemory): Buffer {
+  const writer = new RecordWriter(memory.take(roomFor(set)));
   for (const { batch, indexes } of set.runs) writer.run(batch, indexes);
   const { bytes, at } = writer;
   if (compression === 'none') return withHead(bytes.subarray(0, at), set, 0);
   const algorithm = compressionsAlgorithms[compression];
   const packed = algorithm.compressSync(bytes.subarray(HEAD_BYTES, at)) as Buffer;
-  const whole = Buffer.allocUnsafeSlow(HEAD_BYTES + packed.length);
+  memory.give(bytes);
+  const whole = memory.take(HEAD_BYTES + packed.length).subarray(0, HEAD_BYTES + packed.length);
   packed.copy(whole, HEAD_BYTES);
   return withHead(whole, set, algorithm.bitmask);
 }
@@ -67,8 +69,9 @@ class RecordWriter {
   #headers: Uint8Array = new Uint8Array(0);
   #headerCount = 0;
 
-  constructor(room: number) {
-    this.bytes = Buffer.allocUnsafeSlow(room);
+  /** `room`: as large as `roomFor` says, or larger. */
+  constructor(room: Buffer) {
+    this.bytes = room;
   }
 
   run(batch: MessageBatch, indexes: Int32Array): void {

@@ -1,8 +1,10 @@
+import { randomBytes } from 'node:crypto';
 import { Reader, readRecordsBatch } from '@platformatic/kafka';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { RecordSet } from '../../../../connectors/kafka/drivers/driver.ts';
 import { recordBytesOf } from '../../../../connectors/kafka/drivers/driver.ts';
+import { BatchMemory } from '../../../../connectors/kafka/drivers/platformatic/batch-memory.ts';
 import { encodeRecordBatch } from '../../../../connectors/kafka/drivers/platformatic/record-batch.ts';
 import { decodeBatches } from '../../../support/kafka-records.ts';
 import { messageBatch, type TestMessage } from '../../../support/message-batches.ts';
@@ -12,6 +14,9 @@ function setOf(batches: readonly (readonly TestMessage[])[]): RecordSet {
   const identity = { producerId: 77n, epoch: 5, sequence: 2_147_483_646 };
   return { topic: 't', partition: 3, runs, count: batches.flat().length, timestampMs: 1_780_000_000_123, identity, maxBytes: -1, encoded: null };
 }
+
+/** One for all batches, each of which is given back: what the one before left there must not show. */
+const memory = new BatchMemory();
 
 const message = fc.record({
   id: fc.string({ minLength: 1, maxLength: 80 }),
@@ -31,7 +36,9 @@ describe('encodeRecordBatch', () => {
     fc.assert(
       fc.property(fc.array(fc.array(message, { minLength: 1, maxLength: 6 }), { minLength: 1, maxLength: 4 }), (batches) => {
         const set = setOf(batches as TestMessage[][]);
-        const { records } = decodeBatches(encodeRecordBatch(set, compression), 3);
+        const bytes = encodeRecordBatch(set, compression, memory);
+        const { records } = decodeBatches(Buffer.from(bytes), 3);
+        memory.give(bytes.fill(0xff));
         expect(
           records.map(({ key, value, headers, sequence }) => ({
             key: key && String(key),
@@ -54,6 +61,22 @@ describe('encodeRecordBatch', () => {
     );
   });
 
+  it.each(['none', 'lz4'] as const)('is the same bytes in memory that another batch has used: %s', (compression) => {
+    const messages = (from: number): TestMessage[] =>
+      Array.from({ length: 300 }, (_, n) => ({
+        id: `c/1/A.1/${from + n}/0`,
+        destination: 't',
+        key: `${n}`,
+        value: randomBytes(300).toString('hex'),
+      }));
+    const used = encodeRecordBatch(setOf([messages(1000)]), compression, memory);
+    memory.give(used);
+    const set = setOf([messages(0)]);
+    const bytes = encodeRecordBatch(set, compression, memory);
+    expect(bytes.equals(encodeRecordBatch(set, compression, new BatchMemory()))).toBe(true);
+    if (compression === 'none') expect(bytes.buffer).toBe(used.buffer);
+  });
+
   it('the library reads it as well, and takes no more room than was counted', () => {
     const messages: TestMessage[] = Array.from({ length: 300 }, (_, n) => ({
       id: `c/1/A.1/${n}/0`,
@@ -62,7 +85,7 @@ describe('encodeRecordBatch', () => {
       value: 'v'.repeat(n),
     }));
     const set = setOf([messages]);
-    const bytes = encodeRecordBatch(set, 'none');
+    const bytes = encodeRecordBatch(set, 'none', memory);
     expect(readRecordsBatch(Reader.from(bytes)).records).toHaveLength(300);
     const counted = messages.reduce((sum, _, index) => sum + recordBytesOf((set.runs[0] as RecordSet['runs'][number]).batch, index) + 10, 61);
     expect(bytes.length).toBeLessThanOrEqual(counted);
