@@ -179,9 +179,13 @@ async function copied(database: string, parallelism: number, sink: object, stdou
   const file = await writeConnector(database, slot, { mode: 'initial', parallelism }, sink);
   process.env['SLUICE_DATA_DIR'] = join(home, slot);
   process.env['SLUICE_HEALTH'] = '127.0.0.1:0';
+  let isMarked = false;
   const usage = await new Measured(process.execPath, [MAIN, 'run', '--once', file], {
     stderr: (line, self) => {
-      if (line.includes('"msg":"Copying public.bench')) self.mark();
+      // Only the first one is where it begins: later ones tell how far it is.
+      if (isMarked || !line.includes('"msg":"Copying public.bench')) return;
+      isMarked = true;
+      self.mark();
     },
     ...(stdout === undefined ? {} : { stdout }),
   }).done;

@@ -7,6 +7,7 @@ import { availableKafkas } from '../support/available-servers.ts';
 import { sluice } from '../support/cli.ts';
 import { Daemon } from '../support/daemon.ts';
 import { kafkaLimited, LARGE, type LimitedSink, natsLimited } from '../support/limited-sinks.ts';
+import { SINK_KINDS } from '../support/long-form.ts';
 
 interface View {
   readonly id: string;
@@ -65,9 +66,7 @@ describe('dead letters', () => {
   const rows = async (to: LimitedSink): Promise<number[]> =>
     (await to.stored()).filter(({ destination }) => destination !== to.deadLetterTopic).flatMap(({ row }) => row ?? []);
 
-  const sinks = ['nats', ...(availableKafkas.length > 0 ? ['platformatic', 'kafkajs'] : [])];
-
-  it.each(sinks)('%s: kept by policy, the others go on in order; sent again when the cause is mended (I1, I3)', async (kind) => {
+  it.each(SINK_KINDS)('%s: kept by policy, the others go on in order; sent again when the cause is mended (I1, I3)', async (kind) => {
     const to = await target(kind);
     const { database, daemon: running } = await begin(to, { onError: 'deadLetter', deadLetter: { topic: to.deadLetterTopic, maxPercent: 100 } });
     for (const [id, length] of [
@@ -109,7 +108,7 @@ describe('dead letters', () => {
     expect(running.log.filter(({ level }) => level === 'error')).toEqual([]);
   });
 
-  it.each(sinks)(
+  it.each(SINK_KINDS)(
     '%s: trap: a limit that is raised while it runs: the letter is sent again, and new rows go through, without a restart',
     async (kind) => {
       const to = await target(kind);
@@ -159,7 +158,7 @@ describe('dead letters', () => {
     expect(await rows(to)).toEqual([1, 3]);
   });
 
-  it.each(sinks)('%s: kill -9 around them: each is kept once, none is lost (I1, I4)', async (kind) => {
+  it.each(SINK_KINDS)('%s: kill -9 around them: each is kept once, none is lost (I1, I4)', async (kind) => {
     const to = await target(kind);
     const { database, daemon: running } = await begin(to, { onError: 'deadLetter', deadLetter: { maxPercent: 100 } });
     const large: number[] = [];
@@ -184,7 +183,7 @@ describe('dead letters', () => {
     expect((await sluice(['dlq', 'replay', '--all', running.directory])).stderr).toContain('SLUICE_DEAD_LETTER_STOPPED');
   });
 
-  it.each(sinks)('%s: too many of them are a wrong setting, and the connector stops', async (kind) => {
+  it.each(SINK_KINDS)('%s: too many of them are a wrong setting, and the connector stops', async (kind) => {
     const to = await target(kind);
     const { database, daemon: running } = await begin(to, { onError: 'deadLetter', deadLetter: { maxPercent: 20 } });
     for (let id = 0; id < 12; id++) await insert(database, id, LARGE);
@@ -193,7 +192,7 @@ describe('dead letters', () => {
     expect(await list(running)).toHaveLength(9);
   });
 
-  it.each(sinks)('%s: an error can have a route of its own: here it stops', async (kind) => {
+  it.each(SINK_KINDS)('%s: an error can have a route of its own: here it stops', async (kind) => {
     const to = await target(kind);
     const code = CODES[kind === 'nats' ? 0 : 1] as string;
     const { database, daemon: running } = await begin(to, { onError: 'deadLetter', deadLetter: { routes: { [code]: 'stop' } } });

@@ -5,6 +5,7 @@ import { availableKafkas, availableMajors } from '../support/available-servers.t
 import { sluice } from '../support/cli.ts';
 import { Daemon } from '../support/daemon.ts';
 import { createTopic, readTopic } from '../support/kafka-topics.ts';
+import { LONG } from '../support/long-form.ts';
 import { Rebuild, type Rebuilt } from '../support/snapshot-check.ts';
 import { fillSql, SNAPSHOT_TABLES, SnapshotLoad } from '../support/snapshot-load.ts';
 import { readStream } from '../support/stream-ledger.ts';
@@ -21,7 +22,7 @@ interface Run {
   readonly publication: string;
 }
 
-describe.each(availableMajors.filter((major) => major === 14 || major === 17))('PostgreSQL %i', (major) => {
+describe.each(availableMajors.filter((major) => major === 17 || (LONG && major === 14)))('PostgreSQL %i', (major) => {
   let postgres: PostgresServer;
   let nats: NatsServer;
   let daemon: Daemon | null = null;

@@ -5,6 +5,7 @@ import { availableKafkas } from '../support/available-servers.ts';
 import { sluice } from '../support/cli.ts';
 import { Daemon } from '../support/daemon.ts';
 import { kafkaLimited, LARGE, type LimitedSink, natsLimited, type Stored } from '../support/limited-sinks.ts';
+import { SINK_KINDS } from '../support/long-form.ts';
 
 interface View {
   readonly table: string;
@@ -81,46 +82,47 @@ describe('stopped tables', () => {
     return found;
   };
 
-  const sinks = ['nats', ...(availableKafkas.length > 0 ? ['platformatic', 'kafkajs'] : [])];
+  it.each(SINK_KINDS)(
+    '%s: the table waits, the others go on; resumed it comes in order, each once, also after kill -9 (I1, I3, I4)',
+    async (kind) => {
+      const to = await target(kind);
+      const { sql, daemon: running } = await begin(to);
+      await sql(`${put(1, 1)}; ${put(2, 1)}`);
+      await expect.poll(async () => byKey(await to.stored()), { timeout: 20_000 }).toEqual({ 1: [1], 2: [1] });
+      // The first version behind the large one has its key: it must not overtake it.
+      await sql(put(2, 2, LARGE));
+      await sql(put(2, 3));
+      await running.waitForLog(({ code }) => code === 'SLUICE_TABLE_STOPPED');
+      await sql(`INSERT INTO other VALUES (1); ${put(1, 2)}; ${put(3, 1)}`);
+      await expect
+        .poll(async () => (await to.stored()).filter(({ destination }) => destination.endsWith('.other')).length, { timeout: 20_000 })
+        .toBe(1);
+      expect(byKey(await to.stored())).toEqual({ 1: [1], 2: [1] });
+      await running.stop('SIGKILL');
+      await sql(put(1, 3));
+      running.start();
+      await streaming(running);
+      await sql(`INSERT INTO other VALUES (2); ${put(3, 2)}`);
+      await expect.poll(() => list(running), { timeout: 20_000 }).toMatchObject([{ table: 'public.t', state: 'stopped', messages: 6 }]);
 
-  it.each(sinks)('%s: the table waits, the others go on; resumed it comes in order, each once, also after kill -9 (I1, I3, I4)', async (kind) => {
-    const to = await target(kind);
-    const { sql, daemon: running } = await begin(to);
-    await sql(`${put(1, 1)}; ${put(2, 1)}`);
-    await expect.poll(async () => byKey(await to.stored()), { timeout: 20_000 }).toEqual({ 1: [1], 2: [1] });
-    // The first version behind the large one has its key: it must not overtake it.
-    await sql(put(2, 2, LARGE));
-    await sql(put(2, 3));
-    await running.waitForLog(({ code }) => code === 'SLUICE_TABLE_STOPPED');
-    await sql(`INSERT INTO other VALUES (1); ${put(1, 2)}; ${put(3, 1)}`);
-    await expect
-      .poll(async () => (await to.stored()).filter(({ destination }) => destination.endsWith('.other')).length, { timeout: 20_000 })
-      .toBe(1);
-    expect(byKey(await to.stored())).toEqual({ 1: [1], 2: [1] });
-    await running.stop('SIGKILL');
-    await sql(put(1, 3));
-    running.start();
-    await streaming(running);
-    await sql(`INSERT INTO other VALUES (2); ${put(3, 2)}`);
-    await expect.poll(() => list(running), { timeout: 20_000 }).toMatchObject([{ table: 'public.t', state: 'stopped', messages: 6 }]);
+      await to.allow();
+      const resumed = await resume(running);
+      expect([resumed.exit, resumed.stdout]).toEqual([0, 'public.t is live again.\n']);
+      const expected = { 1: [1, 2, 3], 2: [1, 2, 3], 3: [1, 2] };
+      expect(byKey(await to.stored())).toEqual(expected);
+      expect(await list(running)).toEqual([]);
+      await sql(put(4, 1));
+      await expect.poll(async () => byKey(await to.stored()), { timeout: 20_000 }).toEqual({ ...expected, 4: [1] });
+      await running.stop('SIGKILL');
+      running.start();
+      await sql(put(4, 2));
+      await expect.poll(async () => byKey(await to.stored()), { timeout: 20_000 }).toEqual({ ...expected, 4: [1, 2] });
+      expect(await running.stop('SIGTERM')).toBe(0);
+      expect(running.log.filter(({ level }) => level === 'error')).toEqual([]);
+    },
+  );
 
-    await to.allow();
-    const resumed = await resume(running);
-    expect([resumed.exit, resumed.stdout]).toEqual([0, 'public.t is live again.\n']);
-    const expected = { 1: [1, 2, 3], 2: [1, 2, 3], 3: [1, 2] };
-    expect(byKey(await to.stored())).toEqual(expected);
-    expect(await list(running)).toEqual([]);
-    await sql(put(4, 1));
-    await expect.poll(async () => byKey(await to.stored()), { timeout: 20_000 }).toEqual({ ...expected, 4: [1] });
-    await running.stop('SIGKILL');
-    running.start();
-    await sql(put(4, 2));
-    await expect.poll(async () => byKey(await to.stored()), { timeout: 20_000 }).toEqual({ ...expected, 4: [1, 2] });
-    expect(await running.stop('SIGTERM')).toBe(0);
-    expect(running.log.filter(({ level }) => level === 'error')).toEqual([]);
-  });
-
-  it.each(sinks)(
+  it.each(SINK_KINDS)(
     '%s: kill -9 while it stops, while it waits and while it is resumed: none is lost, doubled or overtaken (I1, I3, I4)',
     async (kind) => {
       const to = await target(kind);
@@ -164,7 +166,7 @@ describe('stopped tables', () => {
     },
   );
 
-  it.each(sinks)(
+  it.each(SINK_KINDS)(
     '%s: a transaction of both tables, killed before a checkpoint covers it: what stands of it says nothing of what waits (I1, I4)',
     async (kind) => {
       const to = await target(kind);
@@ -188,7 +190,7 @@ describe('stopped tables', () => {
     },
   );
 
-  it.each(sinks.filter((kind) => kind !== 'kafkajs'))(
+  it.each(SINK_KINDS.filter((kind) => kind !== 'kafkajs'))(
     '%s: live again or discarded, and killed before a checkpoint covers it: nothing comes back (I3, I4)',
     async (kind) => {
       const to = await target(kind);
@@ -220,7 +222,7 @@ describe('stopped tables', () => {
     },
   );
 
-  it.each(sinks.filter((kind) => kind !== 'kafkajs'))('%s: what was discarded stays so over a kill (I3)', async (kind) => {
+  it.each(SINK_KINDS.filter((kind) => kind !== 'kafkajs'))('%s: what was discarded stays so over a kill (I3)', async (kind) => {
     const to = await target(kind);
     const { sql, daemon: running } = await begin(to, '5s');
     await sql(put(1, 0));
@@ -239,7 +241,7 @@ describe('stopped tables', () => {
     expect(await running.stop('SIGTERM')).toBe(0);
   });
 
-  it.each(sinks)(
+  it.each(SINK_KINDS)(
     '%s: a TRUNCATE behind the message that stopped the table comes to each partition once, in front of what came after it (I3, I7)',
     async (kind) => {
       const to = await target(kind);

@@ -2,8 +2,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type FaultProxy, type PostgresServer, startPostgres } from '../servers/index.ts';
 import type { FaultLink } from './fault-link.ts';
-import { FaultRun, type FaultSink, LONG } from './fault-run.ts';
+import { FaultRun, type FaultSink } from './fault-run.ts';
 import { endRun, MODEST, sleep, warnings } from './fault-sinks.ts';
+import { LONG } from './long-form.ts';
 
 /** The sink's side of it: Sluice reaches the server over `link`, and behind it `proxy`. */
 export interface NetworkSide {

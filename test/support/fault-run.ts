@@ -6,6 +6,7 @@ import { Daemon } from './daemon.ts';
 import { type FaultVerdict, judge } from './fault-ledger.ts';
 import { FAULT_TABLES, FaultLoad } from './fault-load.ts';
 import { readTopic } from './kafka-topics.ts';
+import { LONG } from './long-form.ts';
 import { type DebeziumValue, readStream, type StoredMessage } from './stream-ledger.ts';
 
 /** Where the messages of a run go, and how they are read back without Sluice. */
@@ -251,6 +252,3 @@ async function report(line: Readonly<Record<string, unknown>>): Promise<void> {
   const file = process.env['SLUICE_CHAOS_REPORT'];
   if (file !== undefined) await appendFile(file, `${JSON.stringify(line)}\n`);
 }
-
-/** Tests of the long form: `npm run test:chaos`. */
-export const LONG = process.env['SLUICE_CHAOS'] === 'full';

@@ -61,17 +61,20 @@ export class BatchPool {
   }
 }
 
+/** What becomes of the rows of a copy. */
+export interface RowUse {
+  /** The first row of a batch is about to come. */
+  begin(batch: BatchWriter): void;
+  /** Decodes the row that stands in the batch's arena from `start` to `end`. False: it is none. */
+  row(batch: BatchWriter, start: number, end: number): boolean;
+}
+
 /**
- * `row` decodes one row into the batch and says whether it could. A reader that stops early leaves the connection unusable: it is the caller's to destroy. Throws
+ * A reader that stops early leaves the connection unusable: it is the caller's to destroy. Throws
  * ServerError, MalformedRows, and what the socket failed with.
  */
-export async function* copyRows(
-  client: pg.Client,
-  sql: string,
-  pool: BatchPool,
-  row: (bytes: Buffer, start: number, end: number, batch: BatchWriter) => boolean,
-): AsyncGenerator<BatchWriter, void, undefined> {
-  const copy = new Copy(client, pool, row);
+export async function* copyRows(client: pg.Client, sql: string, pool: BatchPool, use: RowUse): AsyncGenerator<BatchWriter, void, undefined> {
+  const copy = new Copy(client, pool, use);
   try {
     copy.begin(sql);
     for (let batch = await copy.next(); batch !== null; batch = await copy.next()) yield batch;
@@ -83,7 +86,7 @@ export async function* copyRows(
 class Copy {
   readonly #connection: { readonly stream: Socket; query(text: string): void };
   readonly #pool: BatchPool;
-  readonly #row: (bytes: Buffer, start: number, end: number, batch: BatchWriter) => boolean;
+  readonly #use: RowUse;
   readonly #parsers: ((bytes: Buffer) => void)[];
   readonly #frames: CopyFrames;
   #batch: BatchWriter;
@@ -93,13 +96,20 @@ class Copy {
   #isDone = false;
   #failure: Error | null = null;
   #wake: (() => void) | null = null;
-  readonly #take = (piece: Buffer): void => this.#frames.push(piece);
+  /** What the socket gave last, as far as the batch's arena has it whole, and how far behind its own place it stands there. */
+  #piece: Buffer | null = null;
+  #distance = 0;
+  readonly #take = (piece: Buffer): void => {
+    // The driver may fill the same memory again.
+    this.#piece = null;
+    this.#frames.push(piece);
+  };
   readonly #lost = (error?: unknown): void => this.#fail(error instanceof Error ? error : new Error('Connection terminated unexpectedly'));
 
-  constructor(client: pg.Client, pool: BatchPool, row: (bytes: Buffer, start: number, end: number, batch: BatchWriter) => boolean) {
+  constructor(client: pg.Client, pool: BatchPool, use: RowUse) {
     this.#connection = (client as unknown as { connection: { stream: Socket; query(text: string): void } }).connection;
     this.#pool = pool;
-    this.#row = row;
+    this.#use = use;
     this.#batch = pool.take();
     this.#parsers = this.#connection.stream.listeners('data') as ((bytes: Buffer) => void)[];
     this.#frames = new CopyFrames('rows', {
@@ -152,16 +162,27 @@ class Copy {
 
   #data(bytes: Buffer, start: number, end: number): void {
     if (this.#failure !== null) return;
-    if (!this.#row(bytes, start, end, this.#batch)) {
+    const batch = this.#batch;
+    if (batch.count === 0) this.#use.begin(batch);
+    if (batch.count === 0 || bytes !== this.#piece) this.#place(bytes, start, batch);
+    if (!this.#use.row(batch, start + this.#distance, end + this.#distance)) {
       this.#fail(new MalformedRows(`row ${this.#rows + 1} of the copy`));
       return;
     }
     this.#rows++;
-    if (!this.#pool.full(this.#batch)) return;
-    this.#waiting.push(this.#batch);
+    if (!this.#pool.full(batch)) return;
+    this.#waiting.push(batch);
     this.#batch = this.#pool.take();
     if (this.#waiting.length >= MAX_WAITING) this.#connection.stream.pause();
     this.#wakeUp();
+  }
+
+  /** All that came with the row, at once: to copy row by row would take as long as to decode them. */
+  #place(bytes: Buffer, start: number, batch: BatchWriter): void {
+    batch.reserve(bytes.length - start);
+    bytes.copy(batch.arena, batch.arenaLength, start);
+    this.#distance = batch.arenaLength - start;
+    this.#piece = bytes;
   }
 
   #other(message: Buffer): void {

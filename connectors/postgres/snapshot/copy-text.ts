@@ -1,4 +1,4 @@
-/** Rows of `COPY … TO STDOUT` in its text format (manual, COPY, "Text Format"), into cells: one pass from the socket's bytes to the arena. */
+/** Rows of `COPY … TO STDOUT` in its text format (manual, COPY, "Text Format"), into cells: one pass over them in the arena. */
 import { type BatchWriter, type ColumnShape, type KeyText, type LogicalType, NULL, type RecordBatch, type TableVersion } from '#plugin';
 import { MALFORMED, normalise } from '../log/cells.ts';
 import { NORMALISE, type Normalise } from '../types.ts';
@@ -22,20 +22,27 @@ for (const [letter, byte] of [
   ESCAPES[letter.charCodeAt(0)] = byte;
 }
 
-/** Decodes one row, the newline at its end included, as one image: a cell for each entry of `forms`. False: it is no such row, and the writer is spoilt. */
-export function copyRow(bytes: Uint8Array, from: number, end: number, forms: Uint8Array, writer: BatchWriter): boolean {
-  const columns = forms.length;
-  if (end <= from || bytes[end - 1] !== NEWLINE) return false;
-  if (columns === 0) return end === from + 1;
-  writer.reserve(end - from);
+/**
+ * Decodes one row, which stands in the writer's arena from `from` to `end` with the newline at its end, as one image: a cell for each entry of `forms`. Where it
+ * stands: only a cell with escapes is moved together. False: it is no such row, and the writer is spoilt.
+ */
+export function copyRow(writer: BatchWriter, from: number, end: number, forms: Uint8Array): boolean {
   const { arena } = writer;
-  let to = writer.arenaLength;
-  let start = to;
+  const columns = forms.length;
+  if (end <= from || arena[end - 1] !== NEWLINE) return false;
+  writer.arenaLength = end;
+  if (columns === 0) return end === from + 1;
+  let start = from;
+  let to = from;
   let column = 0;
   let isNull = false;
   for (let at = from; at < end; at++) {
-    const byte = bytes[at] as number;
-    if (byte === TAB || byte === NEWLINE) {
+    const byte = arena[at] as number;
+    // Nearly all of them: NEWLINE is the last of the bytes that mean something, but for BACKSLASH.
+    if (byte > NEWLINE && byte !== BACKSLASH) {
+      if (to !== at) arena[to] = byte;
+      to++;
+    } else if (byte === TAB || byte === NEWLINE) {
       if (column >= columns || (byte === NEWLINE && at !== end - 1)) return false;
       if (isNull) writer.mark(NULL);
       else {
@@ -45,19 +52,19 @@ export function copyRow(bytes: Uint8Array, from: number, end: number, forms: Uin
         writer.cell(start, stop);
       }
       isNull = false;
-      start = to;
+      start = at + 1;
+      to = start;
       column++;
     } else if (byte !== BACKSLASH) arena[to++] = byte;
-    else if (bytes[at + 1] === NULL_LETTER && to === start) {
+    else if (arena[at + 1] === NULL_LETTER && to === start) {
       isNull = true;
       at++;
     } else {
-      const meant = ESCAPES[bytes[++at] as number] as number;
+      const meant = ESCAPES[arena[++at] as number] as number;
       if (meant === 0) return false;
       arena[to++] = meant;
     }
   }
-  writer.arenaLength = to;
   return column === columns;
 }
 

@@ -22,7 +22,7 @@ import {
 } from '#plugin';
 import { quoteTable } from '../client.ts';
 import { parseLsn } from '../log/position.ts';
-import { BatchPool, type CopySettings, copyRows, MalformedRows } from './copy-rows.ts';
+import { BatchPool, type CopySettings, copyRows, MalformedRows, type RowUse } from './copy-rows.ts';
 import { copyRow, keyOfRow, textsOfRow } from './copy-text.ts';
 import { copyCondition, copyMalformed, copyRefused, tableChanged, tableNotReadable } from './errors.ts';
 import { PublishedTables } from './published.ts';
@@ -109,10 +109,11 @@ export class PostgresView implements SnapshotView {
     let isWhole = false;
     try {
       await this.#client.query('SAVEPOINT row');
-      for await (const batch of copyRows(this.#client, rowsSql(readable, request), this.#pool, (bytes, start, end, into) => {
-        if (into.count === 0) writer.begin(this.#transaction(), into);
-        return writer.write(bytes, start, end, into);
-      })) {
+      const use: RowUse = {
+        begin: (batch) => writer.begin(this.#transaction(), batch),
+        row: (batch, start, end) => writer.write(batch, start, end),
+      };
+      for await (const batch of copyRows(this.#client, rowsSql(readable, request), this.#pool, use)) {
         yield { batch, lastKey: this.#lastKey(readable, batch) };
       }
       isWhole = true;
@@ -223,11 +224,11 @@ class RowWriter {
     this.#lsnStart = this.#lsnEnd - this.#lsnLength;
   }
 
-  write(bytes: Buffer, start: number, end: number, batch: BatchWriter): boolean {
+  write(batch: BatchWriter, start: number, end: number): boolean {
     batch.record(OP.read, this.#version, this.#transaction, batch.count);
     batch.snapshot(this.#mark);
     batch.image('after');
-    if (!copyRow(bytes, start, end, this.#table.forms, batch)) return false;
+    if (!copyRow(batch, start, end, this.#table.forms)) return false;
     batch.image('origin');
     batch.cell(this.#sequenceStart, this.#sequenceEnd);
     batch.mark(NULL);

@@ -47,7 +47,7 @@ export class MessageEncoder implements Encoder {
   }
 
   encode(record: RecordCursor, out: MessageWriter): void {
-    this.#source.prepare(record.transaction);
+    this.#source.prepare(record, this.#clock.batch);
     this.#envelope.prepare(out, record.transaction, this.#clock.batch);
     const head = this.#clock.messageHead();
     const image = record.after;

@@ -1,6 +1,6 @@
 import type { FormatContext } from '../../plugin/format.ts';
 import type { OriginColumn } from '../../plugin/source.ts';
-import { SNAPSHOT_MARKS, type SnapshotMark, type Transaction } from '../../record/batch.ts';
+import { SNAPSHOT_MARK, SNAPSHOT_MARKS, type SnapshotMark, type Transaction } from '../../record/batch.ts';
 import type { RecordCursor } from '../../record/cursor.ts';
 import type { TableVersion } from '../../record/table.ts';
 import { JACKSON_ESCAPES, jsonString, piece, writeBytes, writePiece, writeString } from '../json-text.ts';
@@ -11,7 +11,8 @@ const NULL_TEXT = piece('null');
 
 /**
  * Debezium's `source` block, written as `,"source":{…}` without the closing brace, which begins what follows. Everything but the origin's own
- * columns is the same for all rows of a table in one transaction and is prepared for these.
+ * columns is the same for all rows of a table in one transaction and is prepared for these; of copied rows, which came from no place in the log, these columns are
+ * mostly the same ranges for a whole batch, and so is the block.
  */
 export class SourceBlock {
   readonly #beforeMillis: string;
@@ -25,6 +26,11 @@ export class SourceBlock {
   #transaction: Transaction | null = null;
   #head: Uint8Array = new Uint8Array(0);
   #times: Uint8Array = new Uint8Array(0);
+  readonly #isCopied: boolean;
+  #batch = 0;
+  /** The block of the batch's first copied row, and the ranges of its origin. */
+  #whole: Uint8Array | null = null;
+  readonly #ranges: Int32Array;
 
   constructor(context: FormatContext, version: string, table: TableVersion, mark: SnapshotMark) {
     const { system, columns } = context.origin;
@@ -36,19 +42,50 @@ export class SourceBlock {
     this.#names = this.#columns.map((column) => piece(`,${jsonString((columns[column] as OriginColumn).name, JACKSON_ESCAPES)}:`));
     this.#isText = columns.map(({ type }) => type === 'text');
     this.#originColumns = columns.length;
+    this.#isCopied = mark !== SNAPSHOT_MARK.none;
+    this.#ranges = new Int32Array(2 * columns.length);
   }
 
-  /** Call first for each record. */
-  prepare(transaction: Transaction): void {
-    if (transaction === this.#transaction) return;
+  /** Call first for each record. `batch`: another number for each, because ranges are of its arena. */
+  prepare(record: RecordCursor, batch: number): void {
+    if (record.transaction !== this.#transaction) this.#prepareTransaction(record.transaction);
+    else if (batch === this.#batch) return;
+    this.#batch = batch;
+    if (this.#isCopied) this.#prepareWhole(record);
+  }
+
+  #prepareTransaction(transaction: Transaction): void {
     this.#transaction = transaction;
     const { millis, micros, nanos } = clockTexts(transaction.commitMicros);
     this.#head = piece(`${this.#beforeMillis}${millis}${this.#afterMillis}`);
     this.#times = piece(`,"ts_us":${micros},"ts_ns":${nanos}${this.#table}`);
   }
 
+  #prepareWhole(record: RecordCursor): void {
+    this.#whole = null;
+    if (record.origin < 0) return;
+    const to = Buffer.allocUnsafe(this.bytes(record));
+    const end = this.write(record, to, 0);
+    const from = record.origin * 2;
+    this.#ranges.set(record.cells.subarray(from, from + this.#ranges.length));
+    this.#whole = new Uint8Array(to.subarray(0, end));
+  }
+
+  /** Whether the record's block is that of the batch's first one. */
+  #isWhole({ cells, origin }: RecordCursor): boolean {
+    const ranges = this.#ranges;
+    if (this.#whole === null || origin < 0) return false;
+    const from = origin * 2;
+    for (let at = 0; at < ranges.length; at += 2) {
+      const start = cells[from + at] as number;
+      if (start !== ranges[at] || (start >= 0 && cells[from + at + 1] !== ranges[at + 1])) return false;
+    }
+    return true;
+  }
+
   /** Upper bound of what `write` writes. */
   bytes(record: RecordCursor): number {
+    if (this.#isWhole(record)) return (this.#whole as Uint8Array).length;
     let length = this.#head.length + this.#times.length + NULL_TEXT.length;
     for (let index = 0; index < this.#names.length; index++) length += (this.#names[index] as Uint8Array).length + NULL_TEXT.length;
     if (record.origin < 0) return length;
@@ -60,6 +97,7 @@ export class SourceBlock {
   }
 
   write(record: RecordCursor, to: Buffer, at: number): number {
+    if (this.#isWhole(record)) return writePiece(to, at, this.#whole as Uint8Array);
     at = writePiece(to, at, this.#head);
     at = this.#writeColumn(record, this.#sequence, to, at);
     at = writePiece(to, at, this.#times);

@@ -77,7 +77,7 @@ export class TableEncoder implements Encoder {
     if (this.#skipped[record.op] === 1) return;
     const mark = record.snapshot;
     const source = mark === SNAPSHOT_MARK.none ? this.#streamed : this.#copiedAs(mark);
-    source.prepare(record.transaction);
+    source.prepare(record, this.#clock.batch);
     this.#envelope.prepare(out, record.transaction, this.#clock.batch);
     switch (record.op) {
       case OP.delete:

@@ -3,10 +3,11 @@ import { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePatter
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type Certificates, type KafkaServer, type PostgresServer, startKafka, startPostgres } from '../../servers/index.ts';
 import { availableKafkas } from '../../support/available-servers.ts';
-import { FaultRun, type FaultSink, kafkaFaultSink, LONG } from '../../support/fault-run.ts';
+import { FaultRun, type FaultSink, kafkaFaultSink } from '../../support/fault-run.ts';
 import { endRun, kafkaWorks, MODEST, sleep, startAgain, withAdmin } from '../../support/fault-sinks.ts';
 import { KAFKA_DRIVERS } from '../../support/kafka-sinks.ts';
 import { allow, createTopic } from '../../support/kafka-topics.ts';
+import { LONG } from '../../support/long-form.ts';
 
 const SESSION_MS = 4_000;
 const USER = { name: 'sluice', password: 'sluice-secret' };

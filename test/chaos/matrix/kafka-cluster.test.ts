@@ -2,10 +2,11 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type KafkaServer, type PostgresServer, startKafka, startPostgres } from '../../servers/index.ts';
 import { availableKafkas } from '../../support/available-servers.ts';
-import { FaultRun, type FaultSink, kafkaFaultSink, LONG } from '../../support/fault-run.ts';
+import { FaultRun, type FaultSink, kafkaFaultSink } from '../../support/fault-run.ts';
 import { endRun, kafkaWorks, MODEST, sleep, warnings } from '../../support/fault-sinks.ts';
 import { KAFKA_DRIVERS } from '../../support/kafka-sinks.ts';
 import { createTopic, describeTopic } from '../../support/kafka-topics.ts';
+import { LONG } from '../../support/long-form.ts';
 
 type KafkaNode = KafkaServer['nodes'][number];
 

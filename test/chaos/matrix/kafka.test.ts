@@ -2,10 +2,11 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type KafkaServer, type PostgresServer, startKafka, startPostgres } from '../../servers/index.ts';
 import { availableKafkas } from '../../support/available-servers.ts';
-import { FaultRun, kafkaFaultSink, LONG } from '../../support/fault-run.ts';
+import { FaultRun, kafkaFaultSink } from '../../support/fault-run.ts';
 import { addConnector, carryOut, endRun, kafkaWorks, keeping, MODEST, sleep, startAgain, warnings, withAdmin } from '../../support/fault-sinks.ts';
 import { KAFKA_DRIVERS } from '../../support/kafka-sinks.ts';
 import { createTopic, readTopic } from '../../support/kafka-topics.ts';
+import { LONG } from '../../support/long-form.ts';
 
 /** What a topic takes, from now on. */
 async function limit(kafka: KafkaServer, topic: string, bytes: number): Promise<void> {

@@ -2,8 +2,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type NatsNode, type NatsServer, type PostgresServer, startNats, startPostgres } from '../../servers/index.ts';
 import { natsAvailable } from '../../support/available-servers.ts';
-import { FaultRun, type FaultSink, LONG, natsFaultSink } from '../../support/fault-run.ts';
+import { FaultRun, type FaultSink, natsFaultSink } from '../../support/fault-run.ts';
 import { askNats, endRun, MODEST, natsWorks, sleep } from '../../support/fault-sinks.ts';
+import { LONG } from '../../support/long-form.ts';
 import { StreamObserver } from '../../support/nats-sinks.ts';
 
 describe.runIf(natsAvailable)('faults of a NATS cluster of three (I1, I2, I3, I4, I10)', () => {

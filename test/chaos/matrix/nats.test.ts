@@ -5,8 +5,9 @@ import { DiscardPolicy, type StreamConfig } from '@nats-io/jetstream';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type FaultProxy, type NatsNode, type NatsServer, type PostgresServer, startNats, startPostgres, startProxy } from '../../servers/index.ts';
 import { natsAvailable } from '../../support/available-servers.ts';
-import { FaultRun, LONG, natsFaultSink } from '../../support/fault-run.ts';
+import { FaultRun, natsFaultSink } from '../../support/fault-run.ts';
 import { addConnector, carryOut, endRun, keeping, MODEST, natsWorks, sleep, startAgain, warnings } from '../../support/fault-sinks.ts';
+import { LONG } from '../../support/long-form.ts';
 import { StreamObserver } from '../../support/nats-sinks.ts';
 
 describe.runIf(natsAvailable)('faults of NATS (I1, I2, I3, I4, I8, I10)', () => {

@@ -3,9 +3,10 @@ import { type FaultProxy, startKafka, startProxy } from '../../servers/index.ts'
 import { availableKafkas } from '../../support/available-servers.ts';
 import { type FaultLink, startLink } from '../../support/fault-link.ts';
 import { type NetworkSide, networkFaults } from '../../support/fault-network.ts';
-import { kafkaFaultSink, LONG } from '../../support/fault-run.ts';
+import { kafkaFaultSink } from '../../support/fault-run.ts';
 import { kafkaAnswers } from '../../support/fault-sinks.ts';
 import { KAFKA_DRIVERS } from '../../support/kafka-sinks.ts';
+import { LONG } from '../../support/long-form.ts';
 
 async function setUp(driver: string): Promise<NetworkSide> {
   let before: { readonly proxy: FaultProxy; readonly link: FaultLink } | undefined;

@@ -12,7 +12,8 @@ import {
   startProxy,
 } from '../../servers/index.ts';
 import { holder, slotOf } from '../../support/fault-postgres.ts';
-import { FaultRun, type FaultSink, kafkaFaultSink, LONG, natsFaultSink } from '../../support/fault-run.ts';
+import { FaultRun, type FaultSink, kafkaFaultSink, natsFaultSink } from '../../support/fault-run.ts';
+import { LONG } from '../../support/long-form.ts';
 
 const WAL_SENDER_TIMEOUT_MS = 3_000;
 const MEGABYTE = 1024 * 1024;

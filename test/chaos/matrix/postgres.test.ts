@@ -3,7 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type KafkaServer, type NatsServer, type PostgresServer, type StopMode, startKafka, startNats, startPostgres } from '../../servers/index.ts';
 import { holder } from '../../support/fault-postgres.ts';
-import { FaultRun, type FaultSink, kafkaFaultSink, LONG, natsFaultSink } from '../../support/fault-run.ts';
+import { FaultRun, type FaultSink, kafkaFaultSink, natsFaultSink } from '../../support/fault-run.ts';
+import { LONG } from '../../support/long-form.ts';
 
 describe('faults of the Postgres server (I1, I2, I3, I4, I5, I10)', () => {
   let postgres: PostgresServer;

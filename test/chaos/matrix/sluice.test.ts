@@ -2,8 +2,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type KafkaServer, type NatsServer, type PostgresServer, startKafka, startNats, startPostgres } from '../../servers/index.ts';
 import { LIGHT } from '../../support/fault-load.ts';
-import { FaultRun, type FaultSink, kafkaFaultSink, LONG, natsFaultSink } from '../../support/fault-run.ts';
+import { FaultRun, type FaultSink, kafkaFaultSink, natsFaultSink } from '../../support/fault-run.ts';
 import { KILL_STEPS, type KillStep, killAt } from '../../support/kill-step.ts';
+import { LONG } from '../../support/long-form.ts';
 
 describe('faults of Sluice (I1, I2, I3, I4, I5, I10)', () => {
   let postgres: PostgresServer;

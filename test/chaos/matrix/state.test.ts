@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type KafkaServer, type NatsServer, type PostgresServer, startKafka, startNats, startPostgres } from '../../servers/index.ts';
 import { LIGHT } from '../../support/fault-load.ts';
-import { FaultRun, type FaultSink, kafkaFaultSink, LONG, natsFaultSink } from '../../support/fault-run.ts';
+import { FaultRun, type FaultSink, kafkaFaultSink, natsFaultSink } from '../../support/fault-run.ts';
 import { carryOut, copyState, DAMAGES, refused, untouched } from '../../support/fault-state.ts';
+import { LONG } from '../../support/long-form.ts';
 
 /** A volume of its own, where the user may mount one. */
 function mountable(): boolean {

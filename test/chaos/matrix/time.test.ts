@@ -3,7 +3,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type KafkaServer, type NatsServer, type PostgresServer, startKafka, startNats, startPostgres } from '../../servers/index.ts';
 import { libfaketime, SteppedClock } from '../../support/fault-clock.ts';
 import { LIGHT } from '../../support/fault-load.ts';
-import { FaultRun, type FaultSink, kafkaFaultSink, LONG, natsFaultSink } from '../../support/fault-run.ts';
+import { FaultRun, type FaultSink, kafkaFaultSink, natsFaultSink } from '../../support/fault-run.ts';
+import { LONG } from '../../support/long-form.ts';
 
 const LIBFAKETIME = await libfaketime();
 const HOUR_S = 3600;

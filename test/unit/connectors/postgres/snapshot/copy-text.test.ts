@@ -17,7 +17,11 @@ function line(values: readonly (string | null)[]): Buffer {
 
 function read(bytes: Buffer, forms: Uint8Array): (string | null)[] | null {
   const batch = new BatchWriter(new TableRegistry(), () => undefined, 16);
-  if (!copyRow(bytes, 0, bytes.length, forms, batch)) return null;
+  // Another row behind it, as in what a socket gives.
+  const start = batch.append(Buffer.concat([bytes, Buffer.from('\\N\tother\n')]));
+  if (!copyRow(batch, start, start + bytes.length, forms)) return null;
+  expect(batch.arenaLength).toBe(start + bytes.length);
+  expect(batch.arena.toString('utf8', batch.arenaLength, batch.arenaLength + 9)).toBe('\\N\tother\n');
   return Array.from({ length: batch.cellCount }, (_, cell) => {
     const [start, end] = [batch.cells[cell * 2] as number, batch.cells[cell * 2 + 1] as number];
     return start < 0 ? null : batch.arena.toString('utf8', start, end);
@@ -75,7 +79,8 @@ describe('keys of rows', () => {
     batch.record(OP.read, table, { id: 't', commitMicros: 0 }, 0);
     batch.image('after');
     const bytes = line([written]);
-    expect(copyRow(bytes, 0, bytes.length, Uint8Array.of(form), batch)).toBe(true);
+    const start = batch.append(bytes);
+    expect(copyRow(batch, start, start + bytes.length, Uint8Array.of(form))).toBe(true);
     expect(keyOfRow(table, batch, 0)).toEqual([expected]);
   });
 });
