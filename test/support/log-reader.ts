@@ -4,6 +4,7 @@ import type { PostgresConfig } from '../../connectors/postgres/config.ts';
 import { PostgresLogSource } from '../../connectors/postgres/log/source.ts';
 import type { SourceContext } from '../../src/plugin/context.ts';
 import type { SluiceError } from '../../src/plugin/error.ts';
+import type { RecordBatch } from '../../src/record/batch.ts';
 import type { Position } from '../../src/record/position.ts';
 import type { TableVersion } from '../../src/record/table.ts';
 import { recordsOf, type Seen } from './pgoutput.ts';
@@ -16,6 +17,8 @@ export interface ReaderOptions {
   readonly from?: Position | null;
   /** Acknowledge each checkpoint as soon as it is read. */
   readonly acknowledge?: boolean;
+  /** Before it is given back. */
+  readonly onBatch?: (batch: RecordBatch) => void;
   readonly onCheckpoint?: (checkpoint: Position) => void;
 }
 
@@ -42,6 +45,7 @@ export class LogReader {
   async #run(options: ReaderOptions): Promise<void> {
     try {
       for await (const batch of this.source.read({ from: options.from ?? null, published: [], sinkHoldsOutput: false }, this.#abort.signal)) {
+        options.onBatch?.(batch);
         this.records.push(...recordsOf(batch));
         this.batchSizes.push(batch.count);
         this.tables.push(...batch.tables.filter((table) => !this.tables.includes(table)));

@@ -2,6 +2,7 @@ import { NULL, UNAVAILABLE } from '../../record/batch.ts';
 import type { RecordCursor } from '../../record/cursor.ts';
 import type { ColumnShape } from '../../record/table.ts';
 import type { LogicalType } from '../../record/types.ts';
+import { elementsAtMost, writeArray } from '../array-text.ts';
 import { base64Bytes, writeBase64 } from '../base64.ts';
 import { jsonString, MINIMAL_ESCAPES, piece, stringBytes, writeBytes, writePiece, writeQuoted, writeString } from '../json-text.ts';
 import { writeJson } from './json-splice.ts';
@@ -33,6 +34,7 @@ const BY_TYPE: { readonly [T in LogicalType]: Cell } = {
   bits: CELL.quoted,
   point: CELL.string,
   map: CELL.string,
+  /** Of what is not known. */
   array: CELL.string,
   other: CELL.string,
 };
@@ -54,6 +56,8 @@ export class NativeImage {
   readonly #names: readonly Uint8Array[];
   readonly #quotedNames: readonly Uint8Array[];
   readonly #cells: readonly Cell[];
+  /** Of arrays, what their elements are. */
+  readonly #elements: readonly (Cell | null)[];
   readonly #fixedBytes: number;
 
   constructor(shape: readonly ColumnShape[], columns: readonly number[]) {
@@ -62,6 +66,7 @@ export class NativeImage {
     this.#names = chosen.map(({ name }) => piece(`${jsonString(name, MINIMAL_ESCAPES)}:`));
     this.#quotedNames = chosen.map(({ name }) => piece(jsonString(name, MINIMAL_ESCAPES)));
     this.#cells = chosen.map(({ type }) => BY_TYPE[type]);
+    this.#elements = chosen.map(({ type, element }) => (type === 'array' && element !== undefined ? BY_TYPE[element.type] : null));
     this.#fixedBytes = 2 + this.#names.reduce((sum, name) => sum + name.length + NULL_TEXT.length + 4, 0);
   }
 
@@ -71,7 +76,10 @@ export class NativeImage {
     for (let index = 0; index < this.#columns.length; index++) {
       const place = this.#place(record, image, fallback, this.#columns[index] as number);
       const start = record.cells[place] as number;
-      if (start >= 0) length += cellBytes(this.#cells[index] as Cell, record.arena, start, record.cells[place + 1] as number);
+      if (start < 0) continue;
+      const end = record.cells[place + 1] as number;
+      const element = this.#elements[index] as Cell | null;
+      length += element === null ? cellBytes(this.#cells[index] as Cell, record.arena, start, end) : arrayBytes(element, record.arena, start, end);
     }
     return length;
   }
@@ -87,7 +95,11 @@ export class NativeImage {
       if (start < NULL) continue;
       if (at !== empty) to[at++] = COMMA;
       at = writePiece(to, at, this.#names[index] as Uint8Array);
-      at = start < 0 ? writePiece(to, at, NULL_TEXT) : writeCell(this.#cells[index] as Cell, to, at, arena, start, cells[place + 1] as number);
+      const end = cells[place + 1] as number;
+      const element = this.#elements[index] as Cell | null;
+      if (start < 0) at = writePiece(to, at, NULL_TEXT);
+      else if (element === null) at = writeCell(this.#cells[index] as Cell, to, at, arena, start, end);
+      else at = writeArray(element, writeCell, to, at, arena, start, end);
     }
     to[at] = CLOSE;
     return at + 1;
@@ -136,6 +148,12 @@ function writeCell(cell: Cell, to: Buffer, at: number, from: Buffer, start: numb
     case CELL.json:
       return writeJson(to, at, from, start, end);
   }
+}
+
+/** Room for an array: what an element becomes is longer than its text by its quotes, by `true` for `t`, or by its escapes. */
+function arrayBytes(element: Cell, from: Buffer, start: number, end: number): number {
+  const elements = 6 * elementsAtMost(from, start, end);
+  return elements + (element === CELL.string ? stringBytes(from, start, end, MINIMAL_ESCAPES) : base64Bytes(end - start));
 }
 
 function isNumber(from: Uint8Array, start: number): boolean {

@@ -115,6 +115,24 @@ describe('native cells', () => {
     expect([text('float64', '-Infinity'), text('float64', '-0'), text('boolean', 'f')]).toEqual(['"-Infinity"', '-0', 'false']);
   });
 
+  it('arrays are arrays of them, bytes too, which are no text (I11)', () => {
+    const array = (type: LogicalType, cell: string | Buffer): unknown => {
+      const columns = [{ ...column('c', 'array'), element: { type, typeName: type, scale: null, precision: null } }];
+      const [message] = encoded(native, [{ op: 'create', table: tableShape(columns, []), after: [cell] }]);
+      return (JSON.parse(message?.value ?? '') as { after: { c: unknown } }).after.c;
+    };
+    expect(array('int64', '{9007199254740993,NULL}')).toEqual(['9007199254740993', null]);
+    expect(array('text', '[0:1]={"NULL",a b,"q\\"\\\\"}')).toEqual(['NULL', 'a b', 'q"\\']);
+    expect(array('bytes', Buffer.from([0x7b, 0xff, 0x2c, 0x22, 0x5c, 0x22, 0xfe, 0x22, 0x7d]))).toEqual(['/w==', 'Iv4=']);
+    expect(array('boolean', '{{t,f},{f,NULL}}')).toEqual([
+      [true, false],
+      [false, null],
+    ]);
+    expect(array('json', '{"{\\"a\\": 1}"}')).toEqual([{ a: 1 }]);
+    expect(array('float64', '{NaN,1.5}')).toEqual(['NaN', 1.5]);
+    expect(array('text', '{}')).toEqual([]);
+  });
+
   it('JSON keeps its numbers’ digits and every string, and stays on one line', () => {
     expect(text('json', '{ "n" :\t12345678901234567890.10,\n"s": " a\\" , b " , "e":[ ] }')).toBe(
       '{"n":12345678901234567890.10,"s":" a\\" , b ","e":[]}',
