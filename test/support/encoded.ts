@@ -96,6 +96,7 @@ type AnyFormatPlugin = { create(config: DebeziumConfig, context: FormatContext):
 /** As validation fills it in. */
 export const DEBEZIUM_DEFAULTS: DebeziumConfig = {
   tombstones: true,
+  messageKeyColumns: [],
   schemasEnable: false,
   decimalHandlingMode: 'precise',
   timePrecisionMode: 'adaptive',

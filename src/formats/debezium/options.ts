@@ -1,4 +1,5 @@
 import { type ConfigOf, fields } from '../../plugin/field.ts';
+import { parseKeyEntry } from './key-entry.ts';
 
 /** Options of the format, by Debezium's names. */
 export const debeziumFields = fields({
@@ -6,6 +7,13 @@ export const debeziumFields = fields({
     kind: 'boolean',
     default: true,
     about: 'Follow each delete by a message with the same key and no value, so that a compacted topic forgets the row (`tombstones.on.delete`).',
+  },
+  messageKeyColumns: {
+    kind: 'list',
+    default: [],
+    about:
+      "`message.key.columns`: the columns that make the key of a table's messages, instead of its primary key: `schema.table:column,column`, the table as a regular expression for the whole name. For tables without a primary key too. The log must carry the old values of the columns (Postgres: `REPLICA IDENTITY FULL`).",
+    example: ['public.customers:tenant,id'],
   },
   schemasEnable: {
     kind: 'boolean',
@@ -75,8 +83,22 @@ export function skippedOperations({ skippedOperations: letters }: DebeziumConfig
   return Uint8Array.from([...SKIPPABLE, 'm'], (letter) => (letters.includes(letter) ? 1 : 0));
 }
 
+interface Problem {
+  readonly path: string;
+  readonly message: string;
+  readonly remedy: string;
+}
+
 /** What the field table cannot say. */
-export function validateDebezium({ skippedOperations: letters }: DebeziumConfig): { path: string; message: string; remedy: string }[] {
+export function validateDebezium({ skippedOperations, messageKeyColumns }: DebeziumConfig): Problem[] {
+  const keys = messageKeyColumns.flatMap((text, index): Problem[] => {
+    const entry = parseKeyEntry(text);
+    return 'message' in entry ? [{ path: `messageKeyColumns[${index}]`, ...entry }] : [];
+  });
+  return [...operationProblems(skippedOperations), ...keys];
+}
+
+function operationProblems(letters: readonly string[]): Problem[] {
   return letters.flatMap((letter, index) =>
     SKIPPABLE.includes(letter)
       ? []

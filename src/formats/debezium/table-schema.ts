@@ -57,12 +57,13 @@ const TRANSACTION = schemaText(
 );
 const TIMES = [field('ts_ms', 'int64'), field('ts_us', 'int64'), field('ts_ns', 'int64')];
 
-export function tableSchemas(table: TableVersion, context: FormatContext, config: DebeziumConfig): TableSchemas {
+/** `keyColumns` are those of the messages' key. */
+export function tableSchemas(table: TableVersion, keyColumns: readonly number[], context: FormatContext, config: DebeziumConfig): TableSchemas {
   const plans = table.columns.map((column) => planOf(column, config));
   const columns = table.columns.map((column, index) => new ColumnSchema(column, plans[index] as CellPlan, table.key.includes(index)));
   const name = `${context.connector}.${table.schema === '' ? table.catalog : table.schema}.${table.name}`;
   const key = struct(
-    table.key.map((index) => (columns[index] as ColumnSchema).text),
+    keyColumns.map((index) => (columns[index] as ColumnSchema).text),
     { name: `${name}.Key` },
   );
   const row = struct(
