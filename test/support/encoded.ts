@@ -98,6 +98,8 @@ export const DEBEZIUM_DEFAULTS: DebeziumConfig = {
   tombstones: true,
   messageKeyColumns: [],
   schemasEnable: false,
+  columnPropagateSourceType: [],
+  datatypePropagateSourceType: [],
   decimalHandlingMode: 'precise',
   timePrecisionMode: 'adaptive',
   binaryHandlingMode: 'bytes',

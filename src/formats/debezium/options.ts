@@ -1,5 +1,6 @@
 import { type ConfigOf, fields } from '../../plugin/field.ts';
 import { parseKeyEntry } from './key-entry.ts';
+import { namePattern } from './patterns.ts';
 
 /** Options of the format, by Debezium's names. */
 export const debeziumFields = fields({
@@ -20,6 +21,20 @@ export const debeziumFields = fields({
     default: false,
     about:
       'Write each key and value with its schema, `{"schema":…,"payload":…}`, as Kafka Connect\'s JSON converter does (`schemas.enable`). The catalogue is then asked for each table that the log shows.',
+  },
+  columnPropagateSourceType: {
+    kind: 'list',
+    default: [],
+    about:
+      '`column.propagate.source.type`: regular expressions for whole names `schema.table.column`: the schemas of these columns say their type, length and scale on the server (`__debezium.source.column.type` and so on). Needs `schemasEnable`.',
+    example: ['public.orders.*'],
+  },
+  datatypePropagateSourceType: {
+    kind: 'list',
+    default: [],
+    about:
+      '`datatype.propagate.source.type`: the same for the columns of types, `schema.table.type`, the type as the server names it (`varchar`). Needs `schemasEnable`.',
+    example: ['.*.numeric', '.*.varchar'],
   },
   decimalHandlingMode: {
     kind: 'choice',
@@ -90,12 +105,24 @@ interface Problem {
 }
 
 /** What the field table cannot say. */
-export function validateDebezium({ skippedOperations, messageKeyColumns }: DebeziumConfig): Problem[] {
+export function validateDebezium(config: DebeziumConfig): Problem[] {
+  const { skippedOperations, messageKeyColumns } = config;
   const keys = messageKeyColumns.flatMap((text, index): Problem[] => {
     const entry = parseKeyEntry(text);
     return 'message' in entry ? [{ path: `messageKeyColumns[${index}]`, ...entry }] : [];
   });
-  return [...operationProblems(skippedOperations), ...keys];
+  return [...operationProblems(skippedOperations), ...keys, ...propagationProblems(config)];
+}
+
+function propagationProblems({ schemasEnable, ...config }: DebeziumConfig): Problem[] {
+  return (['columnPropagateSourceType', 'datatypePropagateSourceType'] as const).flatMap((option) => {
+    const patterns = config[option].flatMap((text, index): Problem[] => {
+      const pattern = namePattern(text);
+      return pattern instanceof RegExp ? [] : [{ path: `${option}[${index}]`, ...pattern }];
+    });
+    if (schemasEnable || config[option].length === 0) return patterns;
+    return [...patterns, { path: option, message: 'is for schemas, and none are written', remedy: 'set "schemasEnable": true, or leave it out' }];
+  });
 }
 
 function operationProblems(letters: readonly string[]): Problem[] {

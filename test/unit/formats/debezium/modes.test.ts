@@ -137,6 +137,51 @@ describe('inline schemas', () => {
     ]);
   });
 
+  it('tell a column’s type on the server where they are asked to, but in keys', () => {
+    const sourceType = (name: string, length: number | null, scale: number) => ({ name, length, scale });
+    const columns: ColumnShape[] = [
+      { ...column('id', 'int32'), sourceType: sourceType('int4', 10, 0), facts: facts({ default: '3', required: true }) },
+      { ...column('n', 'decimal', 2), precision: 5, sourceType: sourceType('numeric', 5, 2) },
+      { ...column('b', 'bits'), sourceType: sourceType('bit', null, 0) },
+      column('dropped', 'text'),
+    ];
+    const of = (options: Partial<DebeziumConfig>) => {
+      const [message] = encoded(debezium, [{ op: 'create', table: tableShape(columns), after: ['1', '1.5', '101', 'x'] }], {
+        ...described,
+        ...options,
+      });
+      const text = message?.value ?? '';
+      const before = text.slice(text.indexOf('"fields":[') + 10);
+      return { key: message?.key ?? '', row: before.slice(before.indexOf('[') + 1, before.indexOf('],"optional"')) };
+    };
+    const told = (type: string, length: string | null, scale: string, name: string) =>
+      `"__debezium.source.column.type":"${type}",${length === null ? '' : `"__debezium.source.column.length":"${length}",`}"__debezium.source.column.scale":"${scale}","__debezium.source.column.name":"${name}"`;
+    const plain = of({});
+    expect(plain.row).not.toContain('__debezium');
+    const all = of({ columnPropagateSourceType: ['.*'] });
+    // Type, length, scale and name, behind the type's own parameters and before the default.
+    expect(all.row).toBe(
+      `{"type":"int32","optional":false,"parameters":{${told('INT4', '10', '0', 'id')}},"default":3,"field":"id"},` +
+        `{"type":"bytes","optional":true,"name":"org.apache.kafka.connect.data.Decimal","version":1,"parameters":{"scale":"2","connect.decimal.precision":"5",${told('NUMERIC', '5', '2', 'n')}},"field":"n"},` +
+        `{"type":"bytes","optional":true,"name":"io.debezium.data.Bits","version":1,"parameters":{"length":"2147483647",${told('BIT', null, '0', 'b')}},"field":"b"},` +
+        '{"type":"string","optional":true,"field":"dropped"}',
+    );
+    expect(all.key).toBe(plain.key);
+    const names = (options: Partial<DebeziumConfig>) => [...of(options).row.matchAll(/source\.column\.name":"(\w+)"/g)].map(([, name]) => name);
+    expect(names({ columnPropagateSourceType: ['PUBLIC.t.n', 'public.t.dropped', 'ublic.t.b'] })).toEqual(['n']);
+    expect(names({ datatypePropagateSourceType: ['.+\\.NUMERIC', 'public.t.bit'] })).toEqual(['n', 'b']);
+  });
+
+  it('are not asked for more than is written', () => {
+    const problems = (options: Partial<DebeziumConfig>) => validateDebezium({ ...DEBEZIUM_DEFAULTS, ...options }).map(({ path }) => path);
+    expect(problems({ columnPropagateSourceType: ['.*'] })).toEqual(['columnPropagateSourceType']);
+    expect(problems({ datatypePropagateSourceType: ['.*'] })).toEqual(['datatypePropagateSourceType']);
+    expect(problems({ ...described, columnPropagateSourceType: ['.*', '('], datatypePropagateSourceType: ['['] })).toEqual([
+      'columnPropagateSourceType[1]',
+      'datatypePropagateSourceType[0]',
+    ]);
+  });
+
   it('of each mode', () => {
     const names = (shape: ColumnShape, options: Partial<DebeziumConfig>) => {
       const [message] = encoded(debezium, [{ op: 'create', table: tableShape([shape], []), after: [NULL] }], { ...described, ...options });
