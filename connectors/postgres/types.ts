@@ -240,7 +240,8 @@ export function customType(found: CustomType, typmod: number, lookup: (oid: numb
 
 /** A domain: its base type under its own name. */
 function named(base: ColumnType, name: string): ColumnType {
-  return { ...base, typeName: name, ...(base.sourceType === undefined ? {} : { sourceType: { ...base.sourceType, name } }) };
+  const below = base.type === 'other' ? { baseName: base.baseName ?? base.typeName } : {};
+  return { ...base, typeName: name, ...below, ...(base.sourceType === undefined ? {} : { sourceType: { ...base.sourceType, name } }) };
 }
 
 function readModifier(modifier: Modifier, typmod: number): { precision: number | null; scale: number | null } {

@@ -6,6 +6,8 @@ export interface ColumnShape {
   readonly type: LogicalType;
   /** The server's own type name, for people and for schemas: `numeric(12,2)`, `timestamp with time zone`. */
   readonly typeName: string;
+  /** Of a domain over a type that is `other` to us: the name of that type. */
+  readonly baseName?: string;
   /** Digits after the decimal point (decimal) or of the second (temporal); null = not declared. */
   readonly scale: number | null;
   /** Total digits (decimal) or length; null = not declared. */
@@ -69,8 +71,9 @@ export function fingerprint(shape: TableShape): string {
   return JSON.stringify([shape.kind, shape.catalog, shape.schema, shape.name, shape.key, shape.columns.map(columnFingerprint)]);
 }
 
-function columnFingerprint({ name, type, typeName, scale, precision, element, sourceType, facts }: ColumnShape): unknown[] {
+function columnFingerprint({ name, type, typeName, scale, precision, baseName, element, sourceType, facts }: ColumnShape): unknown[] {
   const about: unknown[] = [name, type, typeName, scale, precision];
+  if (baseName !== undefined) about.push(baseName);
   if (element !== undefined) about.push([element.type, element.typeName, element.scale, element.precision]);
   if (sourceType !== undefined) about.push({ name: sourceType.name, length: sourceType.length, scale: sourceType.scale });
   if (facts !== undefined) about.push([facts.required, facts.default, facts.computed, facts.labels]);

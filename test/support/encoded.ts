@@ -105,6 +105,7 @@ export const DEBEZIUM_DEFAULTS: DebeziumConfig = {
   binaryHandlingMode: 'bytes',
   intervalHandlingMode: 'numeric',
   hstoreHandlingMode: 'json',
+  includeUnknownDatatypes: 'text',
   moneyFractionDigits: 2,
   unavailableValuePlaceholder: '__debezium_unavailable_value',
   skippedOperations: [],

@@ -67,6 +67,13 @@ export const debeziumFields = fields({
     default: 'json',
     about: '`hstore.handling.mode`: as a string that holds JSON, or as an object.',
   },
+  includeUnknownDatatypes: {
+    kind: 'choice',
+    choices: ['text', 'bytes', 'none'],
+    default: 'text',
+    about:
+      "`include.unknown.datatypes`: columns of types that Debezium does not know: as the server's text, as its bytes (Debezium's `true`), or left out (its `false`, the default there).",
+  },
   moneyFractionDigits: {
     kind: 'integer',
     default: 2,

@@ -9,7 +9,7 @@ import { keyCellsDiffer, sameBytes } from '../keys.ts';
 import type { BatchClock } from './batch-clock.ts';
 import { type Frame, frameOf } from './frame.ts';
 import { ImageEncoder } from './image.ts';
-import { planOf } from './mapping.ts';
+import { planOf, rowColumns } from './mapping.ts';
 import { demandOldKey, messageKeyOf } from './message-key.ts';
 import { type DebeziumConfig, skippedOperations } from './options.ts';
 import { SourceBlock } from './source-block.ts';
@@ -65,15 +65,11 @@ export class TableEncoder implements Encoder {
     this.isKeyed = key.length > 0;
     this.#skipped = skippedOperations(options);
     const plans = table.columns.map((column) => planOf(column, options));
-    const schemas = options.schemasEnable ? tableSchemas(table, key, context, options) : null;
+    const row = rowColumns(table.columns, key, options);
+    const schemas = options.schemasEnable ? tableSchemas(table, { key, row }, context, options) : null;
     this.#keyFrame = frameOf(schemas?.key ?? null);
     this.#valueFrame = frameOf(schemas?.value ?? null);
-    this.#row = new ImageEncoder(
-      table.columns,
-      table.columns.map((_, column) => column),
-      plans,
-      schemas?.absent ?? null,
-    );
+    this.#row = new ImageEncoder(table.columns, row, plans, schemas?.absent ?? null);
     this.#keyImage = new ImageEncoder(table.columns, key, plans);
     this.#envelope = new Envelope(context, table);
     this.#sourceOf = (mark) => new SourceBlock(context, options.version, table, mark);

@@ -58,18 +58,23 @@ const TRANSACTION = schemaText(
 );
 const TIMES = [field('ts_ms', 'int64'), field('ts_us', 'int64'), field('ts_ns', 'int64')];
 
-/** `keyColumns` are those of the messages' key. */
-export function tableSchemas(table: TableVersion, keyColumns: readonly number[], context: FormatContext, config: DebeziumConfig): TableSchemas {
+/** Which columns stand in the messages' keys and in their rows. */
+export interface MessageColumns {
+  readonly key: readonly number[];
+  readonly row: readonly number[];
+}
+
+export function tableSchemas(table: TableVersion, written: MessageColumns, context: FormatContext, config: DebeziumConfig): TableSchemas {
   const plans = table.columns.map((column) => planOf(column, config));
   const propagated = propagatedColumns(table, config);
   const columns = table.columns.map((column, index) => new ColumnSchema(column, plans[index] as CellPlan, table.key.includes(index)));
   const name = `${context.connector}.${table.schema === '' ? table.catalog : table.schema}.${table.name}`;
   const key = struct(
-    keyColumns.map((index) => (columns[index] as ColumnSchema).text(false)),
+    written.key.map((index) => (columns[index] as ColumnSchema).text(false)),
     { name: `${name}.Key` },
   );
   const row = struct(
-    columns.map((column, index) => column.text(propagated[index] === true)),
+    written.row.map((index) => (columns[index] as ColumnSchema).text(propagated[index] === true)),
     { name: `${name}.Value` },
   );
   const envelope = struct(

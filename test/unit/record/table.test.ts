@@ -59,6 +59,12 @@ describe('facts about columns', () => {
     expect(Object.keys(first.columns[0] ?? {})).not.toContain('facts');
   });
 
+  it('tell domains apart by what they are over', () => {
+    const registry = new TableRegistry();
+    const domain = (baseName: string) => ({ type: 'other', typeName: 'd', baseName });
+    expect([registry.version(shape(domain('inet'))).version, registry.version(shape(domain('path'))).version]).toEqual([1, 2]);
+  });
+
   it('go with what the system calls the types', () => {
     const sourceType = { name: 'int4', length: 10, scale: 0 };
     const described = new TableRegistry({ described: true });

@@ -55,6 +55,13 @@ describe('types in the words of pgjdbc’s TypeInfoCache, as Debezium passes the
     ['_varchar', 4 + 10, MAX, 0],
   ])('%s, modifier %i', (name, typmod, length, scale) => expect(of(name, typmod)).toEqual([name, length, scale]));
 
+  it('domains over what is text to us say what they are over', () => {
+    const over = (baseOid: number): CustomType => ({ name: 'd', baseOid, typmod: -1, kind: 'domain' });
+    const types = new Map([[20001, over(builtInOid('inet') ?? 0)]]);
+    const baseOf = (baseOid: number) => customType(over(baseOid), -1, (oid) => types.get(oid)).baseName;
+    expect([baseOf(20001), baseOf(builtInOid('inet') ?? 0), baseOf(builtInOid('int4') ?? 0)]).toEqual(['inet', 'inet', undefined]);
+  });
+
   it('domains have their own name and the size of what they are over; enums and their arrays have none', () => {
     const base = (name: string): number => builtInOid(name) ?? 0;
     const types = new Map<number, CustomType>([

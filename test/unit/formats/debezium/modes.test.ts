@@ -93,6 +93,50 @@ describe('handling modes', () => {
     ]);
   });
 
+  it('types that Debezium does not know, as text, as bytes, or not at all; never out of a key', () => {
+    const other = (name: string, typeName: string, more: Partial<ColumnShape> = {}): ColumnShape => ({ ...column(name, 'other'), typeName, ...more });
+    const element = (typeName: string): Partial<ColumnShape> => ({
+      type: 'array',
+      element: { type: 'other', typeName, scale: null, precision: null },
+    });
+    const table = tableShape([
+      other('k', 'pg_lsn'),
+      other('line', 'line'),
+      other('lines', 'line[]', element('line')),
+      other('domain', 'way', { baseName: 'path' }),
+      other('address', 'inet'),
+      other('addresses', 'inet[]', element('inet')),
+      other('host', 'host', { baseName: 'inet' }),
+      other('words', 'tsvector'),
+      other('place', 'geometry'),
+    ]);
+    const cells = ['0/1', '{1,2,3}', '{"{1,2,3}"}', '[(1,2)]', '::1', '{::1}', '::2', "'a'", '0101'];
+    const row = (options: Partial<DebeziumConfig>) => {
+      const [message] = encoded(debezium, [{ op: 'create', table, after: cells }], options);
+      const { payload, ...bare } = JSON.parse(message?.value ?? '') as { payload?: { after: object }; after: object };
+      return (payload ?? bare).after;
+    };
+    const known = { address: '::1', addresses: ['::1'], host: '::2', words: "'a'", place: '0101' };
+    expect(row({})).toEqual({ k: '0/1', line: '{1,2,3}', lines: ['{1,2,3}'], domain: '[(1,2)]', ...known });
+    expect(row({ includeUnknownDatatypes: 'bytes' })).toEqual({
+      k: 'MC8x',
+      line: 'ezEsMiwzfQ==',
+      lines: 'eyJ7MSwyLDN9In0=',
+      domain: 'WygxLDIpXQ==',
+      ...known,
+    });
+    expect(row({ includeUnknownDatatypes: 'bytes', binaryHandlingMode: 'hex' })).toMatchObject({ k: '302f31', domain: '5b28312c32295d' });
+    expect(row({ includeUnknownDatatypes: 'none' })).toEqual({ k: '0/1', ...known });
+    const fields = (includeUnknownDatatypes: DebeziumConfig['includeUnknownDatatypes']) => {
+      const [message] = encoded(debezium, [{ op: 'create', table, after: cells }], { includeUnknownDatatypes, schemasEnable: true });
+      const { schema } = JSON.parse(message?.value ?? '') as { schema: { fields: { fields: { field: string; type: string; name?: string }[] }[] } };
+      return Object.fromEntries((schema.fields[0]?.fields ?? []).map(({ field, type, name }) => [field, name ?? type]));
+    };
+    const texts = { address: 'string', addresses: 'array', host: 'string', words: 'io.debezium.data.TsVector', place: 'string' };
+    expect(fields('none')).toEqual({ k: 'string', ...texts });
+    expect(fields('bytes')).toEqual({ k: 'bytes', line: 'bytes', lines: 'bytes', domain: 'bytes', ...texts });
+  });
+
   it('operations that are left out make no message', () => {
     const table = tableShape([column('id', 'int32')]);
     const records: RecordSpec[] = [
