@@ -138,9 +138,10 @@ function startupOptions({ replication = false, ownMoney = false }: Pick<ConnectO
     idle_in_transaction_session_timeout: '0',
     client_min_messages: 'warning',
     statement_timeout: replication ? '0' : '30s',
+    // Catalog queries must find the catalog's own functions and operators whatever the role's search_path says; and names that are values (regclass) must
+    // come out alike by every road: with the schema (I11).
+    search_path: 'pg_catalog',
   };
-  // Catalog queries must find the catalog's own functions and operators whatever the role's search_path says.
-  if (!replication) settings['search_path'] = 'pg_catalog';
   return Object.entries(settings)
     .filter(([name]) => !(ownMoney && name === 'lc_monetary'))
     .map(([name, value]) => `-c ${name}=${value.replace(/[\\ ]/g, '\\$&')}`)

@@ -4,10 +4,11 @@ import { applicationName, connectClient, endClient } from './client.ts';
 import { type PostgresConfig, slotName } from './config.ts';
 import { asSluiceError } from './connection-error.ts';
 import { noFreeSlot } from './errors.ts';
-import { asideFindings, identityOf, planCapture } from './log/capture.ts';
+import { asideFindings, planCapture } from './log/capture.ts';
 import { serverProblem } from './log/prepare.ts';
 import { noted, remembered } from './log/remembered.ts';
 import { readSlot, type SlotState, slotProblem } from './log/slot.ts';
+import { readOutlines } from './outline.ts';
 import { identifySystem, readServer, type ServerFacts } from './server.ts';
 
 /**
@@ -43,8 +44,8 @@ export async function preflightPostgres(config: PostgresConfig, context: SourceC
     // What concerns tables that cannot be captured anyway is said by them.
     if (problems.length === 0) findings.push(...plan.problems.map(asFinding));
     findings.push(...plan.findings, ...serverFindings(config, server));
-    const tables = matched.tables.filter(({ label }) => label !== config.snapshot.signalTable).map((table) => identityOf(table, server));
-    return { findings, tables };
+    const published = matched.tables.filter(({ label }) => label !== config.snapshot.signalTable);
+    return { findings, tables: await readOutlines(client, published, server) };
   } catch (error) {
     signal.throwIfAborted();
     throw asSluiceError(error, { config, doing: 'the preflight' });

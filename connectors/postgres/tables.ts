@@ -20,6 +20,8 @@ export interface CapturedTable {
   readonly insertOnly: boolean;
   /** The role owns it, or is a member of the role that does: it may put it into a publication. */
   readonly owned: boolean;
+  /** OIDs of the tables that hold its rows: its partitions, or itself. */
+  readonly holders: readonly number[];
   /** Partitioned tables that this one is a partition of, nearest first, `schema.name`. */
   readonly ancestors: readonly string[];
 }
@@ -155,6 +157,7 @@ function capturedTable(
     partitioned,
     owned: row.owned,
     insertOnly: gap !== null && insertOnlyNamed,
+    holders: holders.map(({ oid }) => oid),
     ancestors: ancestors.map((ancestor) => `${ancestor.schema}.${ancestor.name}`),
   };
   return { captured, problems, findings };

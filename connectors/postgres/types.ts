@@ -5,6 +5,7 @@
  * The text is what the server prints under the session settings of `SESSION_SETTINGS`.
  */
 import type { ColumnShape, LogicalType } from '#plugin';
+import { sourceTypeOf, unboundedType } from './source-type.ts';
 
 /**
  * Settings that every session must have for the text forms below; they are sent as the start-up parameter `options`, which ranks above
@@ -178,23 +179,26 @@ export function builtInOid(name: string): number | undefined {
 /** The type of a column, or null if it is not built in. `typmod` as in pg_attribute.atttypmod; −1 = none. */
 export function builtInType(oid: number, typmod: number): ColumnType | null {
   const elementOid = ARRAYS.get(oid);
-  if (elementOid !== undefined) return arrayOf(builtInType(elementOid, typmod) as ColumnType);
+  if (elementOid !== undefined) return arrayOf(builtInType(elementOid, typmod) as ColumnType, `_${BY_OID.get(elementOid)?.name}`);
   const found = BY_OID.get(oid);
   if (found === undefined) return null;
   const declared = readModifier(found.modifier, typmod);
   const typeName =
     found.modifier === 'length' && typmod < 0 && found.name.endsWith('bpchar') ? 'bpchar' : spell(found.sql, found.modifier, declared, typmod);
   const scale = found.normalise === NORMALISE.money ? 2 : declared.scale;
-  return { type: found.type, typeName, precision: declared.precision, scale, normalise: found.normalise };
+  const sourceType = sourceTypeOf(found.name, typmod, declared);
+  return { type: found.type, typeName, precision: declared.precision, scale, normalise: found.normalise, sourceType };
 }
 
-function arrayOf({ normalise, labels, ...element }: ColumnType): ColumnType {
+/** `name` of the array's own type in pg_type. */
+function arrayOf({ normalise, labels, sourceType: _, ...element }: ColumnType, name: string): ColumnType {
   return {
     type: 'array',
     typeName: `${element.typeName}[]`,
     precision: null,
     scale: null,
     element,
+    sourceType: unboundedType(name),
     normalise: normalise === NORMALISE.none ? NORMALISE.none : ARRAY_OF + normalise,
     ...(labels === undefined ? {} : { labels }),
   };
@@ -214,24 +218,30 @@ export function customType(found: CustomType, typmod: number, lookup: (oid: numb
     for (let depth = 0; depth < 32; depth++) {
       if (base.typmod >= 0 && modifier < 0) modifier = base.typmod;
       const builtIn = builtInType(base.baseOid, modifier);
-      if (builtIn !== null) return { ...builtIn, typeName: found.name };
+      if (builtIn !== null) return named(builtIn, found.name);
       const next = lookup(base.baseOid);
       if (next === undefined) break;
-      if (next.kind !== 'domain') return { ...customType(next, modifier, lookup), typeName: found.name };
+      if (next.kind !== 'domain') return named(customType(next, modifier, lookup), found.name);
       base = next;
     }
-    return { type: 'other', typeName: found.name, precision: null, scale: null, normalise: NORMALISE.none };
   }
-  const plain = { typeName: found.name, precision: null, scale: null, normalise: NORMALISE.none };
+  const plain = { typeName: found.name, precision: null, scale: null, normalise: NORMALISE.none, sourceType: unboundedType(found.name) };
+  if (found.kind === 'domain') return { type: 'other', ...plain };
   if (found.kind === 'enum') return { type: 'text', ...plain, labels: found.labels ?? [] };
   if (found.kind === 'array' && found.elementOid !== undefined) {
     const element = builtInType(found.elementOid, typmod);
     const custom = element === null ? lookup(found.elementOid) : undefined;
     const known = element ?? (custom === undefined ? null : customType(custom, typmod, lookup));
-    if (known !== null && known.type !== 'array') return arrayOf(known);
+    if (known !== null && known.type !== 'array') return arrayOf(known, found.name);
   }
   const extension = found.kind === 'base' ? EXTENSION_TYPES[found.name.replace(/^.*\./, '')] : undefined;
   return { type: extension ?? 'other', ...plain };
+}
+
+/** A domain: its base type under its own name. */
+function named(base: ColumnType, name: string): ColumnType {
+  const below = base.type === 'other' ? { baseName: base.baseName ?? base.typeName } : {};
+  return { ...base, typeName: name, ...below, ...(base.sourceType === undefined ? {} : { sourceType: { ...base.sourceType, name } }) };
 }
 
 function readModifier(modifier: Modifier, typmod: number): { precision: number | null; scale: number | null } {

@@ -3,6 +3,7 @@ import { controlErrors } from '../../src/daemon/control-errors.ts';
 import { HEALTH_LISTEN } from '../../src/daemon/health-server.ts';
 import { CONNECTOR_RUNNING, CONNECTOR_UNKNOWN } from '../../src/daemon/offsets.ts';
 import { deadLetterErrors } from '../../src/dead-letters/errors.ts';
+import { debeziumErrors } from '../../src/formats/debezium/errors.ts';
 import { pipelineErrors } from '../../src/pipeline/errors.ts';
 import type { ErrorKind } from '../../src/plugin/error.ts';
 import { segmentErrors } from '../../src/segments/errors.ts';
@@ -15,6 +16,7 @@ export const engineErrors: readonly { readonly title: string; readonly kinds: re
   { title: 'Configuration', kinds: configErrors },
   { title: 'Daemon and commands', kinds: [CONNECTOR_UNKNOWN, CONNECTOR_RUNNING, HEALTH_LISTEN, ...controlErrors] },
   { title: 'Pipeline', kinds: pipelineErrors },
+  { title: 'Format debezium', kinds: debeziumErrors },
   { title: 'State', kinds: stateErrors },
   { title: 'Snapshots', kinds: snapshotErrors },
   { title: 'Dead letters and stopped tables', kinds: [...deadLetterErrors, ...stoppedTableErrors, ...segmentErrors] },

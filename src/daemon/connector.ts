@@ -22,7 +22,7 @@ import { CopyRounds } from './copy-rounds.ts';
 import { extraDestinations } from './dead-letter-policy.ts';
 import { chosenLetters, type DeadLetterView, discardLetters, openDeadLetters, openToDiscard, viewsOf } from './dead-letters.ts';
 import { asSluiceError, stackOf } from './failure.ts';
-import { judge, refusalOf } from './judge.ts';
+import { formatFindings, judge, refusalOf } from './judge.ts';
 import { type ConnectorState, isFinal, mayFollow } from './lifecycle.ts';
 import { openFormat, openTables } from './open.ts';
 import { storedCopies } from './snapshots.ts';
@@ -182,7 +182,8 @@ export class Connector {
       const undelivered = await this.#openUndelivered(sink, stopped, abort, (error) => broken.abort(error));
       const { findings, tables: captured } = await source.preflight(starting);
       const destinations = [...captured.map((table) => sink.destination(table)), ...extraDestinations(definition)];
-      judge(definition, this.#log, [...findings, ...(await sink.preflight([...new Set(destinations)], starting))], this.#rounds.isLost);
+      const found = [...findings, ...formatFindings(definition, captured), ...(await sink.preflight([...new Set(destinations)], starting))];
+      judge(definition, this.#log, found, this.#rounds.isLost);
       const written = await sink.open(sinkPlace(stored.place), starting);
       this.#opened = true;
       await undelivered.begin();

@@ -2,10 +2,10 @@ import type { ConnectorDefinition } from '../config/load.ts';
 import type { Logger } from '../plugin/context.ts';
 import { type ErrorKind, SluiceError } from '../plugin/error.ts';
 import type { Finding } from '../plugin/finding.ts';
+import type { TableOutline } from '../plugin/outline.ts';
 import type { Sink } from '../plugin/sink.ts';
-import type { TableIdentity } from '../record/table.ts';
 
-type Plugins = Pick<ConnectorDefinition, 'source' | 'sink'>;
+type Plugins = Pick<ConnectorDefinition, 'source' | 'format' | 'sink'>;
 
 /** Logs the findings of the preflight; throws the first error. `isLost`: that the stored position is lost is known, and no error any more. */
 export function judge(plugins: Plugins, log: Logger, findings: readonly Finding[], isLost = false): void {
@@ -20,9 +20,14 @@ export function judge(plugins: Plugins, log: Logger, findings: readonly Finding[
   if (first !== null) throw first;
 }
 
-/** What keeps the sink from taking messages of a table; null: nothing that it knows of. */
-export async function refusalOf(plugins: Plugins, sink: Sink, table: TableIdentity, signal: AbortSignal): Promise<SluiceError | null> {
-  const findings = await sink.preflight([sink.destination(table)], signal);
+/** What the format asks of captured tables, and they do not have. */
+export function formatFindings({ format: { plugin, config } }: Plugins, tables: readonly TableOutline[]): readonly Finding[] {
+  return plugin.preflight?.(config, tables) ?? [];
+}
+
+/** What keeps format and sink from taking a table; null: nothing that they know of. */
+export async function refusalOf(plugins: Plugins, sink: Sink, table: TableOutline, signal: AbortSignal): Promise<SluiceError | null> {
+  const findings = [...formatFindings(plugins, [table]), ...(await sink.preflight([sink.destination(table)], signal))];
   const found = findings.find(({ severity }) => severity === 'error');
   return found === undefined ? null : asError(plugins, { ...found, table: `${table.schema}.${table.name}` });
 }
@@ -35,6 +40,6 @@ function asError(plugins: Plugins, { code, message, remedy, table }: Finding): S
   );
 }
 
-function kindOf({ source, sink }: Plugins, code: string): ErrorKind | undefined {
-  return [...source.plugin.errors, ...sink.plugin.errors].find((each) => each.code === code);
+function kindOf({ source, format, sink }: Plugins, code: string): ErrorKind | undefined {
+  return [...source.plugin.errors, ...(format.plugin.errors ?? []), ...sink.plugin.errors].find((each) => each.code === code);
 }

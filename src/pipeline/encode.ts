@@ -11,10 +11,11 @@ import type { MemoryShare } from './memory.ts';
 interface PreparedTable {
   readonly encoder: Encoder;
   readonly destination: number;
-  readonly table: TableVersion;
   /** Among the labels. */
   readonly label: number;
   readonly spread: number;
+  /** Of a TRUNCATE. */
+  readonly truncateSpread: number;
 }
 
 /** Rows of one batch by table and operation, for the counters. */
@@ -26,7 +27,7 @@ export interface RowCounts {
 
 const ROOM = 1.125;
 
-/** A TRUNCATE of a table with a key: its rows are in all partitions. */
+/** A TRUNCATE of a table whose messages have keys: its rows are in all partitions. */
 const TO_EVERY_PARTITION = -1;
 /** FNV-1a, 32 bits. */
 const FNV_BASIS = 0x811c9dc5;
@@ -67,7 +68,7 @@ export class BatchEncoder {
       out.destination = prepared.destination;
       out.table = prepared.label;
       out.op = cursor.op;
-      out.spread = cursor.op === OP.truncate && prepared.table.key.length > 0 ? TO_EVERY_PARTITION : prepared.spread;
+      out.spread = cursor.op === OP.truncate ? prepared.truncateSpread : prepared.spread;
       prepared.encoder.encode(cursor, out);
     }
     if (batch.arenaLength > 0) this.#growth = (out.bytesLength / batch.arenaLength) * ROOM;
@@ -92,7 +93,10 @@ export class BatchEncoder {
     if (destination < 0) destination = this.#destinations.push(name) - 1;
     let label = this.#labels.indexOf(table.label);
     if (label < 0) label = this.#labels.push(table.label) - 1;
-    const prepared = { encoder: this.#format.prepare(table), destination, table, label, spread: spreadOf(table) };
+    const encoder = this.#format.prepare(table);
+    const spread = spreadOf(table);
+    const truncateSpread = (encoder.isKeyed ?? table.key.length > 0) ? TO_EVERY_PARTITION : spread;
+    const prepared = { encoder, destination, label, spread, truncateSpread };
     this.#prepared.set(table, prepared);
     return prepared;
   }
@@ -104,7 +108,7 @@ export class BatchEncoder {
   }
 }
 
-/** All messages of a table without a key go to one partition: its rows have no other order (algorithms §4). */
+/** All messages without a key of a table go to one partition: its rows have no other order (algorithms §4). */
 function spreadOf(table: TableVersion): number {
   let hash = FNV_BASIS;
   for (const byte of Buffer.from(tableLabel(table), 'utf8')) hash = Math.imul(hash ^ byte, FNV_PRIME);

@@ -1,7 +1,8 @@
 import type { MessageBatch } from '../record/messages.ts';
 import type { Place } from '../record/position.ts';
-import type { TableIdentity, TableRegistry } from '../record/table.ts';
+import type { TableRegistry } from '../record/table.ts';
 import type { SluiceError } from './error.ts';
+import type { TableOutline } from './outline.ts';
 import type { Runtime } from './runtime.ts';
 
 /** What a log line may carry beside its message. No row values, no secrets (I12). */
@@ -63,8 +64,8 @@ export interface SourceContext extends PluginContext {
    * once where a copy would begin anew by it.
    */
   readonly renew: () => void;
-  /** What keeps the sink from taking messages of a table that is not captured yet; null: nothing that it knows of. */
-  readonly refusalOf: (table: TableIdentity) => Promise<SluiceError | null>;
+  /** What keeps format and sink from taking a table that is not captured yet; null: nothing that they know of. */
+  readonly refusalOf: (table: TableOutline) => Promise<SluiceError | null>;
   /** `run --once`: end the stream at the log's end as it stood when reading began. */
   readonly once: boolean;
 }

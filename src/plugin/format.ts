@@ -1,7 +1,10 @@
 import type { RecordCursor } from '../record/cursor.ts';
 import type { MessageWriter } from '../record/messages.ts';
 import type { TableVersion } from '../record/table.ts';
+import type { ErrorKind } from './error.ts';
 import type { ConfigOf, FieldTable } from './field.ts';
+import type { Finding } from './finding.ts';
+import type { TableOutline } from './outline.ts';
 import type { OriginColumn } from './source.ts';
 
 /** Everything about a connector that a format may write. */
@@ -14,12 +17,17 @@ export interface FormatContext {
 }
 
 export interface Encoder {
-  /** Writes the record's messages, none to several, bytes to bytes. Throws nothing for any value that a source may deliver. */
+  /** Whether its messages have keys; left out: if the table has one. */
+  readonly isKeyed?: boolean;
+  /**
+   * Writes the record's messages, none to several, bytes to bytes. Throws nothing for any value that a source may deliver; a SluiceError where the log
+   * does not carry what the configuration asks for (I8).
+   */
   encode(record: RecordCursor, out: MessageWriter): void;
 }
 
 export interface Format {
-  /** Everything that can be decided once per table version is decided here. */
+  /** Everything that can be decided once per table version is decided here. Throws a SluiceError for a table that the configuration does not fit. */
   prepare(table: TableVersion): Encoder;
   /** Called before each batch, with the processing time in microseconds since the epoch. Forgets what was prepared per transaction. */
   begin(nowMicros: number): void;
@@ -29,9 +37,13 @@ export interface FormatPlugin<T extends FieldTable = FieldTable> {
   readonly role: 'format';
   readonly type: string;
   readonly fields: T;
+  /** Kinds of what its encoders throw and its preflight finds; left out: there are none. */
+  readonly errors?: readonly ErrorKind[];
   /** Checks that one field table cannot say; each problem with the path inside the section. */
   validate?(config: ConfigOf<T>): readonly { readonly path: string; readonly message: string; readonly remedy: string }[];
   /** Whether it writes schemas: facts about the columns are then part of a table's version. Left out: it does not. */
   describes?(config: ConfigOf<T>): boolean;
+  /** What the configuration asks of the captured tables, and they do not have. Errors stop the connector before it starts. */
+  preflight?(config: ConfigOf<T>, tables: readonly TableOutline[]): readonly Finding[];
   create(config: ConfigOf<T>, context: FormatContext): Format;
 }

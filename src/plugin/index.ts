@@ -12,6 +12,7 @@ export * from './field.ts';
 export * from './finding.ts';
 export * from './format.ts';
 export * from './noted.ts';
+export * from './outline.ts';
 export * from './registry.ts';
 export * from './runtime.ts';
 export * from './sink.ts';

@@ -1,10 +1,10 @@
 import type { RecordBatch } from '../record/batch.ts';
 import type { Position } from '../record/position.ts';
-import type { TableIdentity } from '../record/table.ts';
 import type { SourceContext } from './context.ts';
 import type { ErrorKind } from './error.ts';
 import type { ConfigOf, FieldTable } from './field.ts';
 import type { Finding } from './finding.ts';
+import type { TableOutline } from './outline.ts';
 import type { SnapshotSource } from './snapshot.ts';
 import type { SnapshotConfig } from './snapshot-fields.ts';
 
@@ -43,7 +43,7 @@ export interface SourceHealth {
 export interface SourcePreflight {
   readonly findings: readonly Finding[];
   /** The tables that are captured as things stand. */
-  readonly tables: readonly TableIdentity[];
+  readonly tables: readonly TableOutline[];
 }
 
 /** How `offsets recover` finds a place to resume from when the state is lost (design §9). */

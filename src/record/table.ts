@@ -6,14 +6,26 @@ export interface ColumnShape {
   readonly type: LogicalType;
   /** The server's own type name, for people and for schemas: `numeric(12,2)`, `timestamp with time zone`. */
   readonly typeName: string;
+  /** Of a domain over a type that is `other` to us: the name of that type. */
+  readonly baseName?: string;
   /** Digits after the decimal point (decimal) or of the second (temporal); null = not declared. */
   readonly scale: number | null;
   /** Total digits (decimal) or length; null = not declared. */
   readonly precision: number | null;
   /** Of an `array`: what its elements are. */
-  readonly element?: Omit<ColumnShape, 'name' | 'facts'>;
+  readonly element?: Omit<ColumnShape, 'name' | 'sourceType' | 'facts'>;
+  /** Only where the tables are described (`TableRegistry`), and as far as the source knows. */
+  readonly sourceType?: SourceType;
   /** Only where the tables are described (`TableRegistry`), and as far as the source knows. */
   readonly facts?: ColumnFacts;
+}
+
+/** A column's type as the system has it, in Debezium's words (`column.propagate.source.type`). */
+export interface SourceType {
+  readonly name: string;
+  /** Characters, digits or bits; null: not said. */
+  readonly length: number | null;
+  readonly scale: number | null;
 }
 
 /** What neither cells nor keys depend on, only schemas: as the catalogue had it when the log showed the table. */
@@ -59,9 +71,11 @@ export function fingerprint(shape: TableShape): string {
   return JSON.stringify([shape.kind, shape.catalog, shape.schema, shape.name, shape.key, shape.columns.map(columnFingerprint)]);
 }
 
-function columnFingerprint({ name, type, typeName, scale, precision, element, facts }: ColumnShape): unknown[] {
+function columnFingerprint({ name, type, typeName, scale, precision, baseName, element, sourceType, facts }: ColumnShape): unknown[] {
   const about: unknown[] = [name, type, typeName, scale, precision];
+  if (baseName !== undefined) about.push(baseName);
   if (element !== undefined) about.push([element.type, element.typeName, element.scale, element.precision]);
+  if (sourceType !== undefined) about.push({ name: sourceType.name, length: sourceType.length, scale: sourceType.scale });
   if (facts !== undefined) about.push([facts.required, facts.default, facts.computed, facts.labels]);
   return about;
 }
@@ -72,7 +86,7 @@ export function tableLabel(table: { readonly schema: string; readonly name: stri
 
 /** Numbers table versions. Filled from the schema history at start; what it numbers anew is saved with the next checkpoint (algorithms §3). */
 export class TableRegistry {
-  /** The format writes schemas: facts about the columns are part of a version. Else they are left out, so that no version depends on them. */
+  /** The format writes schemas: source types and facts of the columns are part of a version. Else they are left out, so that no version depends on them. */
   readonly described: boolean;
   readonly #byFingerprint = new Map<string, TableVersion>();
   readonly #newest = new Map<string, number>();
@@ -113,8 +127,8 @@ export class TableRegistry {
 }
 
 function withoutFacts(shape: TableShape): TableShape {
-  if (shape.columns.every(({ facts }) => facts === undefined)) return shape;
-  return { ...shape, columns: shape.columns.map(({ facts: _, ...column }) => column) };
+  if (shape.columns.every(({ sourceType, facts }) => sourceType === undefined && facts === undefined)) return shape;
+  return { ...shape, columns: shape.columns.map(({ sourceType: _, facts: __, ...column }) => column) };
 }
 
 function tableId(shape: TableShape): string {

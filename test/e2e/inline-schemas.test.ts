@@ -31,7 +31,14 @@ describe('inline schemas', () => {
       CREATE TABLE t (id serial PRIMARY KEY, m mood NOT NULL DEFAULT 'ok', ms mood[], at timestamptz NOT NULL DEFAULT now(), n numeric(10,2) DEFAULT 1.5);
       INSERT INTO t DEFAULT VALUES`);
     const source = { type: 'postgres', url: postgres.url(database), tables: ['public.t'], slot: 'schemas', snapshot: { mode: 'initial' } };
-    daemon = await Daemon.create([{ name: 'shop', source, format: { type: 'debezium', schemasEnable: true }, sink: { type: 'stdout' } }]);
+    daemon = await Daemon.create([
+      {
+        name: 'shop',
+        source,
+        format: { type: 'debezium', schemasEnable: true, columnPropagateSourceType: ['public.t.(id|n|ms)'] },
+        sink: { type: 'stdout' },
+      },
+    ]);
     const running = daemon;
     const lines = (): Line[] =>
       running.stdout
@@ -59,7 +66,11 @@ describe('inline schemas', () => {
     expect(streamed?.value.schema).toEqual(copied?.value.schema);
     expect(restarted?.value.schema).toEqual(changed?.value.schema);
     const text = JSON.stringify(copied?.value.schema);
-    expect(text).toContain('{"type":"int32","optional":false,"default":0,"field":"id"}');
+    const told = (type: string, length: number, scale: number, name: string) =>
+      `"__debezium.source.column.type":"${type}","__debezium.source.column.length":"${length}","__debezium.source.column.scale":"${scale}","__debezium.source.column.name":"${name}"`;
+    expect(text).toContain(`{"type":"int32","optional":false,"parameters":{${told('INT4', 10, 0, 'id')}},"default":0,"field":"id"}`);
+    expect(text).toContain(told('NUMERIC', 10, 2, 'n'));
+    expect(text).toContain(`"optional":true,"parameters":{${told('_MOOD', 2147483647, 0, 'ms')}},"field":"ms"}`);
     expect(text).toContain('"parameters":{"allowed":"sad,ok"},"default":"ok","field":"m"}');
     expect(text).toContain('"name":"io.debezium.time.ZonedTimestamp","version":1,"default":"1970-01-01T00:00:00.000000Z","field":"at"}');
     expect(JSON.stringify(changed?.value.schema)).toContain('"default":"APo="');

@@ -157,6 +157,32 @@ describe.each(availableMajors)('PostgreSQL %i', (major) => {
     expect((await rejection(prepare(byRoot))).code).toBe('SLUICE_PG_PUBLICATION_BY_ROOT');
   });
 
+  it('says of each table what columns it has, and of which the log carries old values', async () => {
+    await server.query(
+      `CREATE TABLE o_key (a int, b int, c int, PRIMARY KEY (c, a) INCLUDE (b));
+       CREATE TABLE o_full (a int, b int); ALTER TABLE o_full REPLICA IDENTITY FULL;
+       CREATE TABLE o_index (a int PRIMARY KEY, b int NOT NULL, gone int); ALTER TABLE o_index DROP COLUMN gone;
+       CREATE UNIQUE INDEX o_index_b ON o_index (b); ALTER TABLE o_index REPLICA IDENTITY USING INDEX o_index_b;
+       CREATE TABLE o_inserts (a int);
+       CREATE TABLE o_parted (a int, b int, PRIMARY KEY (a)) PARTITION BY LIST (a); ALTER TABLE o_parted REPLICA IDENTITY FULL;
+       CREATE TABLE o_parted_1 PARTITION OF o_parted FOR VALUES IN (1); ALTER TABLE o_parted_1 REPLICA IDENTITY FULL;
+       CREATE TABLE o_parted_2 PARTITION OF o_parted DEFAULT;`,
+      database,
+    );
+    const config = connector({ tables: ['public.o_*'], insertOnly: ['public.o_inserts'] });
+    const { tables } = await preflightPostgres(config, context, signal);
+    expect(tables.map(({ name, columnNames, oldColumnNames }) => [name, columnNames, oldColumnNames])).toEqual([
+      ['o_full', ['a', 'b'], ['a', 'b']],
+      ['o_index', ['a', 'b'], ['b']],
+      ['o_inserts', ['a'], null],
+      ['o_key', ['a', 'b', 'c'], ['a', 'c']],
+      ['o_parted', ['a', 'b'], ['a']],
+    ]);
+    await server.query('ALTER TABLE o_parted_2 REPLICA IDENTITY FULL', database);
+    expect((await preflightPostgres(config, context, signal)).tables.at(-1)?.oldColumnNames).toEqual(['a', 'b']);
+    await server.query('DROP TABLE o_key, o_full, o_index, o_inserts, o_parted', database);
+  });
+
   it.runIf(major >= 15)('a row filter and a column list of the publication are said', async () => {
     await server.query(`CREATE PUBLICATION part FOR TABLE keyed (id) WHERE (id > 5)`, database);
     const { findings } = await preflightPostgres(connector({ tables: ['public.keyed'], publication: 'part' }), context, signal);

@@ -96,12 +96,16 @@ type AnyFormatPlugin = { create(config: DebeziumConfig, context: FormatContext):
 /** As validation fills it in. */
 export const DEBEZIUM_DEFAULTS: DebeziumConfig = {
   tombstones: true,
+  messageKeyColumns: [],
   schemasEnable: false,
+  columnPropagateSourceType: [],
+  datatypePropagateSourceType: [],
   decimalHandlingMode: 'precise',
   timePrecisionMode: 'adaptive',
   binaryHandlingMode: 'bytes',
   intervalHandlingMode: 'numeric',
   hstoreHandlingMode: 'json',
+  includeUnknownDatatypes: 'text',
   moneyFractionDigits: 2,
   unavailableValuePlaceholder: '__debezium_unavailable_value',
   skippedOperations: [],

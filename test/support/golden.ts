@@ -42,6 +42,11 @@ function file(name: string): string {
 
 /** The streamed messages of a case. */
 export function golden(name: string): GoldenMessage[] {
+  return goldenMessages(name).filter(({ op }) => op !== 'r');
+}
+
+/** All messages of a case, copied rows first. */
+export function goldenMessages(name: string): GoldenMessage[] {
   return file(`${name}.debezium.jsonl`)
     .trimEnd()
     .split('\n')
@@ -50,8 +55,7 @@ export function golden(name: string): GoldenMessage[] {
       const end = line.lastIndexOf(',"headers":');
       const text = line.slice(line.indexOf('"key":'), end);
       return { table: topic.slice(topic.lastIndexOf('.') + 1), text: stable(text), op: (value?.payload ?? value)?.op ?? null, headers };
-    })
-    .filter(({ op }) => op !== 'r');
+    });
 }
 
 interface Value {

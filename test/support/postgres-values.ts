@@ -40,6 +40,9 @@ export const SCALARS: readonly [type: string, sql: string, cell: string][] = [
   ['point', `'(1,2)'`, '(1,2)'],
   ['tsvector', `'a:1'`, `'a':1`],
   ['pg_lsn', `'0/16B3748'`, '0/16B3748'],
+  // Named with their schemas, whatever search_path would shorten.
+  ['regclass', `'public.scalars'`, 'public.scalars'],
+  ['regtype', `'public.mood'`, 'public.mood'],
   ['int4range', `'[1,5)'`, '[1,5)'],
   ['integer[]', `'{1,NULL,3}'`, '{1,NULL,3}'],
   ['timestamptz[]', `array['2024-06-30 12:00+02'::timestamptz]`, '{"2024-06-30T10:00:00Z"}'],

@@ -1,8 +1,9 @@
 /** What is captured: the tables that the configuration names, but new ones that are only reported, or that something is wrong with (I10). */
 import type pg from 'pg';
-import { type Finding, SluiceError, type SourceContext, type TableIdentity } from '#plugin';
+import { type Finding, SluiceError, type SourceContext } from '#plugin';
 import { type PostgresConfig, publicationName, snapshotPatterns } from '../config.ts';
 import { moneyProblems } from '../money.ts';
+import { readOutlines } from '../outline.ts';
 import { parsePattern, parsePatterns, type TablePattern } from '../patterns.ts';
 import type { ServerFacts } from '../server.ts';
 import { type CapturedTable, type Matched, matchTables } from '../tables.ts';
@@ -20,7 +21,7 @@ export interface CaptureRequest {
   readonly before: Remembered | null;
   /** Tables that this connector has put into its publications. */
   readonly added: readonly number[];
-  /** What keeps the sink from taking a table's messages. */
+  /** What keeps format and sink from taking a table. */
   readonly refusalOf: SourceContext['refusalOf'];
 }
 
@@ -60,7 +61,7 @@ export async function planCapture(client: pg.Client, config: PostgresConfig, req
     const reason =
       config.newTables === 'report'
         ? new SluiceError(newTable, { table: table.label, connector: request.connector })
-        : (problems.find((error) => error.table === table.label) ?? plan.problems[0] ?? (await request.refusalOf(identityOf(table, server))));
+        : (problems.find((error) => error.table === table.label) ?? plan.problems[0] ?? (await refusalOf(client, table, request)));
     if (reason === null) added.push({ table, plan, isMadeAnew: before !== null && wasCaptured(before, table) });
     else aside.set(table.label, reason);
   }
@@ -72,6 +73,11 @@ export async function planCapture(client: pg.Client, config: PostgresConfig, req
     added,
     aside,
   };
+}
+
+async function refusalOf(client: pg.Client, table: CapturedTable, { server, refusalOf }: CaptureRequest): Promise<SluiceError | null> {
+  const [outline] = await readOutlines(client, [table], server);
+  return outline === undefined ? null : refusalOf(outline);
 }
 
 /** Said at every start: a table that the configuration takes in is not captured. */
@@ -95,10 +101,6 @@ function newTablesOf(config: PostgresConfig, before: Remembered | null): (table:
   // The table for signals is named by the configuration itself.
   return (table) =>
     table.label !== config.snapshot.signalTable && come(table) && !known.has(`${table.oid} ${JSON.stringify([table.schema, table.name])}`);
-}
-
-export function identityOf({ schema, name }: CapturedTable, { database }: ServerFacts): TableIdentity {
-  return { kind: 'table', catalog: database, schema, name };
 }
 
 function wasCaptured({ published }: Remembered, { schema, name }: CapturedTable): boolean {

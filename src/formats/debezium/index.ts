@@ -1,6 +1,8 @@
 import type { Format, FormatContext } from '../../plugin/format.ts';
 import { VERSION } from '../../version.ts';
+import { debeziumErrors } from './errors.ts';
 import { DebeziumFormat } from './format.ts';
+import { keyFindings } from './message-key.ts';
 import { type DebeziumConfig, debeziumFields, validateDebezium } from './options.ts';
 
 /** Debezium's envelope: the default format. */
@@ -8,7 +10,9 @@ export const debezium = {
   role: 'format' as const,
   type: 'debezium',
   fields: debeziumFields,
+  errors: debeziumErrors,
   validate: validateDebezium,
+  preflight: keyFindings,
   describes: ({ schemasEnable }: DebeziumConfig): boolean => schemasEnable,
   create(config: DebeziumConfig, context: FormatContext): Format {
     return new DebeziumFormat(context, { ...config, version: VERSION });

@@ -46,6 +46,22 @@ const OTHER: Readonly<Record<string, SchemaType>> = {
   tsvector: semantic('string', 'io.debezium.data.TsVector'),
 };
 
+/** Types that Debezium passes on as the server's text, and, in the last line, those that it has forms for which are not here: their text is left nowhere. */
+const PLAIN: ReadonlySet<string> = new Set([
+  'cidr',
+  'inet',
+  'macaddr',
+  'macaddr8',
+  'int4range',
+  'int8range',
+  'numrange',
+  'tsrange',
+  'tstzrange',
+  'daterange',
+  'isbn',
+  ...['geometry', 'geography', 'vector', 'halfvec', 'sparsevec'],
+]);
+
 /** Debezium's type mapping, by logical type: the one place to add to. */
 const BY_TYPE: { readonly [T in LogicalType]: (column: Shape, config: DebeziumConfig) => Mapped } = {
   boolean: () => [CELL.boolean, { type: 'boolean' }],
@@ -83,8 +99,9 @@ const BY_TYPE: { readonly [T in LogicalType]: (column: Shape, config: DebeziumCo
       ? [CELL.mapText, JSON_TEXT]
       : [CELL.map, { type: 'map', body: ',"keys":{"type":"string","optional":false},"values":{"type":"string","optional":true}' }],
   // Elements are looked at by `planOf`; an array of what is not known is its text.
-  array: () => [CELL.string, STRING],
-  other: ({ typeName }) => [CELL.string, OTHER[typeName.replace(/^.*\./, '')] ?? STRING],
+  array: (column, config) => BY_TYPE.other(column, config),
+  other: (column, { includeUnknownDatatypes, binaryHandlingMode }) =>
+    isUnknown(column) && includeUnknownDatatypes === 'bytes' ? BINARY[binaryHandlingMode] : [CELL.string, OTHER[systemName(column)] ?? STRING],
 };
 
 const BINARY: { readonly [M in DebeziumConfig['binaryHandlingMode']]: Mapped } = {
@@ -94,9 +111,26 @@ const BINARY: { readonly [M in DebeziumConfig['binaryHandlingMode']]: Mapped } =
   hex: [CELL.hex, STRING],
 };
 
+/** Whether Debezium does not know the type. Arrays of what it knows are arrays here, also where it has none. */
+function isUnknown(column: Shape): boolean {
+  if (column.type === 'array') return column.element === undefined || isUnknown(column.element);
+  return column.type === 'other' && OTHER[systemName(column)] === undefined && !PLAIN.has(systemName(column));
+}
+
+function systemName({ typeName, baseName }: Shape): string {
+  return (baseName ?? typeName).replace(/^.*\./, '');
+}
+
+/** The columns that stand in rows. Those of the key always do: without them rows could not be told apart. */
+export function rowColumns(columns: readonly ColumnShape[], key: readonly number[], config: DebeziumConfig): readonly number[] {
+  const isWritten = (column: ColumnShape, index: number): boolean =>
+    config.includeUnknownDatatypes !== 'none' || key.includes(index) || !isUnknown(column);
+  return columns.flatMap((column, index) => (isWritten(column, index) ? [index] : []));
+}
+
 export function planOf(column: Shape, config: DebeziumConfig): CellPlan {
   const { unavailableValuePlaceholder: placeholder } = config;
-  if (column.type === 'array' && column.element !== undefined) {
+  if (column.type === 'array' && column.element !== undefined && !(isUnknown(column) && config.includeUnknownDatatypes === 'bytes')) {
     const element = planOf({ ...column.element, ...(column.facts === undefined ? {} : { facts: column.facts }) }, config);
     const schema = { type: 'array', body: `,"items":${schemaText(element.schema, { optional: true })}` };
     return { cell: CELL.string, scale: 0, schema, element, unavailable: piece(`[${arrayPlaceholder(element, placeholder)}]`) };

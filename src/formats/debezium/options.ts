@@ -1,4 +1,6 @@
 import { type ConfigOf, fields } from '../../plugin/field.ts';
+import { parseKeyEntry } from './key-entry.ts';
+import { namePattern } from './patterns.ts';
 
 /** Options of the format, by Debezium's names. */
 export const debeziumFields = fields({
@@ -7,11 +9,32 @@ export const debeziumFields = fields({
     default: true,
     about: 'Follow each delete by a message with the same key and no value, so that a compacted topic forgets the row (`tombstones.on.delete`).',
   },
+  messageKeyColumns: {
+    kind: 'list',
+    default: [],
+    about:
+      "`message.key.columns`: the columns that make the key of a table's messages, instead of its primary key: `schema.table:column,column`, the table as a regular expression for the whole name. For tables without a primary key too. The log must carry the old values of the columns (Postgres: `REPLICA IDENTITY FULL`).",
+    example: ['public.customers:tenant,id'],
+  },
   schemasEnable: {
     kind: 'boolean',
     default: false,
     about:
       'Write each key and value with its schema, `{"schema":…,"payload":…}`, as Kafka Connect\'s JSON converter does (`schemas.enable`). The catalogue is then asked for each table that the log shows.',
+  },
+  columnPropagateSourceType: {
+    kind: 'list',
+    default: [],
+    about:
+      '`column.propagate.source.type`: regular expressions for whole names `schema.table.column`: the schemas of these columns say their type, length and scale on the server (`__debezium.source.column.type` and so on). Needs `schemasEnable`.',
+    example: ['public.orders.*'],
+  },
+  datatypePropagateSourceType: {
+    kind: 'list',
+    default: [],
+    about:
+      '`datatype.propagate.source.type`: the same for the columns of types, `schema.table.type`, the type as the server names it (`varchar`). Needs `schemasEnable`.',
+    example: ['.*.numeric', '.*.varchar'],
   },
   decimalHandlingMode: {
     kind: 'choice',
@@ -44,6 +67,13 @@ export const debeziumFields = fields({
     default: 'json',
     about: '`hstore.handling.mode`: as a string that holds JSON, or as an object.',
   },
+  includeUnknownDatatypes: {
+    kind: 'choice',
+    choices: ['text', 'bytes', 'none'],
+    default: 'text',
+    about:
+      "`include.unknown.datatypes`: columns of types that Debezium does not know: as the server's text, as its bytes (Debezium's `true`), or left out (its `false`, the default there).",
+  },
   moneyFractionDigits: {
     kind: 'integer',
     default: 2,
@@ -75,8 +105,34 @@ export function skippedOperations({ skippedOperations: letters }: DebeziumConfig
   return Uint8Array.from([...SKIPPABLE, 'm'], (letter) => (letters.includes(letter) ? 1 : 0));
 }
 
+interface Problem {
+  readonly path: string;
+  readonly message: string;
+  readonly remedy: string;
+}
+
 /** What the field table cannot say. */
-export function validateDebezium({ skippedOperations: letters }: DebeziumConfig): { path: string; message: string; remedy: string }[] {
+export function validateDebezium(config: DebeziumConfig): Problem[] {
+  const { skippedOperations, messageKeyColumns } = config;
+  const keys = messageKeyColumns.flatMap((text, index): Problem[] => {
+    const entry = parseKeyEntry(text);
+    return 'message' in entry ? [{ path: `messageKeyColumns[${index}]`, ...entry }] : [];
+  });
+  return [...operationProblems(skippedOperations), ...keys, ...propagationProblems(config)];
+}
+
+function propagationProblems({ schemasEnable, ...config }: DebeziumConfig): Problem[] {
+  return (['columnPropagateSourceType', 'datatypePropagateSourceType'] as const).flatMap((option) => {
+    const patterns = config[option].flatMap((text, index): Problem[] => {
+      const pattern = namePattern(text);
+      return pattern instanceof RegExp ? [] : [{ path: `${option}[${index}]`, ...pattern }];
+    });
+    if (schemasEnable || config[option].length === 0) return patterns;
+    return [...patterns, { path: option, message: 'is for schemas, and none are written', remedy: 'set "schemasEnable": true, or leave it out' }];
+  });
+}
+
+function operationProblems(letters: readonly string[]): Problem[] {
   return letters.flatMap((letter, index) =>
     SKIPPABLE.includes(letter)
       ? []

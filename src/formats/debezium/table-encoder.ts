@@ -9,7 +9,8 @@ import { keyCellsDiffer, sameBytes } from '../keys.ts';
 import type { BatchClock } from './batch-clock.ts';
 import { type Frame, frameOf } from './frame.ts';
 import { ImageEncoder } from './image.ts';
-import { planOf } from './mapping.ts';
+import { planOf, rowColumns } from './mapping.ts';
+import { demandOldKey, messageKeyOf } from './message-key.ts';
 import { type DebeziumConfig, skippedOperations } from './options.ts';
 import { SourceBlock } from './source-block.ts';
 import { tableSchemas } from './table-schema.ts';
@@ -41,6 +42,9 @@ export class TableEncoder implements Encoder {
   readonly #clock: BatchClock;
   readonly #tombstones: boolean;
   readonly #key: readonly number[];
+  /** Old rows must carry it: the log sends it by itself only if it is the table's own. */
+  readonly #isForeignKey: boolean;
+  readonly isKeyed: boolean;
   readonly #row: ImageEncoder;
   readonly #keyImage: ImageEncoder;
   readonly #envelope: Envelope;
@@ -55,19 +59,18 @@ export class TableEncoder implements Encoder {
   constructor(context: FormatContext, options: DebeziumOptions, clock: BatchClock, table: TableVersion) {
     this.#clock = clock;
     this.#tombstones = options.tombstones;
-    this.#key = table.key;
+    const { columns: key, isForeign } = messageKeyOf(table, options);
+    this.#key = key;
+    this.#isForeignKey = isForeign;
+    this.isKeyed = key.length > 0;
     this.#skipped = skippedOperations(options);
     const plans = table.columns.map((column) => planOf(column, options));
-    const schemas = options.schemasEnable ? tableSchemas(table, context, options) : null;
+    const row = rowColumns(table.columns, key, options);
+    const schemas = options.schemasEnable ? tableSchemas(table, { key, row }, context, options) : null;
     this.#keyFrame = frameOf(schemas?.key ?? null);
     this.#valueFrame = frameOf(schemas?.value ?? null);
-    this.#row = new ImageEncoder(
-      table.columns,
-      table.columns.map((_, column) => column),
-      plans,
-      schemas?.absent ?? null,
-    );
-    this.#keyImage = new ImageEncoder(table.columns, table.key, plans);
+    this.#row = new ImageEncoder(table.columns, row, plans, schemas?.absent ?? null);
+    this.#keyImage = new ImageEncoder(table.columns, key, plans);
     this.#envelope = new Envelope(context, table);
     this.#sourceOf = (mark) => new SourceBlock(context, options.version, table, mark);
     this.#streamed = this.#sourceOf(SNAPSHOT_MARK.none);
@@ -81,10 +84,12 @@ export class TableEncoder implements Encoder {
     this.#envelope.prepare(out, record.transaction, this.#clock.batch);
     switch (record.op) {
       case OP.delete:
+        if (this.#isForeignKey) demandOldKey(record, this.#key);
         this.#reserve(record, out, source, record.before, -1);
         this.#delete(record, out, -1, -1, -1, -1);
         return;
       case OP.update:
+        if (this.#isForeignKey) demandOldKey(record, this.#key);
         if (keyCellsDiffer(record, this.#key)) {
           this.#keyChange(record, out);
           return;

@@ -4,7 +4,8 @@ import type { ColumnShape, TableVersion } from '../../record/table.ts';
 import type { LogicalType } from '../../record/types.ts';
 import { type CellPlan, planOf } from './mapping.ts';
 import type { DebeziumConfig } from './options.ts';
-import { field, type SchemaType, schemaText, struct } from './schema.ts';
+import { namePattern, qualifiedName } from './patterns.ts';
+import { field, type SchemaPlace, type SchemaType, schemaText, struct } from './schema.ts';
 import { SEQUENCE } from './source-block.ts';
 import { valueBytes, writeValue } from './values.ts';
 
@@ -57,16 +58,23 @@ const TRANSACTION = schemaText(
 );
 const TIMES = [field('ts_ms', 'int64'), field('ts_us', 'int64'), field('ts_ns', 'int64')];
 
-export function tableSchemas(table: TableVersion, context: FormatContext, config: DebeziumConfig): TableSchemas {
+/** Which columns stand in the messages' keys and in their rows. */
+export interface MessageColumns {
+  readonly key: readonly number[];
+  readonly row: readonly number[];
+}
+
+export function tableSchemas(table: TableVersion, written: MessageColumns, context: FormatContext, config: DebeziumConfig): TableSchemas {
   const plans = table.columns.map((column) => planOf(column, config));
+  const propagated = propagatedColumns(table, config);
   const columns = table.columns.map((column, index) => new ColumnSchema(column, plans[index] as CellPlan, table.key.includes(index)));
   const name = `${context.connector}.${table.schema === '' ? table.catalog : table.schema}.${table.name}`;
   const key = struct(
-    table.key.map((index) => (columns[index] as ColumnSchema).text),
+    written.key.map((index) => (columns[index] as ColumnSchema).text(false)),
     { name: `${name}.Key` },
   );
   const row = struct(
-    columns.map(({ text }) => text),
+    written.row.map((index) => (columns[index] as ColumnSchema).text(propagated[index] === true)),
     { name: `${name}.Value` },
   );
   const envelope = struct(
@@ -107,14 +115,24 @@ export function messageSchemas(table: TableVersion, context: FormatContext, cont
 
 /** One column's schema. Without facts of the catalogue every column but the key's may be null. */
 class ColumnSchema {
-  readonly text: string;
   readonly absent: string;
+  readonly #column: ColumnShape;
+  readonly #schema: SchemaType;
+  readonly #place: SchemaPlace;
 
   constructor(column: ColumnShape, plan: CellPlan, isKey: boolean) {
     const required = isKey || column.facts?.required === true;
     const byDefault = this.#defaultOf(column, plan, required);
-    this.text = schemaText(plan.schema, { optional: !required, default: byDefault, field: column.name });
+    this.#column = column;
+    this.#schema = plan.schema;
+    this.#place = { optional: !required, default: byDefault, field: column.name };
     this.absent = byDefault ?? (required ? cellText(plan, ZEROS[column.type]) : null) ?? 'null';
+  }
+
+  /** With the parameters that tell the column's type on the server, or without. */
+  text(isPropagated: boolean): string {
+    const parameters = isPropagated ? { ...this.#schema.parameters, ...sourceParameters(this.#column) } : this.#schema.parameters;
+    return schemaText(parameters === undefined ? this.#schema : { ...this.#schema, parameters }, this.#place);
   }
 
   #defaultOf({ type, facts }: ColumnShape, plan: CellPlan, required: boolean): string | null {
@@ -122,6 +140,32 @@ class ColumnSchema {
     if (facts.default !== null) return cellText(plan, facts.default);
     return facts.computed && required && facts.labels === null ? cellText(plan, ZEROS[type]) : null;
   }
+}
+
+/** By column: its type on the server is to be told. */
+function propagatedColumns(table: TableVersion, config: DebeziumConfig): boolean[] {
+  const matcher = (patterns: readonly string[]): ((name: string) => boolean) => {
+    const expressions = patterns.map(namePattern).filter((pattern) => pattern instanceof RegExp);
+    return (name) => expressions.some((expression) => expression.test(name));
+  };
+  const isNamed = matcher(config.columnPropagateSourceType);
+  const isOfType = matcher(config.datatypePropagateSourceType);
+  const prefix = qualifiedName(table);
+  return table.columns.map(
+    ({ name, sourceType }) => sourceType !== undefined && (isNamed(`${prefix}.${name}`) || isOfType(`${prefix}.${sourceType.name}`)),
+  );
+}
+
+/** Debezium's names and order. */
+function sourceParameters({ name, sourceType }: ColumnShape): Readonly<Record<string, string>> {
+  if (sourceType === undefined) return {};
+  const { length, scale } = sourceType;
+  return {
+    '__debezium.source.column.type': sourceType.name.toUpperCase(),
+    ...(length === null ? {} : { '__debezium.source.column.length': String(length) }),
+    ...(scale === null ? {} : { '__debezium.source.column.scale': String(scale) }),
+    '__debezium.source.column.name': name,
+  };
 }
 
 function cellText(plan: CellPlan, cell: string | undefined): string | null {

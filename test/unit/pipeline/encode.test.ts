@@ -72,6 +72,15 @@ describe('where a message without a key goes (spread)', () => {
     expect(Math.min(...a, ...b)).toBeGreaterThanOrEqual(0);
   });
 
+  it('follows the format where that gives messages other keys than the table has', () => {
+    const of = (isKeyed: boolean, key: readonly number[]): number => {
+      const format: Format = { ...twice, prepare: (table) => ({ ...twice.prepare(table), isKeyed }) };
+      return spreads([[OP.truncate, shape('t', key)]], new BatchEncoder(format, ({ label }) => label, unboundedMemory()))[0] as number;
+    };
+    expect(of(true, [])).toBe(-1);
+    expect(of(false, [0])).toBeGreaterThanOrEqual(0);
+  });
+
   it('is set anew in memory that is used again', () => {
     const registry = new TableRegistry();
     const encoder = new BatchEncoder(twice, ({ label }) => label, unboundedMemory());

@@ -59,6 +59,23 @@ describe('facts about columns', () => {
     expect(Object.keys(first.columns[0] ?? {})).not.toContain('facts');
   });
 
+  it('tell domains apart by what they are over', () => {
+    const registry = new TableRegistry();
+    const domain = (baseName: string) => ({ type: 'other', typeName: 'd', baseName });
+    expect([registry.version(shape(domain('inet'))).version, registry.version(shape(domain('path'))).version]).toEqual([1, 2]);
+  });
+
+  it('go with what the system calls the types', () => {
+    const sourceType = { name: 'int4', length: 10, scale: 0 };
+    const described = new TableRegistry({ described: true });
+    const first = described.version(shape({ sourceType }));
+    expect(first.columns[0]?.sourceType).toEqual(sourceType);
+    expect(described.version(shape({ sourceType: { ...sourceType, name: 'price' } })).version).toBe(2);
+    const plain = new TableRegistry();
+    expect(plain.version(shape({ sourceType }))).toBe(plain.version(shape({})));
+    expect(Object.keys(plain.version(shape({ sourceType })).columns[0] ?? {})).not.toContain('sourceType');
+  });
+
   it('tell two arrays apart by their elements', () => {
     const element = (type: string) => ({ type: 'array', typeName: 'x[]', element: { type, typeName: 'x', scale: null, precision: null } });
     const registry = new TableRegistry();

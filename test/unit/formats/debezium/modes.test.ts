@@ -93,6 +93,50 @@ describe('handling modes', () => {
     ]);
   });
 
+  it('types that Debezium does not know, as text, as bytes, or not at all; never out of a key', () => {
+    const other = (name: string, typeName: string, more: Partial<ColumnShape> = {}): ColumnShape => ({ ...column(name, 'other'), typeName, ...more });
+    const element = (typeName: string): Partial<ColumnShape> => ({
+      type: 'array',
+      element: { type: 'other', typeName, scale: null, precision: null },
+    });
+    const table = tableShape([
+      other('k', 'pg_lsn'),
+      other('line', 'line'),
+      other('lines', 'line[]', element('line')),
+      other('domain', 'way', { baseName: 'path' }),
+      other('address', 'inet'),
+      other('addresses', 'inet[]', element('inet')),
+      other('host', 'host', { baseName: 'inet' }),
+      other('words', 'tsvector'),
+      other('place', 'geometry'),
+    ]);
+    const cells = ['0/1', '{1,2,3}', '{"{1,2,3}"}', '[(1,2)]', '::1', '{::1}', '::2', "'a'", '0101'];
+    const row = (options: Partial<DebeziumConfig>) => {
+      const [message] = encoded(debezium, [{ op: 'create', table, after: cells }], options);
+      const { payload, ...bare } = JSON.parse(message?.value ?? '') as { payload?: { after: object }; after: object };
+      return (payload ?? bare).after;
+    };
+    const known = { address: '::1', addresses: ['::1'], host: '::2', words: "'a'", place: '0101' };
+    expect(row({})).toEqual({ k: '0/1', line: '{1,2,3}', lines: ['{1,2,3}'], domain: '[(1,2)]', ...known });
+    expect(row({ includeUnknownDatatypes: 'bytes' })).toEqual({
+      k: 'MC8x',
+      line: 'ezEsMiwzfQ==',
+      lines: 'eyJ7MSwyLDN9In0=',
+      domain: 'WygxLDIpXQ==',
+      ...known,
+    });
+    expect(row({ includeUnknownDatatypes: 'bytes', binaryHandlingMode: 'hex' })).toMatchObject({ k: '302f31', domain: '5b28312c32295d' });
+    expect(row({ includeUnknownDatatypes: 'none' })).toEqual({ k: '0/1', ...known });
+    const fields = (includeUnknownDatatypes: DebeziumConfig['includeUnknownDatatypes']) => {
+      const [message] = encoded(debezium, [{ op: 'create', table, after: cells }], { includeUnknownDatatypes, schemasEnable: true });
+      const { schema } = JSON.parse(message?.value ?? '') as { schema: { fields: { fields: { field: string; type: string; name?: string }[] }[] } };
+      return Object.fromEntries((schema.fields[0]?.fields ?? []).map(({ field, type, name }) => [field, name ?? type]));
+    };
+    const texts = { address: 'string', addresses: 'array', host: 'string', words: 'io.debezium.data.TsVector', place: 'string' };
+    expect(fields('none')).toEqual({ k: 'string', ...texts });
+    expect(fields('bytes')).toEqual({ k: 'bytes', line: 'bytes', lines: 'bytes', domain: 'bytes', ...texts });
+  });
+
   it('operations that are left out make no message', () => {
     const table = tableShape([column('id', 'int32')]);
     const records: RecordSpec[] = [
@@ -134,6 +178,51 @@ describe('inline schemas', () => {
     expect([messages[0]?.headers.at(-1), messages[2]?.headers.at(-1)]).toEqual([
       ['__debezium.newkey', key(2)],
       ['__debezium.oldkey', key(1)],
+    ]);
+  });
+
+  it('tell a column’s type on the server where they are asked to, but in keys', () => {
+    const sourceType = (name: string, length: number | null, scale: number) => ({ name, length, scale });
+    const columns: ColumnShape[] = [
+      { ...column('id', 'int32'), sourceType: sourceType('int4', 10, 0), facts: facts({ default: '3', required: true }) },
+      { ...column('n', 'decimal', 2), precision: 5, sourceType: sourceType('numeric', 5, 2) },
+      { ...column('b', 'bits'), sourceType: sourceType('bit', null, 0) },
+      column('dropped', 'text'),
+    ];
+    const of = (options: Partial<DebeziumConfig>) => {
+      const [message] = encoded(debezium, [{ op: 'create', table: tableShape(columns), after: ['1', '1.5', '101', 'x'] }], {
+        ...described,
+        ...options,
+      });
+      const text = message?.value ?? '';
+      const before = text.slice(text.indexOf('"fields":[') + 10);
+      return { key: message?.key ?? '', row: before.slice(before.indexOf('[') + 1, before.indexOf('],"optional"')) };
+    };
+    const told = (type: string, length: string | null, scale: string, name: string) =>
+      `"__debezium.source.column.type":"${type}",${length === null ? '' : `"__debezium.source.column.length":"${length}",`}"__debezium.source.column.scale":"${scale}","__debezium.source.column.name":"${name}"`;
+    const plain = of({});
+    expect(plain.row).not.toContain('__debezium');
+    const all = of({ columnPropagateSourceType: ['.*'] });
+    // Type, length, scale and name, behind the type's own parameters and before the default.
+    expect(all.row).toBe(
+      `{"type":"int32","optional":false,"parameters":{${told('INT4', '10', '0', 'id')}},"default":3,"field":"id"},` +
+        `{"type":"bytes","optional":true,"name":"org.apache.kafka.connect.data.Decimal","version":1,"parameters":{"scale":"2","connect.decimal.precision":"5",${told('NUMERIC', '5', '2', 'n')}},"field":"n"},` +
+        `{"type":"bytes","optional":true,"name":"io.debezium.data.Bits","version":1,"parameters":{"length":"2147483647",${told('BIT', null, '0', 'b')}},"field":"b"},` +
+        '{"type":"string","optional":true,"field":"dropped"}',
+    );
+    expect(all.key).toBe(plain.key);
+    const names = (options: Partial<DebeziumConfig>) => [...of(options).row.matchAll(/source\.column\.name":"(\w+)"/g)].map(([, name]) => name);
+    expect(names({ columnPropagateSourceType: ['PUBLIC.t.n', 'public.t.dropped', 'ublic.t.b'] })).toEqual(['n']);
+    expect(names({ datatypePropagateSourceType: ['.+\\.NUMERIC', 'public.t.bit'] })).toEqual(['n', 'b']);
+  });
+
+  it('are not asked for more than is written', () => {
+    const problems = (options: Partial<DebeziumConfig>) => validateDebezium({ ...DEBEZIUM_DEFAULTS, ...options }).map(({ path }) => path);
+    expect(problems({ columnPropagateSourceType: ['.*'] })).toEqual(['columnPropagateSourceType']);
+    expect(problems({ datatypePropagateSourceType: ['.*'] })).toEqual(['datatypePropagateSourceType']);
+    expect(problems({ ...described, columnPropagateSourceType: ['.*', '('], datatypePropagateSourceType: ['['] })).toEqual([
+      'columnPropagateSourceType[1]',
+      'datatypePropagateSourceType[0]',
     ]);
   });
 
