@@ -126,8 +126,9 @@ class Worker {
         await this.#do(task);
       } catch (error) {
         if (!(error instanceof SluiceError) || error.table === undefined || error.kind.retry === 'auto') throw error;
-        this.#work.putAside(task.copy);
-        events.failed(task.copy, error);
+        // Of several workers one says it; and a copy that was ended or begun anew meanwhile has nothing to do with it.
+        const { copy, part } = task;
+        if (copy.isOpen && (part === null || copy.has(part))) events.failed(copy, error);
       } finally {
         this.#work.done(task);
       }
