@@ -172,6 +172,7 @@ describe('snapshots', () => {
       await blocker.query('COMMIT');
       await blocker.end();
       await run.daemon.stop();
+      expect(run.daemon.log.filter(({ remedy }) => remedy?.includes('--once'))).toEqual([]);
       expect((await ask(run.daemon, 'status')).find(({ table, copy }) => table === 'public.t' && copy === 'again')).toMatchObject({
         state: 'paused',
         rows: 0,
