@@ -42,7 +42,7 @@ export function openSource(
   if (round === 'again') copies.restart();
   if (round === 'anew') copies.beginAnew();
   const snapshots = new SnapshotCommands(name, copies, runtime);
-  const events = new CopyLog(copies, runtime, log, isShown);
+  const events = new CopyLog(copies, runtime, log, { isShown, once: context.once });
   const signals = snapshot.signalTable === undefined ? null : new SignalReader(snapshot.signalTable, snapshots, log);
   const ports = { runtime, tables, events, limits: CHUNK_LIMITS, pace: new Pace(snapshot, runtime, log), signals, renew: context.renew };
   copying = new CopyingSource(source, snapshot, copies, snapshots, ports);

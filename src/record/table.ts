@@ -80,6 +80,11 @@ function columnFingerprint({ name, type, typeName, scale, precision, baseName, e
   return about;
 }
 
+/** Whether rows of the one are rows of the other: they differ in facts at most, which cells do not depend on. */
+export function haveSameRows(one: TableShape, other: TableShape): boolean {
+  return one === other || fingerprint(withoutFacts(one)) === fingerprint(withoutFacts(other));
+}
+
 export function tableLabel(table: { readonly schema: string; readonly name: string }): string {
   return table.schema === '' ? table.name : `${table.schema}.${table.name}`;
 }

@@ -77,6 +77,7 @@ export class BesideLog {
     this.#ports = ports;
     this.#idle = idle;
     this.#failed = failed;
+    ports.gate.crowded = () => void this.#lookAtLog();
   }
 
   /** There may be more to do. */
@@ -86,6 +87,18 @@ export class BesideLog {
     const more = Array.from({ length: this.#workers - this.#active }, () => new Worker(this.#work, this.#workers, this.#ports));
     this.#active += more.length;
     void this.#run(more);
+  }
+
+  /** Takes a view only to forget what it shows of the log: while workers wait, for their turn or for a transaction, nobody else does. */
+  async #lookAtLog(): Promise<void> {
+    try {
+      const view = await this.#ports.snapshots.view(this.#ports.signal);
+      this.#ports.gate.seenIn(view);
+      await view.close();
+      if (this.#active === 0) this.#idle();
+    } catch (error) {
+      this.#failed(error);
+    }
   }
 
   async #run(workers: readonly Worker[]): Promise<void> {
@@ -126,8 +139,9 @@ class Worker {
         await this.#do(task);
       } catch (error) {
         if (!(error instanceof SluiceError) || error.table === undefined || error.kind.retry === 'auto') throw error;
-        this.#work.putAside(task.copy);
-        events.failed(task.copy, error);
+        // Of several workers one says it; and a copy that was ended or begun anew meanwhile has nothing to do with it.
+        const { copy, part } = task;
+        if (copy.isOpen && (part === null || copy.has(part))) events.failed(copy, error);
       } finally {
         this.#work.done(task);
       }

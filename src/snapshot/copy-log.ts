@@ -14,21 +14,27 @@ interface Begun {
   readonly rows: number;
 }
 
+interface HowItRuns {
+  /** People see how far copies are by other means. */
+  readonly isShown: boolean;
+  /** To the end of the log, and no further. */
+  readonly once: boolean;
+}
+
 /** Says in the log how copies fare. */
 export class CopyLog implements CopyEvents {
   readonly #copies: Copies;
   readonly #runtime: Runtime;
   readonly #log: Logger;
-  /** People see how far copies are by other means. */
-  readonly #isShown: boolean;
+  readonly #run: HowItRuns;
   readonly #begun = new Map<TableCopy, Begun>();
   #saidAt = Number.NEGATIVE_INFINITY;
 
-  constructor(copies: Copies, runtime: Runtime, log: Logger, isShown: boolean) {
+  constructor(copies: Copies, runtime: Runtime, log: Logger, run: HowItRuns) {
     this.#copies = copies;
     this.#runtime = runtime;
     this.#log = log;
-    this.#isShown = isShown;
+    this.#run = run;
   }
 
   planned(copy: TableCopy): void {
@@ -70,7 +76,8 @@ export class CopyLog implements CopyEvents {
   }
 
   unfinished(open: number): void {
-    if (open === 0) return;
+    // Stopped, the log ends as well: what is left goes on at the next start.
+    if (open === 0 || !this.#run.once) return;
     const remedy = 'Start it without --once: what is copied beside the log needs one that goes on.';
     this.#log.warn(`The end of the log is reached; ${open} ${open === 1 ? 'copy is' : 'copies are'} not finished.`, { remedy });
   }
@@ -89,7 +96,7 @@ export class CopyLog implements CopyEvents {
     const share = percent === null ? '' : ` of ${estimateText(estimatedRows)} (${percent} %)`;
     const rate = rowsPerSecond === null ? '' : `, ${countText(rowsPerSecond)} a second`;
     const left = secondsLeft === null ? '' : `, about ${durationText(secondsLeft)} left`;
-    this.#log[this.#isShown ? 'debug' : 'info'](`Copying ${copy.label}: ${countText(rows)}${share} rows${rate}${left}.`, { table: copy.label });
+    this.#log[this.#run.isShown ? 'debug' : 'info'](`Copying ${copy.label}: ${countText(rows)}${share} rows${rate}${left}.`, { table: copy.label });
   }
 }
 

@@ -67,6 +67,14 @@ export const SIGNAL_NO_TABLE = defineError({
   remedy: '`sluice snapshot status` lists what is captured; a regular expression must match the whole of such a name, in its case.',
 });
 
+export const SIGNAL_TOO_MANY = defineError({
+  code: 'SLUICE_SIGNAL_TOO_MANY',
+  retry: 'never',
+  exit: 1,
+  cause: '{count} signals in {table} were passed over: with those before them they have more than {bound} in one transaction, or at once.',
+  remedy: 'Insert them again, a few at a time: one signal may name any number of tables.',
+});
+
 export const SIGNAL_UNDER_WAY = defineError({
   code: 'SLUICE_SIGNAL_UNDER_WAY',
   retry: 'never',
@@ -85,5 +93,6 @@ export const snapshotErrors = [
   SIGNAL_DATA,
   SIGNAL_BLOCKING,
   SIGNAL_NO_TABLE,
+  SIGNAL_TOO_MANY,
   SIGNAL_UNDER_WAY,
 ];

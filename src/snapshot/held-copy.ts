@@ -10,7 +10,7 @@ import { Channel } from './channel.ts';
 import type { CopyEvents } from './events.ts';
 import type { CopyPorts } from './ports.ts';
 import type { Part, TableCopy } from './table-copy.ts';
-import { type Task, Work } from './work.ts';
+import { Work } from './work.ts';
 
 /** Rows that are handed on, or only what has become of a table. */
 export interface Copied {
@@ -71,11 +71,13 @@ async function copyTasks(view: SnapshotView, work: Work, push: Push, partsOfTabl
       work.putAside(copy);
       if (error.kind.retry === 'auto') events.later(copy, error);
       else {
-        events.failed(copy, error);
+        // Of several views one says it.
+        if (copy.isOpen) events.failed(copy, error);
         await push({ copy, part: null, batch: null, after: null, ends: false });
       }
     } finally {
-      work.done(task as Task);
+      if (task.part === null) work.done(task);
+      else work.read();
     }
   }
 }

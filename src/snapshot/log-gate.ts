@@ -3,6 +3,9 @@ import type { RecordBatch, Transaction } from '../record/batch.ts';
 import type { Position } from '../record/position.ts';
 import type { Watch } from './watch.ts';
 
+/** With so many transactions that no view was asked about, one is: a copy may wait for hours, and each of them takes memory (I9). */
+const CROWD = 10_000;
+
 /** While it lasts the log stands still. */
 export interface Hold {
   /** What was handed on, and not yet seen in a view when it began. */
@@ -17,6 +20,9 @@ export class LogGate {
   readonly #watches = new Set<Watch>();
   /** Handed on, and not yet seen in a view. */
   #unseen: Transaction[] = [];
+  #crowd = CROWD;
+  /** There are so many of these that a view should be given to `seenIn`. */
+  crowded: (() => void) | null = null;
   readonly #holds = new Set<Hold>();
   readonly #released: () => void;
 
@@ -50,6 +56,9 @@ export class LogGate {
       this.#unseen.push(transaction);
       for (const { unseen } of this.#holds) unseen.push(transaction);
     }
+    if (this.#unseen.length < this.#crowd) return;
+    this.#crowd = Number.POSITIVE_INFINITY;
+    this.crowded?.();
   }
 
   /**
@@ -59,8 +68,14 @@ export class LogGate {
    */
   isSeenIn(view: SnapshotView, { unseen }: Hold): boolean {
     const isSeen = unseen.every((transaction) => view.shows(transaction) === true);
-    this.#unseen = this.#unseen.filter((transaction) => view.shows(transaction) !== true);
+    this.seenIn(view);
     return isSeen;
+  }
+
+  /** What this view shows need not be asked of one that is taken from now on. */
+  seenIn(view: SnapshotView): void {
+    this.#unseen = this.#unseen.filter((transaction) => view.shows(transaction) !== true);
+    this.#crowd = Math.max(CROWD, this.#unseen.length * 2);
   }
 
   watch(watch: Watch): void {
@@ -79,6 +94,8 @@ export class LogGate {
   /** While nobody copies nothing need be remembered. */
   set isWatched(on: boolean) {
     this.#isWatched = on;
-    if (!on) this.#unseen = [];
+    if (on) return;
+    this.#unseen = [];
+    this.#crowd = CROWD;
   }
 }

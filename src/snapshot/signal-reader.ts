@@ -2,12 +2,16 @@ import type { Logger } from '../plugin/context.ts';
 import { SluiceError } from '../plugin/error.ts';
 import { HEAD, HEAD_SIZE, OP, type RecordBatch } from '../record/batch.ts';
 import type { SignalCommand, SnapshotCommands } from './commands.ts';
-import { SIGNAL_DATA } from './errors.ts';
+import { SIGNAL_DATA, SIGNAL_TOO_MANY } from './errors.ts';
 import { type Signal, understand } from './signals.ts';
 
 /** id, type, data: told by their order, as Debezium does; their names are the user's. */
 const COLUMNS = 3;
 const [TYPE, DATA] = [1, 2];
+/** Signals wait for the end of their transaction, however large it is: so much of them (I9). */
+const MAX_PENDING_BYTES = 4 * 1024 * 1024;
+/** What one takes beside its text. */
+const SIGNAL_BYTES = 100;
 
 /**
  * Takes the rows of the signal table out of the log: an INSERT is a command, nothing of the table is a message. What a signal changes is saved in one with the place behind
@@ -19,6 +23,8 @@ export class SignalReader {
   readonly #log: Logger;
   /** Read, and not covered by a checkpoint yet. Null: it has not the columns of a signal. */
   readonly #pending: (Signal | null)[] = [];
+  #pendingBytes = 0;
+  #passedOver = 0;
 
   constructor(table: string, commands: SnapshotCommands, log: Logger) {
     this.#table = table;
@@ -36,14 +42,24 @@ export class SignalReader {
     const isSignal = (record: number): boolean => signals.includes(batch.heads[record * HEAD_SIZE + HEAD.table] as number);
     for (let record = 0; record < batch.count; record++) {
       if (record === batch.checkpointRecords && batch.checkpoint !== null) this.#doPending();
-      if (isSignal(record) && batch.heads[record * HEAD_SIZE + HEAD.op] === OP.create) this.#pending.push(signalOf(batch, record));
+      if (isSignal(record) && batch.heads[record * HEAD_SIZE + HEAD.op] === OP.create) this.#read(batch, record);
     }
     if (batch.checkpoint !== null && batch.checkpointRecords === batch.count) this.#doPending();
     return withoutTables(batch, signals, isSignal);
   }
 
+  #read(batch: RecordBatch, record: number): void {
+    this.#pendingBytes += SIGNAL_BYTES + bytesOf(batch, record);
+    if (this.#pendingBytes > MAX_PENDING_BYTES) this.#passedOver++;
+    else this.#pending.push(signalOf(batch, record));
+  }
+
   #doPending(): void {
     for (const signal of this.#pending.splice(0)) this.#do(signal);
+    const count = this.#passedOver;
+    this.#pendingBytes = 0;
+    this.#passedOver = 0;
+    if (count > 0) this.#warn(new SluiceError(SIGNAL_TOO_MANY, { table: this.#table, count, bound: '4 MiB' }));
   }
 
   #do(signal: Signal | null): void {
@@ -78,6 +94,14 @@ function signalOf(batch: RecordBatch, record: number): Signal | null {
   if (table?.columns.length !== COLUMNS || image < 0) return null;
   const [type, data] = [textOf(batch, image + TYPE), textOf(batch, image + DATA)];
   return type === null ? null : { type, data };
+}
+
+function bytesOf({ heads, cells, tables }: RecordBatch, record: number): number {
+  const columns = tables[heads[record * HEAD_SIZE + HEAD.table] as number]?.columns.length ?? 0;
+  const image = heads[record * HEAD_SIZE + HEAD.after] as number;
+  let bytes = 0;
+  for (let cell = image; cell < image + columns; cell++) bytes += Math.max(0, (cells[cell * 2 + 1] as number) - (cells[cell * 2] as number));
+  return bytes;
 }
 
 /** Null: the cell has no bytes. */

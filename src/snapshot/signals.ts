@@ -1,4 +1,5 @@
 /** What a row of the signal table asks for, in Debezium's words. */
+import { type Context, createContext, Script } from 'node:vm';
 import { type ErrorParameters, SluiceError } from '../plugin/error.ts';
 import type { CopyRequest, SignalCommand } from './commands.ts';
 import { SIGNAL_BLOCKING, SIGNAL_DATA, SIGNAL_NO_TABLE, SIGNAL_TYPE } from './errors.ts';
@@ -22,6 +23,12 @@ type Type = (typeof TYPES)[number];
 const WATERMARKS = ['snapshot-window-open', 'snapshot-window-close'];
 /** Fields of `data`; one that is none of these is a slip of the pen, and without it more would be copied than was meant. */
 const FIELDS: readonly string[] = ['type', 'data-collections', 'additional-conditions', 'surrogate-key'];
+
+/** An expression that takes longer for one name would take longer than anyone waits: what it costs may double with each letter, and all connectors stand still meanwhile. */
+const MATCH_MS = 100;
+/** Nothing but a script with a time limit ends a match. */
+const MATCH = new Script('regex.test(label)');
+let context: Context | null = null;
 
 /** Why the data of a signal cannot be used: goes into a SLUICE_SIGNAL_DATA. */
 class Unusable extends Error {}
@@ -122,12 +129,23 @@ function collections(fields: Readonly<Record<string, unknown>>): readonly Matche
 function expression(pattern: string, flags: string, where: string): Matches {
   try {
     const regex = new RegExp(`^(?:${pattern})$`, flags);
-    return (label) => label === pattern || regex.test(label);
+    return (label) => label === pattern || isMatch(regex, label, where);
   } catch {
     return (label) => {
       if (label === pattern) return true;
       throw new Unusable(`"${where}" is no regular expression`);
     };
+  }
+}
+
+function isMatch(regex: RegExp, label: string, where: string): boolean {
+  try {
+    context ??= createContext({});
+    Object.assign(context, { regex, label });
+    return MATCH.runInContext(context, { timeout: MATCH_MS }) as boolean;
+  } catch (error) {
+    if ((error as { code?: string }).code !== 'ERR_SCRIPT_EXECUTION_TIMEOUT') throw error;
+    throw new Unusable(`the regular expression of "${where}" takes too long to match a name`);
   }
 }
 

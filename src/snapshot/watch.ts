@@ -1,6 +1,6 @@
 import type { KeyText, SnapshotView } from '../plugin/snapshot.ts';
 import { ABSENT, HEAD, HEAD_SIZE, OP, type RecordBatch, UNAVAILABLE } from '../record/batch.ts';
-import type { TableVersion } from '../record/table.ts';
+import { haveSameRows, type TableVersion } from '../record/table.ts';
 
 /** Beyond so many changed keys a chunk is read again, when the log has caught up: what is remembered stays small (I9). */
 const MAX_CHANGED = 100_000;
@@ -64,9 +64,12 @@ export class Watch {
     if (this.changed.size > MAX_CHANGED) this.spoilt = 'too many changes';
   }
 
-  /** The log has shown another version of the table than the rows have. */
+  /**
+   * The log has shown the table otherwise than the rows have it. What only the catalogue says (labels of an enum) may be newer with the rows: the log says nothing of
+   * such a change, and no row is another for it.
+   */
   outdates(table: TableVersion): boolean {
-    return this.#version !== null && this.#version !== table;
+    return this.#version !== null && !haveSameRows(this.#version, table);
   }
 
   #changed(batch: RecordBatch, at: number, table: TableVersion): void {

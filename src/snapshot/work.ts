@@ -36,12 +36,16 @@ export class Work {
     }
   }
 
-  /** It is done with, for better or worse. */
+  /** A worker has left it: planned, done, or because the copy was put off, ended or failed. */
   done({ copy, part }: Task): void {
     this.#under--;
-    // Planned, it is there for all; a part that is read stays taken until it counts as done.
-    if (part === null) this.#taken.delete(copy);
-    else if (part === copy.rest) this.#taken.delete(part);
+    this.#taken.delete(part ?? copy);
+    this.wake();
+  }
+
+  /** The same of a part that is read and counts as done only once its rows were handed on: nobody takes it meanwhile. */
+  read(): void {
+    this.#under--;
     this.wake();
   }
 

@@ -164,6 +164,20 @@ describe('signals', () => {
     expect((await rebuildFromStream(nats.url, run.stream, run.url, [])).problems).toEqual([]);
   });
 
+  it('have conditions that can only read: no statement comes with them', async () => {
+    const run = await begin(100);
+    run.daemon.start();
+    await streaming(run.daemon);
+    const filter = 'false)) TO STDOUT; COMMIT; BEGIN; CREATE TABLE public.came (); COMMIT; BEGIN; COPY (SELECT * FROM public.quiet WHERE (false';
+    const conditions = [{ 'data-collection': 'public.quiet', filter }];
+    await run.signal('execute-snapshot', { 'data-collections': ['public.quiet'], 'additional-conditions': conditions });
+    const said = await run.daemon.waitForLog(({ table, msg, code }) => table === 'public.quiet' && (code !== undefined || msg.startsWith('Copied')));
+    expect([said.code, await postgres.query("SELECT to_regclass('public.came') AS came", run.database)]).toEqual([
+      'SLUICE_PG_COPY_CONDITION',
+      [{ came: null }],
+    ]);
+  });
+
   it('that cannot be understood are said and passed over, without a word of theirs (I12)', async () => {
     const run = await begin(100);
     run.daemon.start();

@@ -158,6 +158,10 @@ describe('snapshots', () => {
       await run.daemon.waitForLog(({ msg }) => msg.startsWith('Copied public.quiet: 10 rows'));
       await ask(run.daemon, 'start', '--table', 'public.quiet', '--where', 'nothing = 1');
       await run.daemon.waitForLog(({ code, msg }) => code === 'SLUICE_PG_COPY_CONDITION' && msg.includes('nothing'));
+      // What failed can be asked for again, corrected.
+      await ask(run.daemon, 'start', '--table', 'public.quiet', '--where', 'n <= 20');
+      await run.daemon.waitForLog(({ msg }) => msg.startsWith('Copied public.quiet: 20 rows'));
+      expect(run.daemon.log.filter(({ code }) => code === 'SLUICE_PG_COPY_CONDITION')).toHaveLength(1);
       // The table is locked: the copy waits for it.
       const blocker = await postgres.connect(run.url.slice(run.url.lastIndexOf('/') + 1));
       await blocker.query('BEGIN; LOCK TABLE t IN ACCESS EXCLUSIVE MODE');
@@ -168,6 +172,7 @@ describe('snapshots', () => {
       await blocker.query('COMMIT');
       await blocker.end();
       await run.daemon.stop();
+      expect(run.daemon.log.filter(({ remedy }) => remedy?.includes('--once'))).toEqual([]);
       expect((await ask(run.daemon, 'status')).find(({ table, copy }) => table === 'public.t' && copy === 'again')).toMatchObject({
         state: 'paused',
         rows: 0,
@@ -180,6 +185,27 @@ describe('snapshots', () => {
       await ask(run.daemon, 'stop', '--table', 'public.t');
       const ended = (await ask(run.daemon, 'status')).find(({ table, copy }) => table === 'public.t' && copy === 'again');
       expect(['stopped', 'done']).toContain(ended?.state);
+    });
+
+    it('go on where they were when they are resumed in the midst of a table', async () => {
+      const run = await begin(30_000, { mode: 'no_data', maxRowsPerSecond: 3_000 });
+      run.daemon.start();
+      await streaming(run.daemon);
+      await ask(run.daemon, 'start', '--table', 'public.t');
+      const rows = async (): Promise<number> =>
+        (await ask(run.daemon, 'status')).find(({ table, copy }) => table === 'public.t' && copy === 'again')?.rows ?? 0;
+      await expect.poll(rows, { timeout: 10_000 }).toBeGreaterThan(500);
+      expect(await ask(run.daemon, 'pause')).toMatchObject([{ table: 'public.t', state: 'paused' }]);
+      let before = -1;
+      const stands = async (): Promise<boolean> => {
+        const last = before;
+        before = await rows();
+        return before === last;
+      };
+      await expect.poll(stands, { interval: 500, timeout: 10_000 }).toBe(true);
+      expect(before).toBeLessThan(30_000);
+      await ask(run.daemon, 'resume');
+      await run.daemon.waitForLog(({ msg }) => msg.startsWith('Copied public.t: 30,000 rows'));
     });
   });
 });

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { prepareLog } from '../../connectors/postgres/log/prepare.ts';
 import { observeSlot, observeStandbys } from '../../connectors/postgres/log/slot.ts';
 import { preflightPostgres } from '../../connectors/postgres/preflight.ts';
+import { PostgresSnapshots } from '../../connectors/postgres/snapshot/snapshots.ts';
 import { PostgresServer, startPostgres } from '../servers/index.ts';
 import { freePort, temporaryDirectory } from '../servers/process.ts';
 import { resolvePostgres } from '../servers/resolve.ts';
@@ -72,6 +73,34 @@ describe.each(majors)('a standby of PostgreSQL %i', (major) => {
     expect((await observeSlot(client, prepared.slot)).slotState).toBe('reserved');
     await client.end();
     await standby.query(`SELECT pg_drop_replication_slot('${prepared.slot}')`);
+  });
+
+  it.runIf(major >= 16)('is copied from once the transactions that were open on the primary have ended', async () => {
+    const context = sourceContext('settles');
+    await primary.query('CREATE PUBLICATION settles FOR TABLE keyed');
+    await expect.poll(() => standby.query("SELECT FROM pg_publication WHERE pubname = 'settles'")).toHaveLength(1);
+    const preparing = prepareLog({ ...config(), slot: 'settles', publication: 'settles' }, context, NEW, signal);
+    await expect.poll(() => standby.query("SELECT FROM pg_replication_slots WHERE slot_name = 'settles'")).toHaveLength(1);
+    await primary.query('SELECT pg_log_standby_snapshot()');
+    const snapshots = new PostgresSnapshots(config(), context, await preparing, () => undefined);
+    const open = await primary.connect();
+    await open.query('BEGIN; INSERT INTO keyed VALUES (77)');
+    const { rows } = await open.query<{ xid: string }>('SELECT pg_current_xact_id()::text AS xid');
+    // Another one makes the standby know of it.
+    await primary.query('INSERT INTO keyed VALUES (78)');
+    const later = `SELECT FROM pg_current_snapshot() s WHERE pg_snapshot_xmax(s)::text::bigint > ${rows[0]?.xid}`;
+    await expect.poll(() => standby.query(later)).toHaveLength(1);
+    let isSettled = false;
+    const settled = snapshots.settle(signal).then(() => {
+      isSettled = true;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(isSettled).toBe(false);
+    await open.query('COMMIT');
+    await open.end();
+    await settled;
+    await snapshots.close();
+    await standby.query("SELECT pg_drop_replication_slot('settles')");
   });
 
   it('how far it is behind is seen from the primary, by a role that may; another one is told so', async () => {

@@ -22,3 +22,14 @@ export function isVisible(snapshot: string, xid: number): boolean {
   if (full < BigInt(xminText)) return true;
   return full < xmax && !running.split(',').includes(String(full));
 }
+
+/**
+ * Whether all transactions that were under way at one snapshot are not at a later one. A standby's snapshot has no list of them; but none that
+ * is under way is older than its `xmin`, and none that was is younger than the `xmax` of then.
+ */
+export function haveEnded(then: string, now: string, isStandby: boolean): boolean {
+  const [before, after] = [then.split(':'), now.split(':')];
+  if (isStandby) return BigInt(after[0] ?? '') >= BigInt(before[1] ?? '');
+  const running = new Set(after[2]?.split(','));
+  return (before[2] ?? '').split(',').every((xid) => xid === '' || !running.has(xid));
+}

@@ -10,6 +10,8 @@ const COPY_DONE = 0x63;
 const COMMAND_COMPLETE = 0x43;
 const ERROR = 0x45;
 const READY = 0x5a;
+const PARSE_COMPLETE = 0x31;
+const BIND_COMPLETE = 0x32;
 const HEADER = 5;
 
 /** Full batches that wait for the reader before the socket is no longer read. */
@@ -83,8 +85,17 @@ export async function* copyRows(client: pg.Client, sql: string, pool: BatchPool,
   }
 }
 
+/** The driver's own messages (`pg/lib/connection.js`). */
+interface Connection {
+  readonly stream: Socket;
+  parse(query: { readonly name: string; readonly text: string; readonly types: readonly number[] }): void;
+  bind(portal: object): void;
+  execute(portal: object): void;
+  sync(): void;
+}
+
 class Copy {
-  readonly #connection: { readonly stream: Socket; query(text: string): void };
+  readonly #connection: Connection;
   readonly #pool: BatchPool;
   readonly #use: RowUse;
   readonly #parsers: ((bytes: Buffer) => void)[];
@@ -107,7 +118,7 @@ class Copy {
   readonly #lost = (error?: unknown): void => this.#fail(error instanceof Error ? error : new Error('Connection terminated unexpectedly'));
 
   constructor(client: pg.Client, pool: BatchPool, use: RowUse) {
-    this.#connection = (client as unknown as { connection: { stream: Socket; query(text: string): void } }).connection;
+    this.#connection = (client as unknown as { connection: Connection }).connection;
     this.#pool = pool;
     this.#use = use;
     this.#batch = pool.take();
@@ -125,7 +136,11 @@ class Copy {
     stream.on('data', this.#take);
     stream.on('error', this.#lost);
     stream.on('close', this.#lost);
-    this.#connection.query(sql);
+    // By the extended protocol, which takes one statement: of a condition that brings others along none is run.
+    this.#connection.parse({ name: '', text: sql, types: [] });
+    this.#connection.bind({});
+    this.#connection.execute({});
+    this.#connection.sync();
   }
 
   end(): void {
@@ -198,6 +213,8 @@ class Copy {
         this.#isDone = true;
         this.#wakeUp();
         break;
+      case PARSE_COMPLETE:
+      case BIND_COMPLETE:
       case COPY_OUT:
       case COPY_DONE:
         break;

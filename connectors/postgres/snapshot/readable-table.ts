@@ -158,7 +158,8 @@ interface OperatorRow {
 }
 
 // ORDER BY takes the type's default operator class wherever it stands; an operator in a query is looked for along search_path, where citext's would not be found and
-// text's taken instead. A type without a class of its own (an enum, an array, varchar) has that of a pseudo-type or of text, in pg_catalog.
+// text's taken instead. A type without a class of its own (an enum, an array, varchar) has that of a pseudo-type or of text, in pg_catalog. A composite type has that of
+// records; of a constant without a type the server makes a record of no type, which it cannot read.
 const OPERATORS = `WITH RECURSIVE base AS (
     SELECT k.at, k.oid FROM unnest($1::oid[]) WITH ORDINALITY AS k(oid, at)
     UNION ALL SELECT base.at, t.typbasetype FROM base JOIN pg_type t ON t.oid = base.oid WHERE t.typbasetype <> 0)
@@ -167,10 +168,10 @@ const OPERATORS = `WITH RECURSIVE base AS (
     max(format('%I.%s', n.nspname, o.oprname)) FILTER (WHERE a.amopstrategy = 3) AS equal,
     max(format('%I.%s', n.nspname, o.oprname)) FILTER (WHERE a.amopstrategy = 5) AS greater
   FROM base JOIN pg_type t ON t.oid = base.oid JOIN pg_namespace tn ON tn.oid = t.typnamespace
-    JOIN pg_opclass c ON c.opcintype = t.oid AND c.opcdefault JOIN pg_am m ON m.oid = c.opcmethod AND m.amname = 'btree'
-    JOIN pg_amop a ON a.amopfamily = c.opcfamily AND a.amoplefttype = t.oid AND a.amoprighttype = t.oid
+    JOIN pg_opclass c ON c.opcintype = CASE t.typtype WHEN 'c' THEN 'pg_catalog.record'::regtype ELSE t.oid END AND c.opcdefault JOIN pg_am m ON m.oid = c.opcmethod AND m.amname = 'btree'
+    JOIN pg_amop a ON a.amopfamily = c.opcfamily AND a.amoplefttype = c.opcintype AND a.amoprighttype = c.opcintype
     JOIN pg_operator o ON o.oid = a.amopopr JOIN pg_namespace n ON n.oid = o.oprnamespace
-  WHERE n.nspname <> 'pg_catalog' GROUP BY 1, 2`;
+  WHERE n.nspname <> 'pg_catalog' OR t.typtype = 'c' GROUP BY 1, 2`;
 
 async function readOperators(client: pg.Client, types: readonly number[]): Promise<(KeyColumn['operators'] | null)[]> {
   const found: (KeyColumn['operators'] | null)[] = types.map(() => null);
@@ -233,7 +234,8 @@ function compare(key: readonly KeyColumn[], values: KeyText, which: 'less' | 'gr
 export function boundsSql(table: ReadableTable, parts: number, percent: number): string {
   const names = table.order.map(({ name }) => name).join(', ');
   const texts = table.order.map(({ name }) => `${name}::text`).join(', ');
-  return `SELECT ARRAY[${texts}] AS key FROM (
-    SELECT ${names}, row_number() OVER (ORDER BY ${names}) AS row, count(*) OVER () AS count FROM ${table.from} TABLESAMPLE SYSTEM (${percent}) REPEATABLE (1)
-  ) s WHERE row > 1 AND (row - 1) * ${parts} / count <> (row - 2) * ${parts} / count ORDER BY row`;
+  // Nothing of the table goes by its own name outside the inner query: a column may be called "row" or "count".
+  return `SELECT key FROM (
+    SELECT ARRAY[${texts}], row_number() OVER (ORDER BY ${names}), count(*) OVER () FROM ${table.from} TABLESAMPLE SYSTEM (${percent}) REPEATABLE (1)
+  ) s(key, row, count) WHERE row > 1 AND (row - 1) * ${parts} / count <> (row - 2) * ${parts} / count ORDER BY row`;
 }

@@ -17,7 +17,7 @@ import { addressOf, type PostgresConfig } from '../config.ts';
 import { asSluiceError } from '../connection-error.ts';
 import { commitLsnOf, parseLsn } from '../log/position.ts';
 import type { PreparedLog } from '../log/prepare.ts';
-import { isVisible, SNAPSHOT } from '../log/visibility.ts';
+import { haveEnded, isVisible, SNAPSHOT } from '../log/visibility.ts';
 import { moneyProblem } from '../money.ts';
 import { keyOfRow } from './copy-text.ts';
 import type { TableName } from './readable-table.ts';
@@ -90,25 +90,16 @@ export class PostgresSnapshots implements SnapshotSource {
 
   async settle(signal: AbortSignal): Promise<void> {
     const client = this.#idle.pop() ?? (await this.#connect(signal));
-    const running = async (): Promise<string[]> => {
-      const { rows } = await client.query<{ snapshot: string }>(SNAPSHOT);
-      return (
-        (rows[0]?.snapshot ?? '')
-          .split(':')[2]
-          ?.split(',')
-          .filter((xid) => xid !== '') ?? []
-      );
-    };
+    const now = async (): Promise<string> => (await client.query<{ snapshot: string }>(SNAPSHOT)).rows[0]?.snapshot ?? '';
+    const { standby } = this.#prepared.server;
     try {
-      let waited = await running();
+      const then = await now();
       const asked = this.#context.runtime.monotonicMs();
-      for (let isSaid = false; waited.length > 0; ) {
+      for (let isSaid = false; !haveEnded(then, await now(), standby); ) {
         await sleep(this.#context.runtime, SETTLE_POLL_MS, signal);
-        const now = new Set(await running());
-        waited = waited.filter((xid) => now.has(xid));
         if (isSaid || this.#context.runtime.monotonicMs() - asked < SETTLE_SLOW_MS) continue;
         isSaid = true;
-        this.#context.log.info(`Copying waits for ${waited.length} transactions that are open on the server.`, {
+        this.#context.log.info(`Copying waits for transactions that are open on the ${standby ? 'primary' : 'server'}.`, {
           remedy:
             'SELECT pid, xact_start, query FROM pg_stat_activity WHERE backend_xid IS NOT NULL shows them; SELECT pg_terminate_backend(pid) ends one.',
         });

@@ -149,3 +149,15 @@ test('what cannot be understood is said and passed over', () => {
   );
   expect(said).toEqual(['SLUICE_SIGNAL_DATA', 'SLUICE_SIGNAL_TYPE', 'SLUICE_SIGNAL_DATA']);
 });
+
+test('of a transaction with more signals than may be kept the first ones are followed, the others are counted', () => {
+  const long = ' '.repeat(100_000);
+  for (let n = 0; n < 50; n++) reader.take(batchOf([EXECUTE, [OP.create, SIGNALS, '2', 'stop-snapshot', long]], null));
+  expect(open()).toEqual([]);
+  reader.take(batchOf([[OP.create, ORDERS, '1']]));
+  expect(said.filter((line) => line === 'SLUICE_SIGNAL_TOO_MANY')).toHaveLength(1);
+  expect(said.filter((line) => line.startsWith('Copies stopped'))).toHaveLength(41);
+  said.length = 0;
+  reader.take(batchOf([[OP.create, SIGNALS, '3', 'stop-snapshot', null]]));
+  expect(said).toEqual(['Copies stopped by a signal: public.orders.']);
+});

@@ -33,6 +33,16 @@ describe('execute-snapshot', () => {
     });
   });
 
+  test('gives up an expression that would take for ever', () => {
+    const slow = '((((([a-z._]+)+)+)+)+)+!';
+    expect(told('execute-snapshot', { 'data-collections': [slow] })).toEqual({
+      command: null,
+      problems: [expect.stringMatching(/SLUICE_SIGNAL_DATA .*"data-collections\[0\]" takes too long/)],
+    });
+    const conditions = [{ 'data-collection': slow, filter: 'id > 5' }];
+    expect(told('execute-snapshot', { 'data-collections': ['.*'], 'additional-conditions': conditions })).toMatchObject({ command: null });
+  });
+
   test('takes conditions, the first that matches, whatever its case, and a surrogate key', () => {
     const data = {
       'data-collections': ['.*'],
