@@ -229,11 +229,11 @@ export class ControlConnection {
   readonly #options: ConnectOptions;
   #client: pg.Client | null = null;
   #last: Promise<unknown> = Promise.resolve();
-  #closed = false;
+  readonly #closing = new AbortController();
 
   constructor(config: PostgresConfig, options: ConnectOptions) {
     this.#config = config;
-    this.#options = options;
+    this.#options = { ...options, signal: this.#closing.signal };
   }
 
   /** Runs `use` with the connection, after those before it. A connection on which it failed is not used again. Throws SluiceErrors. */
@@ -244,9 +244,7 @@ export class ControlConnection {
   }
 
   async #run<T>(doing: string, use: (client: pg.Client) => Promise<T>): Promise<T> {
-    if (this.#closed) throw new Error('closed');
-    this.#client ??= await connectClient(this.#config, this.#options);
-    const client = this.#client;
+    const client = await this.#connected();
     try {
       return await use(client);
     } catch (error) {
@@ -256,8 +254,20 @@ export class ControlConnection {
     }
   }
 
+  async #connected(): Promise<pg.Client> {
+    const { signal } = this.#closing;
+    signal.throwIfAborted();
+    if (this.#client !== null) return this.#client;
+    const client = await connectClient(this.#config, this.#options);
+    // Closed in the moment when it was there: nobody else knows of it, and it would keep the process alive.
+    if (signal.aborted) destroyClient(client);
+    signal.throwIfAborted();
+    this.#client = client;
+    return client;
+  }
+
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#closing.abort(new Error('closed'));
     const client = this.#client;
     this.#client = null;
     if (client !== null) await endClient(client);

@@ -57,6 +57,21 @@ describe.each(availableMajors)('PostgreSQL %i', (major) => {
     await server.query(`SELECT pg_drop_replication_slot('${name}')`, database);
   }
 
+  it('trap: a connection that is still being made when everything is closed stays open for ever, and keeps the process from ending', async () => {
+    const name = `closed while connecting ${major}`;
+    const open = async (): Promise<number> =>
+      (await server.query(`SELECT 1 FROM pg_stat_activity WHERE application_name = '${name}'`, database)).length;
+    // It takes some milliseconds: at one of these moments it is nearly there.
+    for (let ms = 0; ms < 20; ms++) {
+      const control = new ControlConnection(connector({}), { applicationName: name, files: context.runtime.files });
+      const asked = control.run('a question', (client) => client.query('SELECT 1')).catch((error: Error) => error);
+      await new Promise((resolve) => setTimeout(resolve, ms / 2));
+      await control.close();
+      await asked;
+    }
+    await expect.poll(open, { timeout: 5_000 }).toBe(0);
+  });
+
   it('from nothing: intent first, then the publication of exactly the captured tables, then the slot', async () => {
     const config = connector({ tables: ['public.keyed', '"My.Schema".*', 'public.parted*', 'public.log'], insertOnly: ['public.log'] });
     const prepared = await prepare(config);
