@@ -14,5 +14,5 @@ export const sinks = {
 export const notYet = {
   sources: ['mysql', 'mariadb', 'journal'],
   sinks: ['journal'],
-  formats: ['cloudevents', 'avro', 'json-schema'],
+  formats: ['avro', 'json-schema'],
 };

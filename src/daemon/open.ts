@@ -56,6 +56,13 @@ export function openTables({ format }: ConnectorDefinition, stored: Loaded): Tab
   return tables;
 }
 
-export function openFormat({ name, source: { plugin, config }, format }: ConnectorDefinition): Format {
-  return format.plugin.create(format.config, { connector: name, capture: 'log', catalog: plugin.catalog(config), origin: plugin.origin });
+export function openFormat({ name, source: { plugin, config }, format, sink }: ConnectorDefinition): Format {
+  const { cloudEvents } = sink.plugin;
+  return format.plugin.create(format.config, {
+    connector: name,
+    capture: 'log',
+    catalog: plugin.catalog(config),
+    origin: plugin.origin,
+    cloudEvents,
+  });
 }

@@ -21,12 +21,10 @@ export class Envelope {
   headersStart = 0;
   headersEnd = 0;
 
-  constructor(context: FormatContext, table: TableVersion) {
+  /** `more`: further headers that all its messages have. */
+  constructor(context: FormatContext, table: TableVersion, more: readonly (readonly [name: string, value: string])[] = []) {
     this.#prefix = `${context.connector}/`;
-    this.#headers = encodeHeaders([
-      ['sluice.capture', context.capture],
-      ['sluice.schema', String(table.version)],
-    ]);
+    this.#headers = encodeHeaders([['sluice.capture', context.capture], ['sluice.schema', String(table.version)], ...more]);
   }
 
   /** Room that one id and the headers of one record need. */

@@ -6,6 +6,7 @@ import type { ErrorKind } from './error.ts';
 import type { ConfigOf, FieldTable } from './field.ts';
 import type { Finding } from './finding.ts';
 import type { TableOutline } from './outline.ts';
+import type { CloudEventsHeaders } from './sink.ts';
 import type { Origin } from './source.ts';
 
 /** Everything about a connector that a format may write. */
@@ -15,6 +16,8 @@ export interface FormatContext {
   readonly capture: string;
   readonly catalog: string;
   readonly origin: Origin;
+  /** As the sink has it (`SinkPlugin.cloudEvents`). */
+  readonly cloudEvents?: CloudEventsHeaders | undefined;
 }
 
 export interface Encoder {

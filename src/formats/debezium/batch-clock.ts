@@ -2,7 +2,7 @@ import { piece } from '../json-text.ts';
 import { clockTexts } from './source-block.ts';
 
 /** Debezium's `op`, by `OP`. */
-const LETTERS = ['c', 'u', 'd', 'r', 't', 'm'] as const;
+export const LETTERS = ['c', 'u', 'd', 'r', 't', 'm'] as const;
 
 /** What all tables of a connector share within one batch. */
 export class BatchClock {
