@@ -1,7 +1,7 @@
 import type { Transaction } from '../record/batch.ts';
 import type { RecordCursor } from '../record/cursor.ts';
 import type { MessageWriter } from '../record/messages.ts';
-import type { TableVersion } from '../record/table.ts';
+import type { TableShape, TableVersion } from '../record/table.ts';
 import type { ErrorKind } from './error.ts';
 import type { ConfigOf, FieldTable } from './field.ts';
 import type { Finding } from './finding.ts';
@@ -68,6 +68,14 @@ export interface FormatPlugin<T extends FieldTable = FieldTable> {
   destinations?(config: ConfigOf<T>, connector: string): readonly string[];
   /** Whether it writes schemas: facts about the columns are then part of a table's version. Left out: it does not. */
   describes?(config: ConfigOf<T>): boolean;
+  /** JSON Schemas (2020-12) of the keys (null: there are none) and values of a table version's messages. Left out: the format publishes none. */
+  jsonSchemas?(
+    table: TableShape,
+    origin: Pick<Origin, 'columns'>,
+  ): {
+    readonly key: Readonly<Record<string, unknown>> | null;
+    readonly value: Readonly<Record<string, unknown>>;
+  };
   /** What the configuration asks of the captured tables, and they do not have. Errors stop the connector before it starts. */
   preflight?(config: ConfigOf<T>, tables: readonly TableOutline[]): readonly Finding[];
   create(config: ConfigOf<T>, context: FormatContext): Format;
