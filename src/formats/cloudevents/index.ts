@@ -1,5 +1,6 @@
 import { type ConfigOf, fields } from '../../plugin/field.ts';
-import type { Encoder, Format, FormatContext } from '../../plugin/format.ts';
+import type { Finding } from '../../plugin/finding.ts';
+import type { Encoder, Format, FormatContext, FormatPlugin } from '../../plugin/format.ts';
 import type { TableOutline } from '../../plugin/outline.ts';
 import type { CloudEventsHeaders } from '../../plugin/sink.ts';
 import type { TableVersion } from '../../record/table.ts';
@@ -70,8 +71,8 @@ export const cloudevents = {
   type: 'cloudevents',
   fields: cloudEventsFields,
   errors: debeziumErrors,
-  validate: (config: CloudEventsConfig) => validateDebezium(asDebezium(config)),
-  preflight: (config: CloudEventsConfig, tables: readonly TableOutline[]) => keyFindings(asDebezium(config), tables),
+  validate: (config: CloudEventsConfig): ReturnType<NonNullable<FormatPlugin['validate']>> => validateDebezium(asDebezium(config)),
+  preflight: (config: CloudEventsConfig, tables: readonly TableOutline[]): readonly Finding[] => keyFindings(asDebezium(config), tables),
   create(config: CloudEventsConfig, context: FormatContext): Format {
     return new CloudEventsFormat(context, asDebezium(config), config.mode);
   },
