@@ -32,6 +32,12 @@ export interface Transaction {
   readonly id: string;
   /** Commit time by the source's clock, microseconds since the epoch. */
   readonly commitMicros: number;
+  /**
+   * Debezium's names for where it begins and where it ends (`transaction.id` of its BEGIN and END). Left out: it is no transaction of the log (a copy, a message
+   * outside any). The end is known once something has come behind it, a later record or a checkpoint.
+   */
+  readonly beginId?: string | undefined;
+  readonly endId?: string | undefined;
 }
 
 /**

@@ -63,7 +63,7 @@ function connectorWith(
         type: 'fake',
         fields: {},
         errors: [WRONG],
-        origin: { system: 'fake', columns: [] },
+        origin: { system: 'fake', columns: [], transaction: [] },
         catalog: () => 'db',
         create: () => source,
       },

@@ -52,6 +52,7 @@ function array(elements: readonly (string | null)[]): string {
 
 const MODES = fc.record({
   schemasEnable: fc.boolean(),
+  provideTransactionMetadata: fc.boolean(),
   decimalHandlingMode: fc.constantFrom('precise' as const, 'double' as const, 'string' as const),
   timePrecisionMode: fc.constantFrom('adaptive' as const, 'connect' as const, 'isostring' as const, 'nanoseconds' as const),
   binaryHandlingMode: fc.constantFrom('bytes' as const, 'base64-url-safe' as const, 'hex' as const),
