@@ -27,7 +27,7 @@ export function nativeSchemaPage(): string {
     'Draft 2020-12. The schema of any value of the [native format](native.md) is published as `config/schema/native.schema.json`. The schema of one table knows its columns; the program makes',
     "it of a table's version (`jsonSchemas` of the format's plug-in), and every message of that version is valid by it.",
     '',
-    '- A column may be null unless it is in the key. What is left out of `after` is named in `unavailable`; where nothing is, `after` is whole.',
+    '- A column may be null unless it is in the key: that it is NOT NULL today says nothing of the rows that are still to be read. What is left out of `after` is named in `unavailable`; where nothing is, `after` is whole.',
     '- Patterns say what form a text has, not that the day exists or the digits fit the column.',
     '- A reader that stores rows of several versions takes the number of the version from the header `sluice.schema`.',
     '',

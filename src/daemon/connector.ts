@@ -205,7 +205,7 @@ export class Connector {
           undelivered,
           broken: broken.signal,
           save: (checkpoint) =>
-            store.save(this.name, { offset: checkpoint, progress: checkpoint.progress, put: tables.takeUnsaved(), mark: undelivered.mark() }),
+            store.save(this.name, { offset: checkpoint, progress: checkpoint.progress, history: tables.takeChanges(), mark: undelivered.mark() }),
           events: {
             ...events,
             saved: ({ place, progress }) => {

@@ -2,7 +2,7 @@ import type { PreviousShutdown } from '../plugin/context.ts';
 import { SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
 import type { Place, Position, Progress } from '../record/position.ts';
-import type { TableVersion } from '../record/table.ts';
+import type { HistoryChanges, TableVersion } from '../record/table.ts';
 import type { Change, Committer } from './committer.ts';
 import { STATE_CLOSED, STATE_CORRUPT, STATE_RECOVERING } from './errors.ts';
 import { FrameError, frameJson, unframeJson } from './frame.ts';
@@ -34,8 +34,8 @@ export interface Save {
   readonly offset: Offset;
   /** Of copies, the entries that changed. */
   readonly progress?: Progress | null;
-  /** Table versions that are new since the last save (`TableRegistry.takeUnsaved`): each gets a key of its own, the offset stays small. */
-  readonly put?: readonly TableVersion[];
+  /** Of the schema history, what changed since the last save (`TableRegistry.takeChanges`): each version has a key of its own, the offset stays small. */
+  readonly history?: HistoryChanges;
   /** As of `setMark`, with it; null: none. */
   readonly mark?: { readonly log: string; readonly mark: unknown } | null;
 }
@@ -47,7 +47,7 @@ export interface Loaded {
   readonly place: Place | null;
   /** All that is stored of copies; empty: nothing. */
   readonly progress: Progress;
-  /** Every version ever saved; those of one table in order. */
+  /** The schema history; versions of one table in order. */
   readonly tables: readonly TableVersion[];
 }
 
@@ -129,7 +129,8 @@ export class StateStore {
    */
   async save(connector: string, save: Save): Promise<void> {
     const prefix = connectorPrefix(connector);
-    const operations = (save.put ?? []).map((table) => put(prefix + tableKey(table), table));
+    const operations: Operation[] = (save.history?.put ?? []).map((table) => put(prefix + tableKey(table), table));
+    for (const table of save.history?.drop ?? []) operations.push({ type: 'del', key: prefix + tableKey(table) });
     operations.push(put(prefix + OFFSET_KEY, this.#stored(save.offset.position, null)), ...placeOperations(prefix, save.offset.place));
     operations.push(...progressOperations(prefix, save.progress ?? null));
     if (save.mark != null) operations.push(put(prefix + markKey(save.mark.log), save.mark.mark));

@@ -3,7 +3,7 @@
  * batches. Pure: no socket, no clock. A message is copied once, whole, into the batch's arena; its cells are ranges there, brought into their form
  * in place. Whatever is truncated, unknown or out of order throws `SLUICE_PG_PROTOCOL` (I8).
  */
-import { ABSENT, type BatchWriter, NULL, OP, type Op, SluiceError, type TableVersion, type Transaction, UNAVAILABLE } from '#plugin';
+import { ABSENT, type BatchWriter, NULL, OP, type Op, SluiceError, type TableShape, type TableVersion, type Transaction, UNAVAILABLE } from '#plugin';
 import type { Normalise } from '../types.ts';
 import { MALFORMED, normalise } from './cells.ts';
 import { keyUnavailable, protocolViolation } from './errors.ts';
@@ -20,6 +20,7 @@ import {
   type Relation,
   type TablePlan,
   type TypeName,
+  tableFacts,
   typesOf,
 } from './relation.ts';
 import { COLUMN, IMAGE, TAG } from './tags.ts';
@@ -223,14 +224,10 @@ export class PgoutputDecoder {
       const problem = this.#options.refuses?.(relation) ?? null;
       if (problem !== null) throw problem;
       const { schema, name } = relation;
-      table = this.#target.writer.table({
-        kind: 'table',
-        catalog,
-        schema,
-        name,
-        columns: columnShapes(relation, types),
-        key: keyOf(relation, facts),
-      });
+      const identity = { kind: 'table', catalog, schema, name } as const;
+      const key = keyOf(relation, facts, this.#target.writer.current(identity));
+      const shape: TableShape = { ...identity, columns: columnShapes(relation, types), key, facts: tableFacts(relation) };
+      table = this.#target.writer.table(shape, { position: formatHalves(this.#commitHi, this.#commitLo), micros: this.#commitMicros });
     }
     this.#plans.set(relation.oid, planTable(relation, table, types));
   }

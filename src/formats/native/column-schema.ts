@@ -44,10 +44,10 @@ const BY_TYPE: { readonly [T in LogicalType]: JsonSchema } = {
   other: STRING,
 };
 
-/** A column's values, described by the type's name on the server. Arrays refer to `arrayDefinitions`. */
-export function columnSchema({ type, typeName, element, facts }: ColumnShape, mayBeNull: boolean): JsonSchema {
+/** A column's values, described by the type's name on the server. Arrays refer to `arrayDefinitions`. What the catalogue says (NOT NULL) may be ahead of the rows, and counts for nothing. */
+export function columnSchema({ type, typeName, element }: ColumnShape, mayBeNull: boolean): JsonSchema {
   const value = type === 'array' && element !== undefined ? REF(arrayName(element.type)) : BY_TYPE[type];
-  return { description: typeName, ...(mayBeNull && facts?.required !== true ? orNull(value) : value) };
+  return { description: typeName, ...(mayBeNull ? orNull(value) : value) };
 }
 
 /** What the columns' schemas refer to: arrays of any number of dimensions, so that each element may be an array again. */

@@ -33,8 +33,8 @@ describe('the state store', () => {
     await withStore(options, async (store) => {
       expect(await store.load('shop')).toEqual({ offset: null, place: null, progress: {}, tables: [] });
       expect(await store.connectors()).toEqual([]);
-      await store.save('shop', { offset: offset(1), put: [orders!] });
-      await store.save('shop', { offset: offset(2, null), put: [items!] });
+      await store.save('shop', { offset: offset(1), history: { put: [orders!], drop: [] } });
+      await store.save('shop', { offset: offset(2, null), history: { put: [items!], drop: [] } });
       await store.save('a/b', { offset: offset(9) });
     });
     await withStore(options, async (store) => {
@@ -63,7 +63,7 @@ describe('the state store', () => {
     const options = await dataDirectory();
     const versions = Array.from({ length: 12 }, (_, i) => ({ ...tableVersions('t')[0]!, version: i + 1 }));
     await withStore(options, async (store) => {
-      await store.save('shop', { offset: offset(1), put: versions });
+      await store.save('shop', { offset: offset(1), history: { put: versions, drop: [] } });
       expect((await store.load('shop')).tables.map(({ version }) => version)).toEqual(versions.map(({ version }) => version));
     });
   });
@@ -102,7 +102,7 @@ describe('the state store', () => {
     const options = await dataDirectory();
     await withStore(options, async (store) => {
       await store.setIntent('shop', { slot: 's' });
-      await store.save('shop', { offset: offset(5), put: tableVersions('orders') });
+      await store.save('shop', { offset: offset(5), history: { put: tableVersions('orders'), drop: [] } });
       expect(await store.inspect('shop')).toMatchObject({ reason: null, savedMicros: expect.any(Number) });
       await store.replaceOffset('shop', offset(3), 'offsets set');
       expect(await store.inspect('shop')).toMatchObject({ reason: 'offsets set', lost: false });
@@ -233,7 +233,7 @@ describe('the state store', () => {
           model.set(connector, expected);
           const position = { n: String(n) };
           if (what === 'save') {
-            await store.save(connector, { offset: { position, place: moved }, put: tableVersions(...tables) });
+            await store.save(connector, { offset: { position, place: moved }, history: { put: tableVersions(...tables), drop: [] } });
             Object.assign(expected, { offset: { position }, place: without({ ...expected.place, ...moved }) });
             for (const table of tables) expected.tables.add(table);
           } else if (what === 'place') {
