@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type KafkaServer, type NatsServer, type PostgresServer, startKafka, startNats, startPostgres } from '../servers/index.ts';
 import { availableKafkas, natsAvailable } from '../support/available-servers.ts';
 import { Daemon } from '../support/daemon.ts';
-import { readTopic } from '../support/kafka-topics.ts';
+import { createTopic, readTopic } from '../support/kafka-topics.ts';
 import { readStream } from '../support/stream-ledger.ts';
 
 const KILLS = 2;
@@ -155,6 +155,29 @@ describe('transaction metadata and heartbeats', () => {
     return messages;
   }
 
+  it('of the last transaction before the end of `run --once` tell its END', async () => {
+    const database = await postgres.createDatabase('once');
+    await postgres.query('CREATE TABLE a (id int PRIMARY KEY)', database);
+    const source = { type: 'postgres', url: postgres.url(database), tables: ['public.a'], slot: database, snapshot: { mode: 'no_data' } };
+    // Three rows, and a batch for each.
+    daemon = await Daemon.create([{ ...CONNECTOR, batch: { maxRecords: 1 }, source, sink: { type: 'stdout' } }]);
+    expect(await daemon.start(['--once']).exit()).toBe(0);
+    await postgres.query('INSERT INTO a VALUES (1), (2), (3)', database);
+    expect(await daemon.start(['--once']).exit()).toBe(0);
+    const lines = daemon.stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { readonly topic: string; readonly value: Value });
+    expect(lines.map(({ topic, value }) => [topic, value.status ?? value.transaction?.total_order])).toEqual([
+      ['shop.transaction', 'BEGIN'],
+      ['shop.public.a', 1],
+      ['shop.public.a', 2],
+      ['shop.public.a', 3],
+      ['shop.transaction', 'END'],
+    ]);
+    expect(lines.at(-1)?.value.event_count).toBe(3);
+  });
+
   it.runIf(natsAvailable)(
     'in a stream, where BEGIN stands before all changes and END behind them',
     async () => {
@@ -188,7 +211,9 @@ describe('transaction metadata and heartbeats', () => {
           value: value === null ? null : (JSON.parse(value.toString('utf8')) as Value),
         }));
       };
-      await check(read, { type: 'kafka', brokers: server.brokers, partitions: 3 });
+      // There from the start, so that each life writes more than topics.
+      for (const topic of TOPICS) await createTopic(server, topic, { partitions: 3 });
+      await check(read, { type: 'kafka', brokers: server.brokers });
     },
     120_000,
   );
