@@ -57,13 +57,18 @@ export class BatchEncoder {
     this.#marks = transactions === undefined ? null : new TransactionMarks(transactions, this.#aimAt(transactions.destination));
   }
 
+  /** Transactions begin and end among its messages: a part of a batch may have some in front of its first record. */
+  get marksTransactions(): boolean {
+    return this.#marks !== null;
+  }
+
   /** Of a batch without records: the transaction whose end it brings, so that it has a message. */
   ending(batch: RecordBatch): Transaction | null {
     return this.#marks?.ending(batch) ?? null;
   }
 
-  /** Encodes a whole batch. The result belongs to the caller until `recycle`. */
-  encode(batch: RecordBatch, nowMicros: number): MessageWriter {
+  /** Encodes a batch, or its records from `from` on up to `to`. The result belongs to the caller until `recycle`. */
+  encode(batch: RecordBatch, nowMicros: number, from = 0, to = batch.count): MessageWriter {
     const out = this.#memory.take(Math.ceil(batch.arenaLength * this.#growth));
     out.reset();
     const tables = batch.tables.map((table) => this.#prepare(table));
@@ -74,31 +79,45 @@ export class BatchEncoder {
     cursor.open(batch);
     const marks = this.#marks;
     if (marks === null) {
-      for (let index = 0; index < batch.count; index++) {
+      for (let index = from; index < to; index++) {
         cursor.move(index);
         encodeRecord(cursor, tables, out);
       }
     } else {
-      for (let index = 0; index < batch.count; index++) {
+      for (let index = from; index < to; index++) {
         cursor.move(index);
         marks.before(cursor, out);
         encodeRecord(cursor, tables, out);
       }
-      marks.behind(batch, out);
+      if (to === batch.count) marks.behind(batch, out);
+      else {
+        // What is said next, of the record's shape, is said inside its transaction.
+        cursor.move(to);
+        marks.before(cursor, out);
+      }
     }
-    if (batch.arenaLength > 0) this.#growth = (out.bytesLength / batch.arenaLength) * ROOM;
+    if (batch.arenaLength > 0 && to - from === batch.count) this.#growth = (out.bytesLength / batch.arenaLength) * ROOM;
     this.#memory.hold(out);
     return out;
   }
 
   /** A batch of its own. */
   heartbeat(heartbeats: HeartbeatMessages, nowMicros: number): MessageWriter {
+    return this.#single(heartbeats.destination, '', (out) => heartbeats.write(nowMicros, out));
+  }
+
+  /** A batch of its own, of the table whose shape it is: where a table is stopped, it waits with the rows. */
+  announcement(destination: string, table: string, write: (out: MessageWriter) => void): MessageWriter {
+    return this.#single(destination, table, write);
+  }
+
+  #single(destination: string, table: string, write: (out: MessageWriter) => void): MessageWriter {
     const out = this.#memory.take(0);
     out.reset();
     out.destinations = this.#destinations;
     out.tables = this.#labels;
-    this.#aimAt(heartbeats.destination)(out);
-    heartbeats.write(nowMicros, out);
+    this.#aimAt(destination, table)(out);
+    write(out);
     this.#memory.hold(out);
     return out;
   }
@@ -107,10 +126,10 @@ export class BatchEncoder {
     this.#memory.release(writer);
   }
 
-  /** For messages that are of no table. They have keys. */
-  #aimAt(name: string): (out: MessageWriter) => void {
+  /** For messages that are no rows. They have keys. */
+  #aimAt(name: string, label = ''): (out: MessageWriter) => void {
     const destination = indexIn(this.#destinations, name);
-    const table = indexIn(this.#labels, '');
+    const table = indexIn(this.#labels, label);
     return (out) => {
       out.destination = destination;
       out.table = table;

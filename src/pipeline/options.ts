@@ -4,6 +4,7 @@ import type { Sink } from '../plugin/sink.ts';
 import type { ReadOptions, Source } from '../plugin/source.ts';
 import type { MessageBatch, MessageWriter } from '../record/messages.ts';
 import type { Place } from '../record/position.ts';
+import type { SchemaAnnouncements } from '../schema-history/announcements.ts';
 import type { Checkpoint } from './checkpoints.ts';
 import type { RowCounts } from './encode.ts';
 import type { MemoryShare } from './memory.ts';
@@ -32,8 +33,12 @@ export interface PipelineOptions {
   readonly checkpointMaxDelayMs: number;
   /** Stores a checkpoint durably (I5); called one at a time, in order. */
   readonly save: (checkpoint: Checkpoint) => Promise<void>;
+  /** Stores what is new in the schema history, durably; null: nothing is. Called before messages go that name a version. */
+  readonly saveHistory: () => Promise<void> | null;
   readonly events: PipelineEvents;
   readonly undelivered: Undelivered;
+  /** Null: changes of a table's shape are not announced. */
+  readonly announcements: SchemaAnnouncements | null;
   /** Ends it as an error of the sink does; the reason is thrown. For what works beside it. */
   readonly broken?: AbortSignal;
 }

@@ -71,7 +71,8 @@ export async function runPipeline(options: PipelineOptions, drain: AbortSignal, 
 interface Way {
   readonly gate: Gate;
   readonly flight: Flight;
-  readonly send: (batch: RecordBatch) => void;
+  /** Null, or resolves when the next one may be sent. */
+  readonly send: (batch: RecordBatch) => Promise<void> | null;
   /** Sends a heartbeat if one is due. */
   readonly beat: () => void;
   /** Resolves when everything that is safe is saved. */
@@ -104,7 +105,8 @@ async function readAll(options: PipelineOptions, { gate, flight, send, beat, sav
       if (done === true) return;
       // The first start: where it begins is saved before anything is written (I5), or a crash in between would look like lost state.
       if (first && value.count > 0) throw new SluiceError(INTERNAL, { reason: 'the source did not begin with its position' });
-      send(value as RecordBatch);
+      const sent = send(value as RecordBatch);
+      if (sent !== null) await sent;
       if (first) await saved();
       first = false;
       continue;

@@ -1,6 +1,7 @@
 /**
  * Message ids are `<connector>/<transaction>/<ordinal>/<part>`; the transaction may hold slashes itself (algorithms §1). What is said of the transaction as a whole has
- * a word for its ordinal, `begin` or `end`: it stands before all its changes, or behind them, however many there are.
+ * a word for its ordinal, `begin` or `end`: it stands before all its changes, or behind them, however many there are. What is said of a record's shape has a word for its part:
+ * it stands before the record.
  */
 export interface MessageId {
   readonly transaction: string;
@@ -32,6 +33,10 @@ export function isOfLog(text: string, at = 0): boolean {
 const BEGIN = -1;
 const END = 2 ** 43 - 1;
 
+/** Part of what is said of a record's shape. */
+export const SHAPE_PART = 'shape';
+const SHAPE = -1;
+
 /** The parts of an id of this connector, null if it is none. `prefix` is the connector's name and a slash. */
 export function parseMessageId(id: string, prefix: string): MessageId | null {
   if (!id.startsWith(prefix)) return null;
@@ -39,8 +44,9 @@ export function parseMessageId(id: string, prefix: string): MessageId | null {
   const ordinalAt = id.lastIndexOf('/', partAt - 1);
   if (ordinalAt < prefix.length + 1) return null;
   const ordinal = ordinalOf(id, ordinalAt + 1, partAt);
-  const part = wholeNumber(id, partAt + 1, id.length);
-  if (ordinal === null || part < 0) return null;
+  const isShape = id.endsWith(`/${SHAPE_PART}`);
+  const part = isShape ? SHAPE : wholeNumber(id, partAt + 1, id.length);
+  if (ordinal === null || (part < 0 && !isShape)) return null;
   return { transaction: id.slice(prefix.length, ordinalAt), ordinal, part };
 }
 

@@ -125,7 +125,7 @@ export interface HistoryChanges {
   readonly drop: readonly TableVersion[];
 }
 
-/** Numbers table versions. Filled from the schema history at start; what it numbers anew is saved with the next checkpoint (algorithms §3). */
+/** Numbers table versions. Filled from the schema history at start; what it numbers anew is saved before a message names it, so that a replay gives the same numbers (I4). */
 export class TableRegistry {
   /** The format writes schemas: source types and facts of the columns are part of a version. Else they are left out, so that no version depends on them. */
   readonly described: boolean;
@@ -173,6 +173,10 @@ export class TableRegistry {
     return this.#current.get(tableId(table)) ?? null;
   }
 
+  get hasChanges(): boolean {
+    return this.#unsaved.length > 0 || this.#forgotten.length > 0;
+  }
+
   /** What is new since the last call. */
   takeChanges(): HistoryChanges {
     const taken = { put: this.#unsaved, drop: this.#forgotten };
@@ -202,6 +206,7 @@ function withoutFacts(shape: TableShape): TableShape {
   return { ...rest, columns: shape.columns.map(({ sourceType: __, facts: ___, ...column }) => column) };
 }
 
-function tableId(shape: TableIdentity): string {
+/** The same for all versions of a table, and for no other table. */
+export function tableId(shape: TableIdentity): string {
   return JSON.stringify([shape.kind, shape.catalog, shape.schema, shape.name]);
 }

@@ -22,6 +22,7 @@ describe('schema changes', () => {
       changes: 40,
       kills: 4,
       clients: 2,
+      announces: true,
       seed: Date.now() % 1_000_000,
       say: () => undefined,
     });

@@ -1,6 +1,7 @@
 /** Compares what arrived (format `native`) with the ledger of the storm, row by row, and with the schema history, version by version. */
 import pg from 'pg';
 import type { TableVersion } from '../../src/record/table.ts';
+import { type SchemaChange, schemaChanges } from '../../src/schema-history/changes.ts';
 import { ALTERED_TABLES, REPLACED_TABLES } from './ddl-storm.ts';
 import { readStream } from './stream-ledger.ts';
 
@@ -22,6 +23,7 @@ export interface Verdict {
   /** Writes of the ledger that were found. */
   readonly compared: number;
   readonly versions: number;
+  readonly announcements: number;
   readonly problems: readonly string[];
 }
 
@@ -32,20 +34,34 @@ interface NativeValue {
   readonly after?: Readonly<Record<string, unknown>>;
 }
 
-export async function checkStorm(url: string, servers: string, stream: string, history: readonly TableVersion[]): Promise<Verdict> {
+interface Announcement {
+  readonly table: string;
+  readonly version: number;
+  readonly previousVersion: number | null;
+  readonly changes: readonly SchemaChange[];
+}
+
+export async function checkStorm(
+  url: string,
+  servers: string,
+  stream: string,
+  history: readonly TableVersion[],
+  announces: boolean,
+): Promise<Verdict> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();
   const ledger = await readLedger(client);
-  const check = new StormCheck(ledger, history);
-  const messages = await readStream(servers, stream, ({ value, headers, id }) => {
-    if (value !== null) check.take(value as unknown as NativeValue, Number(headers?.['sluice.schema']), id);
+  const check = new StormCheck(ledger, history, announces);
+  const messages = await readStream(servers, stream, ({ subject, value, headers, id }) => {
+    if (subject.endsWith('.schema-changes')) check.announced(value as unknown as Announcement, id);
+    else if (value !== null) check.take(value as unknown as NativeValue, Number(headers?.['sluice.schema']), id);
   });
   for (const table of [...ALTERED_TABLES, ...REPLACED_TABLES]) {
     const { rows } = await client.query<{ id: number; stamp: string }>(`SELECT id, stamp::text AS stamp FROM public.${table}`);
     check.finish(table, rows);
   }
   await client.end();
-  return { messages, compared: check.compared, versions: history.length, problems: check.problems };
+  return { messages, compared: check.compared, versions: history.length, announcements: check.announcements, problems: check.problems };
 }
 
 async function readLedger(client: pg.Client): Promise<Map<string, Written>> {
@@ -62,10 +78,27 @@ class StormCheck {
   readonly #versions: ReadonlyMap<string, TableVersion>;
   readonly #rows = new Map<string, Map<number, number>>();
   readonly #ids = new Set<string>();
+  readonly #announced = new Map<string, number>();
+  announcements = 0;
+  readonly #announces: boolean;
 
-  constructor(ledger: ReadonlyMap<string, Written>, history: readonly TableVersion[]) {
+  constructor(ledger: ReadonlyMap<string, Written>, history: readonly TableVersion[], announces: boolean) {
+    this.#announces = announces;
     this.#ledger = ledger;
     this.#versions = new Map(history.map((version) => [`${version.name} ${version.version}`, version]));
+  }
+
+  /** In front of the first row in the new shape, once, and from the shape that was announced before. */
+  announced({ table, version, previousVersion, changes }: Announcement, messageId: string): void {
+    if (this.#ids.has(messageId)) this.problems.push(`${messageId} stands twice`);
+    this.#ids.add(messageId);
+    const before = this.#announced.get(table) ?? null;
+    if (!this.#isTold(table, before, previousVersion))
+      this.problems.push(`${table}: version ${version} is announced behind ${previousVersion}, but ${before} was the last`);
+    if (version === previousVersion || (previousVersion !== null && changes.length === 0))
+      this.problems.push(`${table}: nothing changed to version ${version}`);
+    this.#announced.set(table, version);
+    this.announcements++;
   }
 
   take({ op, table, before, after }: NativeValue, version: number, messageId: string): void {
@@ -83,11 +116,20 @@ class StormCheck {
     const isCopied = op === 'read';
     if (!isCopied && (rows.get(id) ?? 0) >= stamp) this.problems.push(`${table} ${id}: stamp ${stamp} after ${rows.get(id)}`);
     rows.set(id, Math.max(stamp, rows.get(id) ?? 0));
+    if (!isCopied && !this.#isTold(table, this.#announced.get(table) ?? null, version))
+      this.problems.push(`${messageId} ${table}: version ${version} was not announced`);
     // What a copy reads may have been rewritten by a schema change since.
     if (isCopied) return;
     const written = this.#ledger.get(String(stamp));
     if (written === undefined) this.problems.push(`${table} ${id}: stamp ${stamp} was never written`);
     else this.#compare(table, row, version, written);
+  }
+
+  /** The two are one version, or differ in nothing that is announced: what the catalogue, ahead of the log, did not say of one. */
+  #isTold(table: string, announced: number | null, version: number | null): boolean {
+    if (!this.#announces || announced === version) return true;
+    const [from, to] = [announced, version].map((number) => this.#versions.get(`${table} ${number}`));
+    return from !== undefined && to !== undefined && schemaChanges(from, to).length === 0;
   }
 
   #compare(table: string, row: Readonly<Record<string, unknown>>, version: number, written: Written): void {

@@ -14,6 +14,8 @@ export interface StormOptions {
   readonly kills: number;
   readonly clients: number;
   readonly seed: number;
+  /** Announce the changes: the catalogue is asked for each shape then. */
+  readonly announces: boolean;
   readonly say: (text: string) => void;
 }
 
@@ -28,7 +30,7 @@ const TABLES = [...ALTERED_TABLES, ...REPLACED_TABLES];
 const ARRIVES_MS = 300_000;
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-export async function runStorm({ postgres, nats, changes, kills, clients, seed, say }: StormOptions): Promise<StormResult> {
+export async function runStorm({ postgres, nats, changes, kills, clients, seed, announces, say }: StormOptions): Promise<StormResult> {
   const database = await postgres.createDatabase('storm');
   const url = postgres.url(database);
   await postgres.query(STORM_SQL, database);
@@ -42,7 +44,16 @@ export async function runStorm({ postgres, nats, changes, kills, clients, seed, 
     snapshot: { mode: 'no_data' },
   };
   const sink = { type: 'nats', servers: [nats.url], stream, subject: `${stream}.{schema}.{table}` };
-  const daemon = await Daemon.create([{ name: 'storm', source, format: { type: 'native' }, sink, checkpoint: { maxDelay: '20ms' } }]);
+  const daemon = await Daemon.create([
+    {
+      name: 'storm',
+      source,
+      format: { type: 'native' },
+      sink,
+      ...(announces ? { schemaChanges: { topic: `${stream}.schema-changes` } } : {}),
+      checkpoint: { maxDelay: '20ms' },
+    },
+  ]);
   daemon.start();
   await daemon.waitForLog(({ msg }) => msg.startsWith('Streaming'), 60_000);
   const storm = await DdlStorm.open(url, random(seed));
@@ -73,7 +84,7 @@ export async function runStorm({ postgres, nats, changes, kills, clients, seed, 
       history.push(...(JSON.parse(answer.stdout) as { versions: TableVersion[] }).versions);
     }
     await daemon.stop();
-    const verdict = await checkStorm(url, nats.url, stream, history);
+    const verdict = await checkStorm(url, nats.url, stream, history, announces);
     return { verdict, made: storm.made, transactions: load.transactions, killed };
   } finally {
     await load.stop();

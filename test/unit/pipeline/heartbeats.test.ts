@@ -54,6 +54,8 @@ function rig(from: { readonly lsn: string } | null) {
     checkpointMaxDelayMs: 20,
     save: ({ position, place }) => Promise.resolve(void happened.push(`saved ${position['lsn']} ${place?.['n'] ?? '-'}`)),
     undelivered: { divert: () => null, passing: () => undefined, settled: () => null },
+    saveHistory: () => null,
+    announcements: null,
     events: { durable: () => undefined, idle: () => undefined, inFlight: () => undefined, saved: () => undefined },
   };
   const offer = (lsn: string, isOpen = false): void => {

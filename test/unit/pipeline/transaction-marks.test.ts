@@ -170,6 +170,23 @@ describe('transaction metadata', () => {
     ]);
   });
 
+  it('stands around what is said between parts of a batch: of a shape, inside the transaction of its first row (I4)', () => {
+    const format = debezium.create({ ...DEBEZIUM_DEFAULTS, provideTransactionMetadata: true }, CONTEXT);
+    const encoder = new BatchEncoder(format, tableLabel, unboundedMemory());
+    const batch = new BatchWriter(new TableRegistry(), () => undefined, 64);
+    for (const happening of [...rows(one, [0]), ...rows(two, [1, 1])]) add(batch, happening);
+    const parts = [
+      [0, 0],
+      [0, 1],
+      [1, 3],
+    ].map(([from, to]) => textsOf(encoder.encode(batch, 1, from, to)).map(({ id }) => id));
+    expect(parts).toEqual([
+      ['g/7298/11/begin/0'],
+      ['g/7298/11/0/0', 'g/7298/11/end/0', 'g/7298/12/begin/0'],
+      ['g/7298/12/0/0', 'g/7298/12/1/0', 'g/7298/12/end/0'],
+    ]);
+  });
+
   it('counts no operation that is left out, as Debezium does, and no message outside transactions', () => {
     const happenings: Happening[] = [
       { kind: 'row', transaction: one, table: 0, ordinal: 0, op: 'update' },
