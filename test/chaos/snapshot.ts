@@ -56,7 +56,7 @@ const LABELS = TABLES.map((table) => `public.${table}`);
 
 const [postgres, nats] = await Promise.all([
   startPostgres({ major: Number(values.major) as 17, own: true, settings: { max_wal_size: '4GB' } }),
-  startNats({ own: true }),
+  startNats({ own: true, maxFileStore: '40GB' }),
 ]);
 let [failed, made] = [0, 0];
 try {
