@@ -64,7 +64,8 @@ export const mysqlFields = fields({
         kind: 'choice',
         choices: ['no_data', 'never'],
         notYet: ['initial', 'initial_only', 'always', 'when_needed', 'configuration_based', 'custom'],
-        about: 'Which rows that are there already are copied. `no_data` (`never` is the same): none, only changes from the first start on are captured.',
+        about:
+          'Which rows that are there already are copied. `no_data` (`never` is the same): none, only changes from the first start on are captured.',
       },
     },
     about: 'Copying the rows that are there already. To be spelled out: copies come later, and will then be the default.',

@@ -38,7 +38,8 @@ const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
   EHOSTUNREACH: 'no route to the host',
   ENETUNREACH: 'no route to the network',
 };
-const TLS_CODES = /^(ERR_TLS|ERR_SSL|CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_CA|ERR_OSSL|EPROTO|HANDSHAKE_SSL|HANDSHAKE_NO_SSL)/;
+const TLS_CODES =
+  /^(ERR_TLS|ERR_SSL|CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_CA|ERR_OSSL|EPROTO|HANDSHAKE_SSL|HANDSHAKE_NO_SSL)/;
 
 /** The server's numbers (its manual, error reference). */
 const NUMBER = {

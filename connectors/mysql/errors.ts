@@ -38,7 +38,8 @@ export const clearPassword = defineError({
   code: 'SLUICE_MYSQL_CLEAR_PASSWORD',
   retry: 'never',
   exit: 2,
-  cause: 'The server at {address} asks for the password of user "{user}" in a form that is not sent over a connection whose other end was not verified: {detail}.',
+  cause:
+    'The server at {address} asks for the password of user "{user}" in a form that is not sent over a connection whose other end was not verified: {detail}.',
   remedy: 'Set "tls": {"mode": "verify-full", "ca": "…"}.',
 });
 
@@ -104,8 +105,10 @@ export const unloggedCascade = defineError({
   code: 'SLUICE_MYSQL_UNLOGGED_CASCADE',
   retry: 'manual',
   exit: 3,
-  cause: 'Rows of table {table} are changed by the foreign key {constraint} along with rows of {parent}, and this server writes such changes nowhere.',
-  remedy: 'Let the key be RESTRICT and change the rows by statements, leave the table out, or set "acceptUnloggedCascades": true and miss these changes.',
+  cause:
+    'Rows of table {table} are changed by the foreign key {constraint} along with rows of {parent}, and this server writes such changes nowhere.',
+  remedy:
+    'Let the key be RESTRICT and change the rows by statements, leave the table out, or set "acceptUnloggedCascades": true and miss these changes.',
 });
 
 export const typeRefused = defineError({

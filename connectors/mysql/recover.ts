@@ -27,7 +27,8 @@ export async function recoverPosition(
   try {
     const server = await readServer(client, config, system);
     const sources = server.executed.split(',');
-    if (sources.length !== 1) refuse(`the log has transactions of several ${system === 'mysql' ? 'servers' : 'domains'}, which one GTID does not order`);
+    if (sources.length !== 1)
+      refuse(`the log has transactions of several ${system === 'mysql' ? 'servers' : 'domains'}, which one GTID does not order`);
     const position = (gtid: string): Position => ({ system, gtid, server: server.identity, file: server.file, pos: '0' });
     if (system === 'mariadb') {
       const [domain, origin, sequence] = lastTransaction.split('-');

@@ -90,7 +90,9 @@ async function initialise(version: MysqlVersion, { command, args, paths, share }
   }
   const names = (await readdir(share)).filter((name) => /_(system_tables|performance_tables|system_tables_data|sys_schema)\.sql$/.test(name));
   const parts = ['system_tables.sql', 'performance_tables.sql', 'system_tables_data.sql', 'sys_schema.sql'];
-  const scripts = parts.map((part) => names.find((name) => name.endsWith(`_${part}`) && name.length - part.length < 10)).filter((name) => name !== undefined);
+  const scripts = parts
+    .map((part) => names.find((name) => name.endsWith(`_${part}`) && name.length - part.length < 10))
+    .filter((name) => name !== undefined);
   // Bootstrap mode ends a statement at a semicolon at the end of a line.
   const sql = ['create database if not exists mysql;', 'use mysql;', 'set @auth_root_socket=NULL;'];
   for (const name of scripts) sql.push(await readFile(join(share, name), 'utf8'));

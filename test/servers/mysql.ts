@@ -3,17 +3,17 @@ import { randomBytes } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import mysql from 'mysql2/promise';
+import { run } from './command.ts';
 import { type MysqlProgram, mysqlProgram, mysqlTemplate } from './mysql-provision.ts';
 import { freePort, reachable, ServerProcess, temporaryDirectory, waitUntilReady } from './process.ts';
 import { resolveMysql } from './resolve.ts';
-import { run } from './command.ts';
 import { MYSQL_RELEASES, type MysqlVersion } from './versions.ts';
 
 export interface MysqlOptions {
   version: MysqlVersion;
   /** Server settings beside and over the harness' own (a binlog of full rows with full metadata, GTIDs); null takes one of these away. */
   settings?: Record<string, string | number | null>;
-  /** Synced at each commit, for tests of what survives the machine; off otherwise. */
+  /** Synced at each commit, for tests of what survives the machine; off otherwise. `kill -9` of the server alone loses nothing without it. */
   fsync?: boolean;
   /** A process of its own even where the environment names a server; implied by each of the options above. */
   own?: boolean;
@@ -202,9 +202,16 @@ function serverArguments(server: MysqlServer, { version, settings, fsync }: Mysq
     'binlog-row-image': 'FULL',
     'default-time-zone': '+00:00',
     'innodb-buffer-pool-size': '64M',
-    ...(fsync ? {} : { 'innodb-flush-log-at-trx-commit': 0, 'sync-binlog': 0 }),
+    ...(fsync ? {} : { 'innodb-flush-log-at-trx-commit': 2, 'sync-binlog': 0 }),
     ...(isMysql
-      ? { 'gtid-mode': 'ON', 'enforce-gtid-consistency': 'ON', 'performance-schema': 'OFF', 'innodb-redo-log-capacity': '16M', 'secure-file-priv': 'NULL', mysqlx: 'OFF' }
+      ? {
+          'gtid-mode': 'ON',
+          'enforce-gtid-consistency': 'ON',
+          'performance-schema': 'OFF',
+          'innodb-redo-log-capacity': '16M',
+          'secure-file-priv': 'NULL',
+          mysqlx: 'OFF',
+        }
       : { 'binlog-format': 'ROW', 'gtid-strict-mode': 'ON', 'skip-name-resolve': 'ON' }),
     ...settings,
   };

@@ -62,9 +62,10 @@ export async function readMessages(
     for await (const batch of source.read({ from, published: [], sinkHoldsOutput: false }, AbortSignal.timeout(timeoutMs))) {
       messages.push(...textsOf(encodeBatch(format, batch)));
       position = batch.checkpoint ?? position;
+      const isWhole = batch.checkpoint !== null && batch.checkpointRecords === batch.count;
       batch.release();
       beginning ??= begun();
-      if (messages.some(isLast) && batch.checkpoint !== null && batch.checkpointRecords === batch.count) break;
+      if (isWhole && messages.some(isLast)) break;
     }
   } finally {
     await source.close();

@@ -177,7 +177,12 @@ const PLANNERS: Readonly<Record<number, (column: LogColumn) => Planned | string>
       ? { read: READ.bytes, lengthBytes: meta, type: 'bytes', typeName: BLOBS[meta - 1] ?? 'blob' }
       : { read: READ.text, lengthBytes: meta, type: 'text', typeName: TEXTS[meta - 1] ?? 'text' },
   [FIELD.json]: ({ meta }) => ({ read: READ.json, lengthBytes: meta, type: 'json', typeName: 'json' }),
-  [FIELD.geometry]: ({ meta, geometry }) => ({ read: READ.geometry, lengthBytes: meta, type: 'geometry', typeName: GEOMETRIES[geometry] ?? 'geometry' }),
+  [FIELD.geometry]: ({ meta, geometry }) => ({
+    read: READ.geometry,
+    lengthBytes: meta,
+    type: 'geometry',
+    typeName: GEOMETRIES[geometry] ?? 'geometry',
+  }),
   [FIELD.vector]: () => 'it has a VECTOR column',
 };
 

@@ -123,13 +123,15 @@ export class BinlogDecoder {
     const flags = bytes.readUInt16LE(17);
     if (type === EVENT.format) this.#checksum = checksumOf(bytes, bytes.length);
     const end = bytes.length - (this.#checksum ? CHECKSUM_BYTES : 0);
+    const stands = this.#stands(type, flags);
+    if (stands) this.#locate(bytes);
     try {
       this.#handle(type, flags, bytes, end);
     } catch (error) {
       if (error instanceof SluiceError || error instanceof UnknownCollation) throw error;
       throw new SluiceError(protocolViolation, { what: (error as Error).message, place: this.#place }, { cause: error });
     }
-    this.#advance(type, flags, bytes);
+    if (stands) this.#advance(bytes);
   }
 
   #handle(type: number, flags: number, bytes: Buffer, end: number): void {
@@ -155,14 +157,14 @@ export class BinlogDecoder {
       case EVENT.query:
         return this.#query(bytes, end);
       case EVENT.xid:
-        return this.#commit(bytes);
+        return this.#commit();
       case EVENT.rotate:
         // The file that this ends is known by its own events; the name is that of the next.
         this.#file = bytes.toString('utf8', at + 8, end);
         this.#pos = Number(bytes.readBigUInt64LE(at));
         return;
       case EVENT.xaPrepare:
-        if (readXaOnePhase(bytes, at)) return this.#commit(bytes);
+        if (readXaOnePhase(bytes, at)) return this.#commit();
         throw this.#error(twoPhase);
       default:
         this.#other(type, flags);
@@ -207,13 +209,22 @@ export class BinlogDecoder {
     throw this.#error(unknownEvent, { type, connector: this.#options.connector, gtid: this.#gtid });
   }
 
-  #advance(type: number, flags: number, bytes: Buffer): void {
-    if (type === EVENT.rotate || (flags & FLAG_ARTIFICIAL) !== 0 || type === EVENT.heartbeat || type === EVENT.heartbeatV2) return;
+  /** The events that stand in the log itself move on in it, from where they say that they end. */
+  #stands(type: number, flags: number): boolean {
+    return type !== EVENT.rotate && (flags & FLAG_ARTIFICIAL) === 0 && type !== EVENT.heartbeat && type !== EVENT.heartbeatV2;
+  }
+
+  /** MariaDB tells no end inside transactions, and neither server tells more than 32 bits of it. */
+  #locate(bytes: Buffer): void {
     const told = bytes.readUInt32LE(13);
-    // MariaDB tells 0 inside transactions, and neither tells more than 32 bits.
-    const counted = this.#pos + bytes.length;
-    this.#pos = told === 0 ? counted : this.#pos - (this.#pos % 2 ** 32) + told;
-    if (this.#pos < counted - bytes.length) this.#pos += 2 ** 32;
+    if (told === 0) return;
+    let end = this.#pos - (this.#pos % 2 ** 32) + told;
+    if (end < this.#pos - 2 ** 31) end += 2 ** 32;
+    this.#pos = Math.max(0, end - bytes.length);
+  }
+
+  #advance(bytes: Buffer): void {
+    this.#pos += bytes.length;
     if (this.#gtid !== NO_TRANSACTION) return;
     this.#safeFile = this.#file;
     this.#safePos = String(this.#pos);
@@ -244,7 +255,7 @@ export class BinlogDecoder {
     if (this.#isOpen) throw new RangeError('a transaction begins inside another one');
   }
 
-  #commit(_bytes: Buffer): void {
+  #commit(): void {
     if (this.#gtid === NO_TRANSACTION) throw new RangeError('a transaction ends that never began');
     this.#executed.add(this.#gtid);
     this.#gtid = NO_TRANSACTION;
@@ -260,10 +271,10 @@ export class BinlogDecoder {
         this.#thread = thread;
         return;
       case 'commit':
-        return this.#commit(bytes);
+        return this.#commit();
       case 'rollback':
         if (this.#hasRows) throw this.#error(rolledBackRows);
-        return this.#commit(bytes);
+        return this.#commit();
       case 'rollbackTo':
         if (this.#hasRows) throw this.#error(rolledBackRows);
         return;
@@ -275,7 +286,7 @@ export class BinlogDecoder {
         throw this.#error(protocolViolation, { what: `a statement that begins with "${firstWord(sql)}"` });
       case 'truncate':
         this.#thread = thread;
-        this.#truncate(sql, database, bytes);
+        this.#truncate(sql, database);
         break;
       case 'plain':
         if (beginsTransaction(sql)) {
@@ -285,10 +296,10 @@ export class BinlogDecoder {
         }
     }
     // A statement by itself is its own transaction, and this is its end.
-    if (!this.#isOpen && this.#gtid !== NO_TRANSACTION) this.#commit(bytes);
+    if (!this.#isOpen && this.#gtid !== NO_TRANSACTION) this.#commit();
   }
 
-  #truncate(sql: string, database: string, bytes: Buffer): void {
+  #truncate(sql: string, database: string): void {
     const named = truncatedTable(sql, database);
     if (named === null) throw this.#error(protocolViolation, { what: 'a TRUNCATE whose table cannot be read' });
     if (!this.#options.captures(named.database, named.name)) return;
@@ -299,7 +310,7 @@ export class BinlogDecoder {
       table = target.writer.table({ kind: 'table', catalog: named.database, schema: '', name: named.name, columns: [], key: [] });
       this.#truncated.set(key, table);
     }
-    this.#share(this.#pos, bytes);
+    this.#share(this.#pos);
     target.writer.record(OP.truncate, table, this.#transactionOf(), this.#ordinal++);
     this.#writeOrigin(target.writer, 0);
     target.recordAdded();
@@ -308,7 +319,8 @@ export class BinlogDecoder {
   #tableMap(bytes: Buffer, end: number): void {
     const id = bytes.readUIntLE(HEADER_BYTES, 6);
     const known = this.#tables.get(id);
-    if (known !== undefined && known.body.length === end - HEADER_BYTES && bytes.compare(known.body, 0, known.body.length, HEADER_BYTES, end) === 0) return;
+    if (known !== undefined && known.body.length === end - HEADER_BYTES && bytes.compare(known.body, 0, known.body.length, HEADER_BYTES, end) === 0)
+      return;
     const names = readNames(bytes, HEADER_BYTES + 8);
     const label = `${names.database}.${names.name}`;
     const captured = this.#options.captures(names.database, names.name);
@@ -388,11 +400,11 @@ export class BinlogDecoder {
     const { target } = this.#options;
     const transaction = this.#transactionOf();
     this.#hasRows = true;
-    this.#share(this.#pos, bytes);
+    this.#share(this.#pos);
     try {
       for (let at = start, row = 0; at < bytes.length; row++) {
         // The queue may have begun another batch.
-        if (target.batchNumber !== this.#sharedIn) this.#share(this.#pos, bytes);
+        if (target.batchNumber !== this.#sharedIn) this.#share(this.#pos);
         const { writer } = target;
         writer.record(op, table, transaction, this.#ordinal++);
         if (op !== OP.create) {
@@ -419,7 +431,7 @@ export class BinlogDecoder {
   }
 
   /** Writes what all records of an event say of their origin into the batch, once. */
-  #share(pos: number, _bytes: Buffer): void {
+  #share(pos: number): void {
     const { target } = this.#options;
     const { writer } = target;
     this.#sharedIn = target.batchNumber;

@@ -56,9 +56,7 @@ const DIGIT_BYTES = [0, 1, 1, 2, 2, 3, 3, 4, 4, 4] as const;
 
 export function decimalLength(precision: number, scale: number): number {
   const whole = precision - scale;
-  return (
-    ((whole / 9) | 0) * 4 + (DIGIT_BYTES[whole % 9] as number) + ((scale / 9) | 0) * 4 + (DIGIT_BYTES[scale % 9] as number)
-  );
+  return ((whole / 9) | 0) * 4 + (DIGIT_BYTES[whole % 9] as number) + ((scale / 9) | 0) * 4 + (DIGIT_BYTES[scale % 9] as number);
 }
 
 /**

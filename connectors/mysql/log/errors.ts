@@ -66,7 +66,8 @@ export const rolledBackRows = defineError({
   code: 'SLUICE_MYSQL_ROLLED_BACK',
   retry: 'manual',
   exit: 1,
-  cause: 'The log holds changes that were rolled back in part (at {place}), because the transaction changed tables of an engine without transactions too.',
+  cause:
+    'The log holds changes that were rolled back in part (at {place}), because the transaction changed tables of an engine without transactions too.',
   remedy: 'ALTER TABLE … ENGINE=InnoDB for the tables that it changed. The captured ones must be copied anew.',
 });
 
@@ -139,6 +140,7 @@ export const otherHistory = defineError({
   code: 'SLUICE_MYSQL_OTHER_HISTORY',
   retry: 'manual',
   exit: 3,
-  cause: 'Connector {connector} has read transactions that this server does not have ({missing}): it is another server, a replica that lost some, or its log was reset.',
+  cause:
+    'Connector {connector} has read transactions that this server does not have ({missing}): it is another server, a replica that lost some, or its log was reset.',
   remedy: 'Point the connector at the server that it was, or begin a new one: what was read and what is there have parted.',
 });

@@ -113,7 +113,8 @@ function containerText(bytes: Buffer, base: number, depth: number, width: 2 | 4,
   for (let index = 0; index < count; index++) {
     const entry = values + index * (1 + width);
     const type = bytes[entry] as number;
-    const inline = type === TYPE.literal || type === TYPE.int16 || type === TYPE.uint16 || (width === 4 && (type === TYPE.int32 || type === TYPE.uint32));
+    const inline =
+      type === TYPE.literal || type === TYPE.int16 || type === TYPE.uint16 || (width === 4 && (type === TYPE.int32 || type === TYPE.uint32));
     const value = valueText(bytes, type, inline ? entry + 1 : base + read(entry + 1), depth + 1);
     if (!isObject) {
       parts.push(value);
@@ -135,11 +136,7 @@ function opaqueText(bytes: Buffer, at: number): string {
   const end = within(bytes, start + length);
   switch (type) {
     case OPAQUE.decimal:
-      return scratch.toString(
-        'latin1',
-        0,
-        writeDecimal(scratch, 0, bytes, start + 2, bytes.readUInt8(start), bytes.readUInt8(start + 1)),
-      );
+      return scratch.toString('latin1', 0, writeDecimal(scratch, 0, bytes, start + 2, bytes.readUInt8(start), bytes.readUInt8(start + 1)));
     case OPAQUE.date:
     case OPAQUE.datetime:
     case OPAQUE.timestamp:

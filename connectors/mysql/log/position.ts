@@ -24,7 +24,6 @@ export function readPosition(position: Position, system: System): LogPosition | 
   return parseGtids(gtid, system) === null ? null : { system, gtid, server, file, pos };
 }
 
-
 /** Null if the text is none of the system's. */
 export function parseGtids(text: string, system: System): GtidSet | MariadbGtidPosition | null {
   try {

@@ -42,7 +42,10 @@ export function kindOfStatement(sql: string): StatementKind {
   const text = withoutComments(sql);
   // MariaDB sends a comment in place of an event that the reader would not understand.
   if (text === '') return 'plain';
-  const [first = '', second = ''] = text.slice(0, 200).toUpperCase().split(/[\s;(]+/);
+  const [first = '', second = ''] = text
+    .slice(0, 200)
+    .toUpperCase()
+    .split(/[\s;(]+/);
   switch (first) {
     case 'BEGIN':
     case 'START':

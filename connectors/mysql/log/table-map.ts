@@ -1,6 +1,7 @@
 /** TABLE_MAP events with full metadata (`binlog_row_metadata=FULL`): all that is ever known of a table comes from them, never from today's catalogue. */
-import { FIELD, type LogColumn } from './columns.ts';
+
 import { type Charset, writeText } from './charsets.ts';
+import { FIELD, type LogColumn } from './columns.ts';
 import { readPackedInteger } from './packed.ts';
 
 export interface TableMap {

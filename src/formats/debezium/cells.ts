@@ -1,8 +1,8 @@
 import { base64Bytes, writeBase64 } from '../base64.ts';
 import { JACKSON_ESCAPES, piece, stringBytes, writeBytes, writePiece, writeQuoted, writeString } from '../json-text.ts';
 import { mapBytes, writeBits, writeMap, writeMapText, writePoint } from './composite.ts';
-import { writeDuration, writeIsoDuration } from './duration.ts';
 import { decimalBytes, writeDecimal, writeDecimalDouble, writeDecimalText, writeMoney, writeVariable } from './decimal.ts';
+import { writeDuration, writeIsoDuration } from './duration.ts';
 import { writeFloat } from './float.ts';
 import { geometryBytes, writeGeometry } from './geometry.ts';
 import { writeIntervalMicros, writeIntervalText } from './interval.ts';

@@ -165,7 +165,11 @@ export function planOf(column: Shape, config: DebeziumConfig): CellPlan {
   return { cell, scale: scale ?? column.scale ?? 0, schema, element: null, unavailable, zero: zeroDate(column, cell) };
 }
 
-const EPOCHS: { readonly [T in LogicalType]?: string } = { date: '1970-01-01', timestamp: '1970-01-01T00:00:00', timestamptz: '1970-01-01T00:00:00Z' };
+const EPOCHS: { readonly [T in LogicalType]?: string } = {
+  date: '1970-01-01',
+  timestamp: '1970-01-01T00:00:00',
+  timestamptz: '1970-01-01T00:00:00Z',
+};
 
 /** As Debezium: null, and the epoch in columns that are never null. Only systems that have such dates say of each column which it is. */
 function zeroDate({ type, required }: Shape, cell: Cell): Uint8Array | null {

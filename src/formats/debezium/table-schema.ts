@@ -200,7 +200,9 @@ function sourceSchema({ origin }: FormatContext, table: TableVersion): SchemaTyp
       field('ts_ns', 'int64'),
       ...(hasSchemas ? [field('schema', 'string', false)] : []),
       field('table', 'string', !hasSchemas),
-      ...origin.columns.filter(({ name }) => name !== SEQUENCE).map(({ name, type, required }) => field(name, type === 'text' ? 'string' : type, required !== true)),
+      ...origin.columns
+        .filter(({ name }) => name !== SEQUENCE)
+        .map(({ name, type, required }) => field(name, type === 'text' ? 'string' : type, required !== true)),
     ],
     { name: `io.debezium.connector.${origin.system}.Source`, version: 1 },
   );
