@@ -65,7 +65,7 @@ export function asSluiceError(error: unknown, context: ErrorContext): SluiceErro
     detail: SYSTEM_ERRORS[code] ?? message,
     context: context.doing,
     number: typeof carrier.errno === 'number' ? carrier.errno : '',
-    missing: 'REPLICATION SLAVE',
+    missing: /privilege/i.test(message) ? message : 'REPLICATION SLAVE or REPLICATION CLIENT',
     sql: grantSql(addressOf(context.config).user),
     connector: context.stream?.connector ?? '',
     serverId: context.stream?.serverId ?? '',
@@ -87,7 +87,7 @@ function serverKind(number: number, message: string, context: ErrorContext): Err
     if (/same server_uuid\/server_id|same server-id|A slave with the same/i.test(message)) return serverIdTaken;
     return /purged|could not find|not in the master|Could not open log|missing/i.test(message) ? logPurged : queryInterrupted;
   }
-  if (NUMBER.privilege.has(number)) return context.stream === undefined ? queryFailed : noPrivilege;
+  if (NUMBER.privilege.has(number)) return noPrivilege;
   if (NUMBER.shutdown.has(number)) return connectionLost;
   return NUMBER.interrupted.has(number) ? queryInterrupted : queryFailed;
 }

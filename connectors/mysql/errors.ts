@@ -150,3 +150,11 @@ export const recoverUnsafe = defineError({
   cause: 'No offset can be recovered for connector {connector}: {why}.',
   remedy: 'Set one that is known to be safe: sluice offsets set --connector {connector}, or give the connector another name to begin anew.',
 });
+
+export const generatedColumn = defineError({
+  code: 'SLUICE_MYSQL_GENERATED_COLUMN',
+  retry: 'manual',
+  exit: 3,
+  cause: 'Table {table} cannot be captured: its column {column} is generated, and MariaDB from 11 on leaves such columns out of the rows of updates.',
+  remedy: 'Leave the table out of "tables", or drop the column and compute it where the changes are read.',
+});

@@ -29,7 +29,7 @@ export async function recoverPosition(
     const sources = server.executed.split(',');
     if (sources.length !== 1)
       refuse(`the log has transactions of several ${system === 'mysql' ? 'servers' : 'domains'}, which one GTID does not order`);
-    const position = (gtid: string): Position => ({ system, gtid, server: server.identity, file: server.file, pos: '0' });
+    const position = (gtid: string): Position => ({ system, gtid, server: server.identity, file: '', pos: '0' });
     if (system === 'mariadb') {
       const [domain, origin, sequence] = lastTransaction.split('-');
       if (sequence === undefined || server.executed.split('-')[0] !== domain) refuse(`${lastTransaction} is no transaction of this server`);

@@ -17,8 +17,6 @@ export interface ServerFacts {
   readonly settings: Readonly<Record<string, string>>;
   /** The transactions that it has executed: where a stream begins that wants none of them. */
   readonly executed: string;
-  readonly file: string;
-  readonly pos: string;
 }
 
 const SETTINGS = [
@@ -50,7 +48,6 @@ export async function readServer(client: Client, config: MysqlConfig, system: Sy
   );
   const settings = Object.fromEntries(rows.map(({ Variable_name, Value }) => [Variable_name.toLowerCase(), Value]));
   const [, major = '0', minor = '0', patch = '0'] = /^(\d+)\.(\d+)\.(\d+)/.exec(version) ?? [];
-  const status = await logStatus(client, system);
   return {
     system,
     version: version.split('-')[0] as string,
@@ -58,7 +55,6 @@ export async function readServer(client: Client, config: MysqlConfig, system: Sy
     identity: (system === 'mysql' ? settings['server_uuid'] : settings['server_id']) ?? '',
     settings,
     executed: ((system === 'mysql' ? settings['gtid_executed'] : settings['gtid_binlog_pos']) ?? '').replace(/\s/g, ''),
-    ...status,
   };
 }
 
@@ -152,13 +148,20 @@ export function settingProblems({ system, settings }: ServerFacts, config: Mysql
   });
 }
 
+/** Rights that reading the log needs, as either system names them in a list of grants. */
+const RIGHTS: readonly (readonly [name: string, pattern: RegExp])[] = [
+  ['REPLICATION SLAVE', /\b(ALL PRIVILEGES|REPLICATION SLAVE|REPLICATION REPLICA)\b/i],
+  ['REPLICATION CLIENT', /\b(ALL PRIVILEGES|REPLICATION CLIENT|BINLOG MONITOR)\b/i],
+];
+
 /** What the account lacks for reading the log, by its own grants; null = nothing that is seen there (roles may bring it). */
 export async function privilegeProblem(client: Client, config: MysqlConfig): Promise<SluiceError | null> {
   const rows = await client.rows<Record<string, string>>('its grants', 'SHOW GRANTS');
   const grants = rows.map((row) => Object.values(row)[0] ?? '');
-  const isRole = grants.some((grant) => /^GRANT [`'"][^ ]+ TO /i.test(grant) && !/ ON /.test(grant));
-  const has = grants.some((grant) => / ON \*\.\*/.test(grant) && /\b(ALL PRIVILEGES|REPLICATION SLAVE|REPLICATION REPLICA)\b/i.test(grant));
-  if (has || isRole) return null;
+  const hasRole = grants.some((grant) => !/ ON /.test(grant));
+  const isGranted = (pattern: RegExp): boolean => grants.some((grant) => / ON \*\.\*/.test(grant) && pattern.test(grant));
+  const missing = RIGHTS.filter(([, pattern]) => !isGranted(pattern)).map(([name]) => name);
+  if (missing.length === 0 || hasRole) return null;
   const { user } = addressOf(config);
-  return new SluiceError(noPrivilege, { user, address: addressText(config), missing: 'REPLICATION SLAVE', sql: grantSql(user) });
+  return new SluiceError(noPrivilege, { user, address: addressText(config), missing: missing.join(' and '), sql: grantSql(user) });
 }

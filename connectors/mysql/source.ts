@@ -29,6 +29,8 @@ import { capturesOf } from './tables.ts';
 /** What is known before the log is read. */
 interface Prepared {
   readonly server: ServerFacts;
+  /** Where its log ended. */
+  readonly end: { readonly file: string; readonly pos: string };
   readonly from: LogPosition;
   readonly charsets: Charsets;
 }
@@ -130,15 +132,17 @@ export class MysqlLogSource implements Source {
       const [problem] = settingProblems(server, this.#config);
       if (problem !== undefined) throw problem;
       if (from === null && sinkHoldsOutput) throw new SluiceError(startedWithOutput, { connector });
+      const end = await logStatus(client, this.#system);
       const charsets = await Charsets.load(client, this.#system === 'mariadb');
       if (from === null) {
-        const { executed: gtid, identity, file, pos } = server;
-        return { server, charsets, from: { system: this.#system, gtid, server: identity, file, pos } };
+        // Asked before the place in the file: what comes in between is read.
+        const { executed: gtid, identity } = server;
+        return { server, end, charsets, from: { system: this.#system, gtid, server: identity, ...end } };
       }
       const known = readPosition(from, this.#system);
       if (known === null) throw new SluiceError(positionUnreadable, { connector, system: this.#system });
       await checkHistory(client, known, server, connector);
-      return { server, charsets, from: { ...known, server: server.identity } };
+      return { server, end, charsets, from: { ...known, server: server.identity } };
     } catch (error) {
       signal.throwIfAborted();
       throw asSluiceError(error, { config: this.#config, doing: 'what is asked before the log is read' });
@@ -167,7 +171,7 @@ export class MysqlLogSource implements Source {
     });
   }
 
-  async #makeSession({ server, from, charsets }: Prepared, queue: BatchQueue): Promise<LogSession> {
+  async #makeSession({ end, from, charsets }: Prepared, queue: BatchQueue): Promise<LogSession> {
     const { connector, instance, runtime, once } = this.#context;
     const serverId = serverIdOf(this.#config, connector, instance);
     const captures = capturesOf(this.#config);
@@ -175,7 +179,6 @@ export class MysqlLogSource implements Source {
       connector,
       system: this.#system,
       from,
-      checksum: true,
       captures,
       charsetOf: charsets.of,
       described: this.#context.tables.described,
@@ -189,7 +192,7 @@ export class MysqlLogSource implements Source {
       gtid: from.gtid,
       decoder,
       queue,
-      until: once ? { file: server.file, pos: Number(server.pos) } : null,
+      until: once ? { file: end.file, pos: Number(end.pos) } : null,
       heartbeatMs: this.#config.heartbeat.interval,
       learn: (collation) => this.#learn(charsets, collation),
       toError: (error) => asSluiceError(error, { config: this.#config, doing: 'the request for its log', stream: { connector, serverId } }),

@@ -2,7 +2,7 @@
 import { type Finding, parsePatterns, SluiceError, type TableOutline } from '#plugin';
 import type { Client } from './client.ts';
 import type { MysqlConfig } from './config.ts';
-import { typeRefused, unloggedCascade } from './errors.ts';
+import { generatedColumn, typeRefused, unloggedCascade } from './errors.ts';
 import type { ServerFacts } from './server.ts';
 
 const SYSTEM_DATABASES = new Set(['mysql', 'information_schema', 'performance_schema', 'sys']);
@@ -33,16 +33,16 @@ const HIDDEN_TYPES = new Set(['uuid', 'inet4', 'inet6', 'xmltype']);
 
 export async function matchTables(client: Client, config: MysqlConfig, server: ServerFacts): Promise<Matched> {
   const captures = capturesOf(config);
-  const columns = await client.rows<{ db: string; name: string; col: string; type: string }>(
+  const columns = await client.rows<{ db: string; name: string; col: string; type: string; extra: string }>(
     'the catalogue',
-    `SELECT c.TABLE_SCHEMA AS db, c.TABLE_NAME AS name, c.COLUMN_NAME AS col, c.DATA_TYPE AS type
+    `SELECT c.TABLE_SCHEMA AS db, c.TABLE_NAME AS name, c.COLUMN_NAME AS col, c.DATA_TYPE AS type, c.EXTRA AS extra
      FROM information_schema.COLUMNS c JOIN information_schema.TABLES t ON t.TABLE_SCHEMA = c.TABLE_SCHEMA AND t.TABLE_NAME = c.TABLE_NAME
      WHERE t.TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND c.TABLE_SCHEMA NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys')
      ORDER BY c.TABLE_SCHEMA, c.TABLE_NAME, c.ORDINAL_POSITION`,
   );
   const tables = new Map<string, { db: string; name: string; columns: string[] }>();
   const problems: SluiceError[] = [];
-  for (const { db, name, col, type } of columns) {
+  for (const { db, name, col, type, extra } of columns) {
     if (!captures(db, name)) continue;
     const label = `${db}.${name}`;
     const table = tables.get(label) ?? { db, name, columns: [] };
@@ -50,6 +50,8 @@ export async function matchTables(client: Client, config: MysqlConfig, server: S
     table.columns.push(col);
     if (server.system === 'mariadb' && HIDDEN_TYPES.has(type.toLowerCase()))
       problems.push(new SluiceError(typeRefused, { table: label, column: col, type }, { table: label }));
+    if (server.system === 'mariadb' && server.versionNumber >= 110_000 && /GENERATED/i.test(extra))
+      problems.push(new SluiceError(generatedColumn, { table: label, column: col }, { table: label }));
   }
   if (!config.acceptUnloggedCascades) problems.push(...(await cascadeProblems(client, server, captures)));
   const outlines = [...tables.values()].map(

@@ -88,11 +88,14 @@ const CASES = [
   '19_defaults_generated',
 ];
 
-describe.runIf(availableMysqls.includes('mysql-9'))('golden cases of MySQL', () => {
+/** Their SQL is not MariaDB's; and its newer versions leave generated columns out of updates, which stops the reading (19). */
+const MYSQL_ONLY: ReadonlySet<string> = new Set(['14_json', '15_geometry', '18_ddl_stream', '19_defaults_generated']);
+
+describe.each(availableMysqls)('golden cases of MySQL on %s', (version) => {
   let server: MysqlServer;
 
   beforeAll(async () => {
-    server = await startMysql({ version: 'mysql-9' });
+    server = await startMysql({ version });
   });
 
   afterAll(() => server.dispose());
@@ -119,11 +122,15 @@ describe.runIf(availableMysqls.includes('mysql-9'))('golden cases of MySQL', () 
 
   const keyHeaders = (headers: readonly (readonly [string, string])[]) => headers.filter(([name]) => name.startsWith('__debezium.'));
 
-  it.each(CASES)('%s', async (name) => {
+  it.each(CASES.filter((name) => version === 'mysql-9' || !MYSQL_ONLY.has(name)))('%s', async (name) => {
+    const { system } = server;
     const changed = DEVIATIONS[name] ?? ((text: string) => text);
     const lines = goldenMessages(name, 'mysql')
       .filter(({ op, table }) => op !== 'r' && table !== 'g' && table !== 'transaction')
-      .map((line) => ({ ...line, text: changed(line.text.replace(/"transaction":\{[^}]*\}/, '"transaction":null')) }));
+      .map((line) => ({
+        ...line,
+        text: changed(line.text.replace(/"transaction":\{[^}]*\}/, '"transaction":null').replace('"connector":"mysql"', `"connector":"${system}"`)),
+      }));
     const ours = await run(name);
     expect(ours.map(lineOf)).toEqual(lines.map(({ text }) => text));
     expect(ours.map(({ headers }) => keyHeaders(headers))).toEqual(

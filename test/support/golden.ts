@@ -22,7 +22,8 @@ export interface GoldenCase {
 }
 
 /** What is another value at each run. */
-const VOLATILE = /"(ts_ms|ts_us|ts_ns|version|sequence|txId|lsn|xmin|origin_lsn|file|pos|gtid|thread|server_id|query)":("(?:[^"\\]|\\.)*"|-?\d+|null)(?=[,}])/g;
+const VOLATILE =
+  /"(ts_ms|ts_us|ts_ns|version|sequence|txId|lsn|xmin|origin_lsn|file|pos|gtid|thread|server_id|query)":("(?:[^"\\]|\\.)*"|-?\d+|null)(?=[,}])/g;
 
 /** A message's text without its volatile values. The versions inside schemas stay. */
 export function stable(text: string): string {

@@ -47,11 +47,11 @@ export function openMysql(
   return { source: plugin.create(mysqlConfig(server.url(), config), own), context: own, format };
 }
 
-/** Reads messages until `isLast` says so, and where the log can be gone on with behind them. `begun` is called once the source has told where it begins. */
+/** Reads messages until `isLast` says so (null: none, only where it begins), and where the log can be gone on with behind them. `begun` is called once the source has told where it begins. */
 export async function readMessages(
   { source, format }: Reading,
   from: Position | null,
-  isLast: (message: EncodedMessage) => boolean,
+  isLast: ((message: EncodedMessage) => boolean) | null,
   begun: () => Promise<void> = () => Promise.resolve(),
   timeoutMs = 20_000,
 ): Promise<{ readonly messages: readonly EncodedMessage[]; readonly position: Position | null }> {
@@ -65,11 +65,16 @@ export async function readMessages(
       const isWhole = batch.checkpoint !== null && batch.checkpointRecords === batch.count;
       batch.release();
       beginning ??= begun();
-      if (isWhole && messages.some(isLast)) break;
+      if (isWhole && (isLast === null || messages.some(isLast))) break;
     }
   } finally {
     await source.close();
     await beginning;
   }
   return { messages, position };
+}
+
+/** Resolves once the stream is connected. */
+export async function connected({ source }: Reading): Promise<void> {
+  while (!(await source.observe(AbortSignal.timeout(5000))).connected) await new Promise((resolve) => setTimeout(resolve, 10));
 }

@@ -187,3 +187,23 @@ export function readMariadbGtid(bytes: Buffer, at: number): MariadbGtidEvent {
 export function readXaOnePhase(bytes: Buffer, at: number): boolean {
   return bytes.readUInt8(at) !== 0;
 }
+
+/** Events without changes. Those for values of a statement too: the statement itself stops the reading if it changes rows. */
+export const HARMLESS: ReadonlySet<number> = new Set([
+  EVENT.format,
+  EVENT.stop,
+  EVENT.heartbeat,
+  EVENT.heartbeatV2,
+  EVENT.ignorable,
+  EVENT.rowsQuery,
+  EVENT.previousGtids,
+  EVENT.transactionContext,
+  EVENT.viewChange,
+  EVENT.annotateRows,
+  EVENT.binlogCheckpoint,
+  EVENT.mariadbGtidList,
+  EVENT.startEncryption,
+  EVENT.intvar,
+  EVENT.rand,
+  EVENT.userVar,
+]);

@@ -126,8 +126,10 @@ export class LogSession {
     });
     const handle = driver.handlePacket.bind(driver);
     driver.handlePacket = (packet) => {
+      // What comes behind the end is nobody's: the driver would complain of packets out of order.
+      if (this.#over) return;
       // Answers to the questions before; what comes while the driver holds packets is kept by it and comes again.
-      if (packet === undefined || !asked || driver._paused || this.#over) return handle(packet);
+      if (packet === undefined || !asked || driver._paused) return handle(packet);
       const at = packet.start + PACKET_HEADER;
       if (packet.buffer[at] !== EVENT_FOLLOWS || packet.end - at < 20) return handle(packet);
       this.#streaming = true;

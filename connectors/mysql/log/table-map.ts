@@ -55,8 +55,15 @@ const CHARACTER: ReadonlySet<number> = new Set([
   FIELD.varcharCompressed,
 ]);
 
+export interface Names {
+  readonly database: string;
+  readonly name: string;
+  /** Where they end. */
+  readonly end: number;
+}
+
 /** Database and table of the event, whose body begins at `at` behind the table's number and flags. */
-export function readNames(bytes: Buffer, at: number): { readonly database: string; readonly name: string; readonly end: number } {
+export function readNames(bytes: Buffer, at: number): Names {
   const databaseLength = bytes.readUInt8(at);
   const nameAt = at + databaseLength + 2;
   const nameLength = bytes.readUInt8(nameAt);
@@ -69,13 +76,7 @@ export function readNames(bytes: Buffer, at: number): { readonly database: strin
  * UnknownCollation.
  * @param geometryHasCharset MariaDB counts geometries among the columns that have a character set
  */
-export function readTableMap(
-  bytes: Buffer,
-  names: { readonly database: string; readonly name: string; readonly end: number },
-  end: number,
-  charsetOf: CharsetOf,
-  geometryHasCharset: boolean,
-): TableMap {
+export function readTableMap(bytes: Buffer, names: Names, end: number, charsetOf: CharsetOf, geometryHasCharset: boolean): TableMap {
   const count = readPackedInteger(bytes, names.end);
   const fields = Array.from(bytes.subarray(count.end, count.end + count.value));
   const metaLength = readPackedInteger(bytes, count.end + count.value);
