@@ -98,7 +98,7 @@ export const noPrivilege = defineError({
   retry: 'manual',
   exit: 3,
   cause: 'User {user} may not read the log of the server at {address}: {missing} is missing.',
-  remedy: '{sql}',
+  remedy: 'Run as an administrator: {sql}',
 });
 
 export const unloggedCascade = defineError({

@@ -1,1 +1,1 @@
-export { isPatternError, type PatternError, parsePattern, parsePatterns, type TablePattern } from '#plugin';
+export { isPatternError, parsePattern, parsePatterns, type TablePattern } from '#plugin';

@@ -82,6 +82,23 @@ describe.each(availableMysqls)('the log of %s', (version) => {
     ]);
   });
 
+  it.runIf(version === 'mysql-9')('goes on behind transactions whose GTIDs have tags', async () => {
+    const database = await server.createDatabase();
+    await server.query('CREATE TABLE t (id int PRIMARY KEY)', database);
+    const tables = [`${database}.t`];
+    const first = await readMessages(openMysql(server, { tables }), null, has('"id":2}'), async () => {
+      await server.query("SET gtid_next = 'AUTOMATIC:nightly'; INSERT INTO t VALUES (1); INSERT INTO t VALUES (2)", database);
+    });
+    expect(first.position?.['gtid']).toMatch(/:nightly:1-2$/);
+    expect(values(first.messages).map(({ source }) => String(source['gtid']).split(':').slice(1))).toEqual([
+      ['nightly', '1'],
+      ['nightly', '2'],
+    ]);
+    await server.query("SET gtid_next = 'AUTOMATIC:nightly'; INSERT INTO t VALUES (3)", database);
+    const second = await readMessages(openMysql(server, { tables }), first.position, has('"id":3}'));
+    expect(values(second.messages).map(({ after }) => after?.['id'])).toEqual([3]);
+  });
+
   it('reads rows of 20 MB and transactions larger than its buffers, held by back-pressure', async () => {
     const database = await server.createDatabase();
     await server.query('SET GLOBAL max_allowed_packet = 67108864; CREATE TABLE t (id int AUTO_INCREMENT PRIMARY KEY, v longtext)', database);
