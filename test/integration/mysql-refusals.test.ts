@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type MysqlServer, startMysql } from '../servers/index.ts';
 import { availableMysqls } from '../support/available-servers.ts';
-import { openMysql, readMessages } from '../support/mysql-source.ts';
+import { connected, openMysql, readMessages } from '../support/mysql-source.ts';
 import { rejection } from '../support/postgres-source.ts';
 
 /** Statements, by the error that they end the reading with. */
@@ -102,5 +102,39 @@ describe.each(availableMysqls)('what %s may write and is not read', (version) =>
         .map(({ code, table }) => [code, table]);
     expect(await codes(false)).toEqual(server.system === 'mysql' ? [] : [['SLUICE_MYSQL_UNLOGGED_CASCADE', `${database}.child`]]);
     expect(await codes(true)).toEqual([]);
+  });
+
+  it('ends the older of two readers under one server id', async () => {
+    const database = await server.createDatabase();
+    await server.query('CREATE TABLE t (id int PRIMARY KEY)', database);
+    const config = { tables: [`${database}.*`], serverId: 4711 };
+    const older = openMysql(server, config);
+    const newer = openMysql(server, config);
+    const ended = rejection(readMessages(older, null, () => false));
+    await connected(older);
+    const going = readMessages(newer, null, ({ key }) => key === '{"id":1}');
+    expect((await ended).code).toBe('SLUICE_MYSQL_SERVER_ID');
+    await server.query('INSERT INTO t VALUES (1)', database);
+    expect((await going).messages).toHaveLength(1);
+  });
+
+  it.runIf(version === 'mysql-9')('encrypts, and makes sure of the server', async () => {
+    const database = await server.createDatabase();
+    await server.query('CREATE TABLE t (id int PRIMARY KEY)', database);
+    const ca = `${server.dataDir}/ca.pem`;
+    const verified = openMysql(server, { tables: [`${database}.*`], tls: { mode: 'verify-ca', ca } });
+    const { messages } = await readMessages(
+      verified,
+      null,
+      ({ key }) => key === '{"id":1}',
+      async () => {
+        await server.query('INSERT INTO t VALUES (1)', database);
+      },
+    );
+    expect(messages).toHaveLength(1);
+    for (const tls of [{ mode: 'verify-full' as const, ca }, { mode: 'verify-full' as const }]) {
+      const { source } = openMysql(server, { tables: [`${database}.*`], tls });
+      expect((await rejection(source.preflight(AbortSignal.timeout(5000)))).code).toBe('SLUICE_MYSQL_TLS');
+    }
   });
 });
