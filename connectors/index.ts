@@ -16,5 +16,5 @@ export const sinks = {
 export const notYet = {
   sources: ['journal'],
   sinks: ['journal'],
-  formats: ['cloudevents', 'avro', 'json-schema'],
+  formats: ['avro', 'json-schema'],
 };

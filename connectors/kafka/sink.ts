@@ -210,8 +210,9 @@ export class KafkaSink implements Sink {
   }
 
   async #ownTopics(signal: AbortSignal): Promise<readonly string[]> {
-    const matches = topicMatcher(this.#config.topic, this.#context.connector);
-    return (await this.#driver.topicNames(signal)).filter(matches);
+    const { connector, extraDestinations } = this.#context;
+    const matches = topicMatcher(this.#config.topic, connector);
+    return (await this.#driver.topicNames(signal)).filter((topic) => matches(topic) || extraDestinations.includes(topic));
   }
 
   async #holdsOutput(signal: AbortSignal): Promise<boolean> {

@@ -12,7 +12,7 @@ function pluginOf(system: System): SourcePlugin<typeof mysqlFields> {
     type: system,
     fields: mysqlFields,
     errors: [...Object.values<ErrorKind>(errors), ...Object.values<ErrorKind>(logErrors)],
-    origin: { system, columns: ORIGIN_COLUMNS },
+    origin: { system, columns: ORIGIN_COLUMNS, transaction: ['gtid'] },
     validate: validateMysql,
     claims: (config) => {
       if (config.serverId === undefined) return [];

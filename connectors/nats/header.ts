@@ -48,6 +48,7 @@ export class HeaderWriter {
   #idStart = 0;
   #idEnd = 0;
   #batch: MessageBatch | null = null;
+  #filling = 0;
   readonly #own = new Map<number, Uint8Array>();
 
   constructor(ringBytes = 1024 * 1024) {
@@ -144,8 +145,10 @@ export class HeaderWriter {
 
   /** The message's own headers on the wire, each with its line break in front. Messages share ranges, so that this is done once per range. */
   #ownHeaders(batch: MessageBatch, start: number, end: number): Uint8Array {
-    if (this.#batch !== batch) {
+    // One object serves many batches, one after the other: in an idle connector each of them.
+    if (this.#batch !== batch || this.#filling !== batch.filling) {
       this.#batch = batch;
+      this.#filling = batch.filling;
       this.#own.clear();
     }
     if (start < 0 || start === end) return NONE;

@@ -10,6 +10,7 @@ export const nats: SinkPlugin<typeof natsFields> = {
   fields: natsFields,
   errors: natsErrors,
   undeliverable,
+  cloudEvents: { prefix: 'ce-', isPercentEncoded: true },
   validate: validateNats,
   // One writer for a stream that a connector believes to have for itself.
   claims: (config) => {

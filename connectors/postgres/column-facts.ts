@@ -11,12 +11,12 @@ const NUMBER = /^\(?(-?\d+(?:\.\d+)?(?:e[-+]?\d+)?)\)?$/;
 const UNTOLD: ReadonlySet<LogicalType> = new Set(['bytes', 'array', 'map', 'point', 'other']);
 
 /** `expression` as `pg_get_expr` spells the default; null = there is none. */
-export function columnFacts(type: ColumnType, required: boolean, expression: string | null): ColumnFacts {
-  const labels = type.labels ?? null;
-  if (expression === null || /^\(?NULL(::|$)/.test(expression)) return { required, default: null, computed: false, labels };
+export function columnFacts(type: ColumnType, attnum: number, required: boolean, expression: string | null): ColumnFacts {
+  const about = { required, labels: type.labels ?? null, id: String(attnum) };
+  if (expression === null || /^\(?NULL(::|$)/.test(expression)) return { ...about, default: null, computed: false };
   const text = constant(expression);
-  if (text === null) return { required, default: null, computed: true, labels };
-  return { required, default: UNTOLD.has(type.type) ? null : cellOf(type, text), computed: false, labels };
+  if (text === null) return { ...about, default: null, computed: true };
+  return { ...about, default: UNTOLD.has(type.type) ? null : cellOf(type, text), computed: false };
 }
 
 function constant(expression: string): string | null {

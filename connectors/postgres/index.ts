@@ -13,7 +13,7 @@ export const postgres: SourcePlugin<typeof postgresFields> = {
   type: 'postgres',
   fields: postgresFields,
   errors: [...Object.values<ErrorKind>(errors), ...Object.values<ErrorKind>(logErrors), ...Object.values<ErrorKind>(snapshotErrors)],
-  origin: { system: 'postgresql', columns: ORIGIN_COLUMNS },
+  origin: { system: 'postgresql', columns: ORIGIN_COLUMNS, transaction: ['txId', 'lsn'] },
   validate: validatePostgres,
   claims: (config, connector) => {
     // Slots are the cluster's, not the database's; while a connector reads one, nobody else can.

@@ -6,6 +6,7 @@ import { deadLetterErrors } from '../../src/dead-letters/errors.ts';
 import { debeziumErrors } from '../../src/formats/debezium/errors.ts';
 import { pipelineErrors } from '../../src/pipeline/errors.ts';
 import type { ErrorKind } from '../../src/plugin/error.ts';
+import { schemaHistoryErrors } from '../../src/schema-history/errors.ts';
 import { segmentErrors } from '../../src/segments/errors.ts';
 import { snapshotErrors } from '../../src/snapshot/errors.ts';
 import { stateErrors } from '../../src/state/errors.ts';
@@ -19,5 +20,6 @@ export const engineErrors: readonly { readonly title: string; readonly kinds: re
   { title: 'Format debezium', kinds: debeziumErrors },
   { title: 'State', kinds: stateErrors },
   { title: 'Snapshots', kinds: snapshotErrors },
+  { title: 'Schema history', kinds: schemaHistoryErrors },
   { title: 'Dead letters and stopped tables', kinds: [...deadLetterErrors, ...stoppedTableErrors, ...segmentErrors] },
 ];

@@ -1,10 +1,12 @@
 import { notYet, sinks, sources } from '../../connectors/index.ts';
 import { formats } from '../../src/formats/index.ts';
+import { nativeEnvelopeSchema } from '../../src/formats/native/json-schema.ts';
 import type { ErrorKind } from '../../src/plugin/error.ts';
 import type { Registry } from '../../src/plugin/registry.ts';
 import { configurationPage, type ErrorGroup, errorsPage } from './documentation.ts';
 import { engineErrors } from './engine-errors.ts';
 import { connectorSchema, daemonSchema } from './json-schema.ts';
+import { nativeSchemaPage } from './native-schema.ts';
 import { type LoadedPlugins, loadPlugins } from './plugins.ts';
 
 /** The plug-ins that Sluice is shipped with. */
@@ -17,7 +19,9 @@ export async function generatedFiles(): Promise<ReadonlyMap<string, string>> {
   return new Map([
     ['config/schema/connector.schema.json', json(connectorSchema(plugins))],
     ['config/schema/sluice.schema.json', json(daemonSchema())],
+    ['config/schema/native.schema.json', json(nativeEnvelopeSchema())],
     ['docs/configuration.md', configurationPage(plugins)],
+    ['docs/native-schema.md', nativeSchemaPage()],
     ['docs/errors.md', errorsPage([...engineErrors, ...pluginErrors(plugins)])],
   ]);
 }

@@ -4,6 +4,7 @@ import { VERSION } from '../version.ts';
 import { type Action, PATHS } from './action.ts';
 import { addDlq } from './dlq-program.ts';
 import { fail, type Output, print, processOutput } from './output.ts';
+import { addSchema } from './schema-program.ts';
 import { addSnapshot } from './snapshot-program.ts';
 import { addTables } from './tables-program.ts';
 
@@ -46,6 +47,7 @@ export async function runCli(argv: readonly string[], registry: Registry): Promi
   addDlq(program, action, registry);
   addTables(program, action, registry);
   addSnapshot(program, action, registry);
+  addSchema(program, action, registry);
   addVersion(program, action);
 
   try {

@@ -124,6 +124,21 @@ export const connectorFields = fields({
       },
     },
   },
+  schemaChanges: {
+    kind: 'object',
+    about: "Changes of a captured table's shape as messages of their own (docs/schema-history.md).",
+    fields: {
+      topic: {
+        kind: 'string',
+        optional: true,
+        pattern: /^[^\s*>{}]*(\{connector\}[^\s*>{}]*)*$/,
+        patternHint: 'a topic or subject, with `{connector}` where the name of the connector belongs',
+        example: '{connector}.schema-changes',
+        about:
+          'Topic or subject of the same sink that gets each change, before the first row in the new shape; left out: none does. What the catalogue says of the tables is then read for each shape.',
+      },
+    },
+  },
   retry: {
     kind: 'object',
     about: 'How the connector is started again after an error that may pass.',

@@ -52,12 +52,12 @@ export async function loadConnector(tree: JsonNode, file: string, registry: Regi
   const loaded = { ...nothing, name, nameAt: nodeAt(tree, 'name') };
   if (source === null || format === null || sink === null || name === null || problems.errors > errorsBefore || validation.failed.size > 0)
     return loaded;
-  const { batch, checkpoint, retry, onError, deadLetter, spool, maxInFlightBytes } = common;
+  const { batch, checkpoint, retry, onError, deadLetter, spool, schemaChanges, maxInFlightBytes } = common;
   checkDeadLetters(common, sink.plugin, tree, validation);
   if (problems.errors > errorsBefore) return loaded;
   return {
     ...loaded,
-    definition: { name, file, source, format, sink, batch, checkpoint, retry, onError, deadLetter, spool, maxInFlightBytes },
+    definition: { name, file, source, format, sink, batch, checkpoint, retry, onError, deadLetter, spool, schemaChanges, maxInFlightBytes },
     claims: [...claimsOf('source', source, name, validation), ...claimsOf('sink', sink, name, validation)],
   };
 }

@@ -26,5 +26,6 @@ export interface ConnectorDefinition {
   readonly onError: CommonConfig['onError'];
   readonly deadLetter: CommonConfig['deadLetter'];
   readonly spool: CommonConfig['spool'];
+  readonly schemaChanges: CommonConfig['schemaChanges'];
   readonly maxInFlightBytes: number;
 }

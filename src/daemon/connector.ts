@@ -19,12 +19,13 @@ import { type OpenSpool, sinkPlace } from '../stopped-tables/stopped-tables.ts';
 import { backoffMs } from './backoff.ts';
 import type { ConnectorPorts, ConnectorStatus } from './connector-ports.ts';
 import { CopyRounds } from './copy-rounds.ts';
-import { extraDestinations } from './dead-letter-policy.ts';
 import { chosenLetters, type DeadLetterView, discardLetters, openDeadLetters, openToDiscard, viewsOf } from './dead-letters.ts';
+import { extraDestinations } from './destinations.ts';
 import { asSluiceError, stackOf } from './failure.ts';
 import { formatFindings, judge, refusalOf } from './judge.ts';
 import { type ConnectorState, isFinal, mayFollow } from './lifecycle.ts';
-import { openFormat, openTables } from './open.ts';
+import { openAnnouncements, openFormat, openTables } from './open.ts';
+import { saveOf } from './saves.ts';
 import { storedCopies } from './snapshots.ts';
 import { discardSpool, openStopped, storedViews } from './stopped-tables.ts';
 import { UndeliveredMessages } from './undelivered.ts';
@@ -203,9 +204,10 @@ export class Connector {
           maxDelayMs: definition.batch.maxDelay,
           checkpointMaxDelayMs: definition.checkpoint.maxDelay,
           undelivered,
+          announcements: openAnnouncements(definition, stored),
           broken: broken.signal,
-          save: (checkpoint) =>
-            store.save(this.name, { offset: checkpoint, progress: checkpoint.progress, put: tables.takeUnsaved(), mark: undelivered.mark() }),
+          save: (checkpoint) => store.save(this.name, saveOf(checkpoint, undelivered)),
+          saveHistory: () => (tables.hasChanges ? store.saveHistory(this.name, tables.takeChanges()) : null),
           events: {
             ...events,
             saved: ({ place, progress }) => {

@@ -7,6 +7,7 @@ import type { Connector } from './connector.ts';
 import type { ControlHandlers } from './control-socket.ts';
 import { isFinal } from './lifecycle.ts';
 import { CONNECTOR_RUNNING, findConnector, recoverOffset, resetOffset, setOffset, showOffsets } from './offsets.ts';
+import { schemaSummaries, schemaVersions } from './schemas.ts';
 
 interface ControlPorts {
   readonly store: StateStore;
@@ -57,6 +58,13 @@ export function controlRoutes(ports: ControlPorts): ControlHandlers {
     'POST /snapshot/pause': async (body) => running(body).snapshots.pause(tables(body)),
     'POST /snapshot/resume': async (body) => running(body).snapshots.resume(tables(body)),
     'POST /snapshot/stop': async (body) => running(body).snapshots.stop(tables(body)),
+    'POST /schema/list': async (body) => {
+      const { connector } = body as { connector?: string };
+      const asked = connector === undefined ? definitions : [findConnector(definitions, connector)];
+      return (await Promise.all(asked.map(({ name }) => schemaSummaries(store, name)))).flat();
+    },
+    'POST /schema/versions': async (body) =>
+      schemaVersions(store, findConnector(definitions, (body as { connector?: string }).connector).name, table(body)),
     'GET /offsets': () =>
       showOffsets(
         store,

@@ -1,5 +1,5 @@
 import type { ConnectorDefinition } from '../config/load.ts';
-import { type DeadLetterPolicy, isDeadLetterRoute } from '../dead-letters/dead-letters.ts';
+import type { DeadLetterPolicy } from '../dead-letters/dead-letters.ts';
 
 /** What the connector's file says about messages that cannot be delivered. */
 export function policyOf({ name, onError, deadLetter }: ConnectorDefinition): DeadLetterPolicy {
@@ -11,13 +11,4 @@ export function policyOf({ name, onError, deadLetter }: ConnectorDefinition): De
     maxPercent: deadLetter.maxPercent,
     windowMs: deadLetter.window,
   };
-}
-
-/** Topics or subjects that dead letters go to. */
-export function extraDestinations(definition: ConnectorDefinition): readonly string[] {
-  if (definition.onError === 'stop') return [];
-  const { topic, routes } = policyOf(definition);
-  return [...new Set([topic, ...Object.values(routes)])].filter(
-    (name): name is string => name !== null && name !== 'file' && isDeadLetterRoute(name),
-  );
 }

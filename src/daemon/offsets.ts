@@ -5,7 +5,7 @@ import type { Runtime } from '../plugin/runtime.ts';
 import type { Place } from '../record/position.ts';
 import { TableRegistry } from '../record/table.ts';
 import type { Loaded, StateStore } from '../state/state-store.ts';
-import { extraDestinations } from './dead-letter-policy.ts';
+import { extraDestinations } from './destinations.ts';
 
 export const CONNECTOR_UNKNOWN = defineError({
   code: 'SLUICE_CONNECTOR_UNKNOWN',

@@ -3,6 +3,7 @@ import type { SourceContext } from '../plugin/context.ts';
 import type { Format } from '../plugin/format.ts';
 import type { Source } from '../plugin/source.ts';
 import { TableRegistry } from '../record/table.ts';
+import { SchemaAnnouncements } from '../schema-history/announcements.ts';
 import { CHUNK_LIMITS } from '../snapshot/beside-log.ts';
 import { SnapshotCommands } from '../snapshot/commands.ts';
 import { Copies } from '../snapshot/copies.ts';
@@ -11,6 +12,7 @@ import { CopyingSource } from '../snapshot/copying-source.ts';
 import { Pace } from '../snapshot/pace.ts';
 import { SignalReader } from '../snapshot/signal-reader.ts';
 import type { Loaded } from '../state/state-store.ts';
+import { schemaChangesDestination } from './destinations.ts';
 
 export interface OpenSource {
   readonly source: Source;
@@ -50,12 +52,26 @@ export function openSource(
 }
 
 /** The table versions of a connector, with what its format needs of them. */
-export function openTables({ format }: ConnectorDefinition, stored: Loaded): TableRegistry {
-  const tables = new TableRegistry({ described: format.plugin.describes?.(format.config) === true });
+export function openTables({ format, schemaChanges }: ConnectorDefinition, stored: Loaded): TableRegistry {
+  const described = format.plugin.describes?.(format.config) === true || schemaChanges.topic !== undefined;
+  const tables = new TableRegistry({ described });
   for (const table of stored.tables) tables.restore(table);
   return tables;
 }
 
-export function openFormat({ name, source: { plugin, config }, format }: ConnectorDefinition): Format {
-  return format.plugin.create(format.config, { connector: name, capture: 'log', catalog: plugin.catalog(config), origin: plugin.origin });
+/** Null: changes of a table's shape are not announced. */
+export function openAnnouncements(definition: ConnectorDefinition, { shapes, tables }: Loaded): SchemaAnnouncements | null {
+  const destination = schemaChangesDestination(definition);
+  return destination === null ? null : new SchemaAnnouncements({ connector: definition.name, capture: 'log', destination }, shapes, tables);
+}
+
+export function openFormat({ name, source: { plugin, config }, format, sink }: ConnectorDefinition): Format {
+  const { cloudEvents } = sink.plugin;
+  return format.plugin.create(format.config, {
+    connector: name,
+    capture: 'log',
+    catalog: plugin.catalog(config),
+    origin: plugin.origin,
+    cloudEvents,
+  });
 }

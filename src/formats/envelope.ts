@@ -21,12 +21,10 @@ export class Envelope {
   headersStart = 0;
   headersEnd = 0;
 
-  constructor(context: FormatContext, table: TableVersion) {
+  /** `more`: further headers that all its messages have. */
+  constructor(context: FormatContext, table: TableVersion, more: readonly (readonly [name: string, value: string])[] = []) {
     this.#prefix = `${context.connector}/`;
-    this.#headers = encodeHeaders([
-      ['sluice.capture', context.capture],
-      ['sluice.schema', String(table.version)],
-    ]);
+    this.#headers = encodeHeaders([['sluice.capture', context.capture], ['sluice.schema', String(table.version)], ...more]);
   }
 
   /** Room that one id and the headers of one record need. */
@@ -66,3 +64,22 @@ export class Envelope {
  * Numbers of the messages that one record can make. They do not depend on options, so that turning tombstones off gives no message another's id.
  */
 export const PART = { first: 0, tombstone: 1, newKey: 2 } as const;
+
+/** A message that is made as texts: for what is no row. */
+export interface WholeMessage {
+  readonly key: string;
+  readonly value: string;
+  readonly headers: Uint8Array;
+  readonly id: string;
+}
+
+export function writeWhole(out: MessageWriter, { key, value, headers, id }: WholeMessage): void {
+  const [keyBytes, valueBytes, idBytes] = [piece(key), piece(value), piece(id)];
+  out.reserve(keyBytes.length + valueBytes.length + headers.length + idBytes.length);
+  const keyStart = out.bytesLength;
+  const valueStart = writePiece(out.bytes, keyStart, keyBytes);
+  const headersStart = writePiece(out.bytes, valueStart, valueBytes);
+  const idStart = writePiece(out.bytes, headersStart, headers);
+  out.bytesLength = writePiece(out.bytes, idStart, idBytes);
+  out.message(keyStart, valueStart, valueStart, headersStart, headersStart, idStart, idStart, out.bytesLength);
+}

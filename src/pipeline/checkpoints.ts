@@ -1,4 +1,5 @@
 import type { Place, Position, Progress } from '../record/position.ts';
+import type { AnnouncedShapes } from '../schema-history/announcements.ts';
 
 /** A position that is safe to resume from, with the entries of the sink's place that have moved since the checkpoint before it. */
 export interface Checkpoint {
@@ -7,6 +8,14 @@ export interface Checkpoint {
   readonly place: Place | null;
   /** Of copies, what changed since the checkpoint before it; null: nothing. */
   readonly progress: Progress | null;
+  /** Shapes that were announced since the checkpoint before it, in front of the position; null: none. */
+  readonly shapes: AnnouncedShapes | null;
+}
+
+/** Shapes that a batch announces, in front of its checkpoint and behind it. */
+export interface BatchShapes {
+  readonly before: AnnouncedShapes;
+  readonly behind: AnnouncedShapes;
 }
 
 /** One batch on its way. */
@@ -16,12 +25,13 @@ interface Entry {
   readonly atEnd: boolean;
   readonly progress: Progress | null;
   place: Place | null;
+  shapes: BatchShapes | null;
   done: boolean;
 }
 
 type Moved = Record<string, string | null>;
 
-function orNull(moved: Moved): Moved | null {
+function orNull<T extends object>(moved: T): T | null {
   return Object.keys(moved).length === 0 ? null : moved;
 }
 
@@ -43,6 +53,10 @@ export class CheckpointTracker {
   #held: Moved = {};
   /** Of copies, in the finished prefix, and not taken yet. */
   #progress: Moved = {};
+  /** Announced in front of `#position`, and not taken yet. */
+  #shapes: Record<string, number> = {};
+  /** Announced behind it: what stands between is read again, and announced again. */
+  #shapesBehind: Record<string, number> = {};
 
   /** `from`: the position that is saved already; null: none is. */
   constructor(from: Position | null) {
@@ -56,15 +70,16 @@ export class CheckpointTracker {
 
   /** Registers the next batch; the handle goes to `finish`. */
   begin(position: Position | null, atEnd: boolean, progress: Progress | null): Entry {
-    const entry: Entry = { position, atEnd, progress, place: null, done: false };
+    const entry: Entry = { position, atEnd, progress, place: null, shapes: null, done: false };
     this.#entries.push(entry);
     return entry;
   }
 
   /** `place`: the entries that moved with this batch; null = it wrote nothing. */
-  finish(entry: Entry, place: Place | null): void {
+  finish(entry: Entry, place: Place | null, shapes: BatchShapes | null = null): void {
     entry.done = true;
     entry.place = place;
+    entry.shapes = shapes;
     this.#advance();
   }
 
@@ -73,11 +88,12 @@ export class CheckpointTracker {
     if (!this.hasReady) return null;
     // What was copied beside the log is saved with the position before it: the log is read again from there, and says nothing of the copy.
     const position = (this.#position ?? this.#taken) as Position;
-    const checkpoint = { position, place: orNull(this.#moved), progress: orNull(this.#progress) };
+    const checkpoint = { position, place: orNull(this.#moved), progress: orNull(this.#progress), shapes: orNull(this.#shapes) };
     this.#taken = position;
     this.#position = null;
     this.#moved = {};
     this.#progress = {};
+    this.#shapes = {};
     return checkpoint;
   }
 
@@ -88,7 +104,7 @@ export class CheckpointTracker {
   #advance(): void {
     const entries = this.#entries;
     while (this.#first < entries.length) {
-      const { done, position, atEnd, progress, place } = entries[this.#first] as Entry;
+      const { done, position, atEnd, progress, place, shapes } = entries[this.#first] as Entry;
       if (!done) break;
       if (progress !== null) Object.assign(this.#progress, progress);
       if (atEnd || position === null) Object.assign(this.#held, place);
@@ -96,7 +112,9 @@ export class CheckpointTracker {
         Object.assign(this.#moved, this.#held);
         this.#held = atEnd ? {} : { ...place };
         this.#position = position;
-      }
+        Object.assign(this.#shapes, this.#shapesBehind, shapes?.before);
+        this.#shapesBehind = { ...shapes?.behind };
+      } else Object.assign(this.#shapesBehind, shapes?.before, shapes?.behind);
       this.#first++;
     }
     if (this.#first > 64 && this.#first * 2 > entries.length) {

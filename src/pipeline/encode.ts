@@ -1,11 +1,12 @@
 import { SluiceError } from '../plugin/error.ts';
-import type { Encoder, Format } from '../plugin/format.ts';
-import { HEAD, HEAD_SIZE, OP, OP_NAMES, type RecordBatch } from '../record/batch.ts';
+import type { Encoder, Format, HeartbeatMessages } from '../plugin/format.ts';
+import { HEAD, HEAD_SIZE, OP, OP_NAMES, type RecordBatch, type Transaction } from '../record/batch.ts';
 import { RecordCursor } from '../record/cursor.ts';
 import type { MessageWriter } from '../record/messages.ts';
 import { type TableVersion, tableLabel } from '../record/table.ts';
 import { NAME_COLLISION } from './errors.ts';
 import type { MemoryShare } from './memory.ts';
+import { TransactionMarks } from './transaction-marks.ts';
 
 /** What is decided once per table version. */
 interface PreparedTable {
@@ -43,6 +44,8 @@ export class BatchEncoder {
   readonly #owners = new Map<string, TableVersion>();
   readonly #cursor = new RecordCursor();
   readonly #memory: MemoryShare;
+  /** Null: the format says nothing of transactions. */
+  readonly #marks: TransactionMarks | null;
   /** Encoded bytes per byte of the arena, as the last batch had it, with some room: a buffer of the right size need not grow. */
   #growth = 1;
 
@@ -50,10 +53,22 @@ export class BatchEncoder {
     this.#format = format;
     this.#destinationOf = destinationOf;
     this.#memory = memory;
+    const { transactions } = format;
+    this.#marks = transactions === undefined ? null : new TransactionMarks(transactions, this.#aimAt(transactions.destination));
   }
 
-  /** Encodes a whole batch. The result belongs to the caller until `recycle`. */
-  encode(batch: RecordBatch, nowMicros: number): MessageWriter {
+  /** Transactions begin and end among its messages: a part of a batch may have some in front of its first record. */
+  get marksTransactions(): boolean {
+    return this.#marks !== null;
+  }
+
+  /** Of a batch without records: the transaction whose end it brings, so that it has a message. */
+  ending(batch: RecordBatch): Transaction | null {
+    return this.#marks?.ending(batch) ?? null;
+  }
+
+  /** Encodes a batch, or its records from `from` on up to `to`. The result belongs to the caller until `recycle`. */
+  encode(batch: RecordBatch, nowMicros: number, from = 0, to = batch.count): MessageWriter {
     const out = this.#memory.take(Math.ceil(batch.arenaLength * this.#growth));
     out.reset();
     const tables = batch.tables.map((table) => this.#prepare(table));
@@ -62,22 +77,65 @@ export class BatchEncoder {
     this.#format.begin(nowMicros);
     const cursor = this.#cursor;
     cursor.open(batch);
-    for (let index = 0; index < batch.count; index++) {
-      cursor.move(index);
-      const prepared = tables[cursor.tableIndex] as PreparedTable;
-      out.destination = prepared.destination;
-      out.table = prepared.label;
-      out.op = cursor.op;
-      out.spread = cursor.op === OP.truncate ? prepared.truncateSpread : prepared.spread;
-      prepared.encoder.encode(cursor, out);
+    const marks = this.#marks;
+    if (marks === null) {
+      for (let index = from; index < to; index++) {
+        cursor.move(index);
+        encodeRecord(cursor, tables, out);
+      }
+    } else {
+      for (let index = from; index < to; index++) {
+        cursor.move(index);
+        marks.before(cursor, out);
+        encodeRecord(cursor, tables, out);
+      }
+      if (to === batch.count) marks.behind(batch, out);
+      else {
+        // What is said next, of the record's shape, is said inside its transaction.
+        cursor.move(to);
+        marks.before(cursor, out);
+      }
     }
-    if (batch.arenaLength > 0) this.#growth = (out.bytesLength / batch.arenaLength) * ROOM;
+    if (batch.arenaLength > 0 && to - from === batch.count) this.#growth = (out.bytesLength / batch.arenaLength) * ROOM;
+    this.#memory.hold(out);
+    return out;
+  }
+
+  /** A batch of its own. */
+  heartbeat(heartbeats: HeartbeatMessages, nowMicros: number): MessageWriter {
+    return this.#single(heartbeats.destination, '', (out) => heartbeats.write(nowMicros, out));
+  }
+
+  /** A batch of its own, of the table whose shape it is: where a table is stopped, it waits with the rows. */
+  announcement(destination: string, table: string, write: (out: MessageWriter) => void): MessageWriter {
+    return this.#single(destination, table, write);
+  }
+
+  #single(destination: string, table: string, write: (out: MessageWriter) => void): MessageWriter {
+    const out = this.#memory.take(0);
+    out.reset();
+    out.destinations = this.#destinations;
+    out.tables = this.#labels;
+    this.#aimAt(destination, table)(out);
+    write(out);
     this.#memory.hold(out);
     return out;
   }
 
   recycle(writer: MessageWriter): void {
     this.#memory.release(writer);
+  }
+
+  /** For messages that are no rows. They have keys. */
+  #aimAt(name: string, label = ''): (out: MessageWriter) => void {
+    const destination = indexIn(this.#destinations, name);
+    const table = indexIn(this.#labels, label);
+    return (out) => {
+      out.destination = destination;
+      out.table = table;
+      out.op = OP.message;
+      out.spread = 0;
+    };
   }
 
   #prepare(table: TableVersion): PreparedTable {
@@ -89,10 +147,8 @@ export class BatchEncoder {
       throw new SluiceError(NAME_COLLISION, { first: owner.label, second: table.label, destination: name });
     }
     this.#owners.set(name, table);
-    let destination = this.#destinations.indexOf(name);
-    if (destination < 0) destination = this.#destinations.push(name) - 1;
-    let label = this.#labels.indexOf(table.label);
-    if (label < 0) label = this.#labels.push(table.label) - 1;
+    const destination = indexIn(this.#destinations, name);
+    const label = indexIn(this.#labels, table.label);
     const encoder = this.#format.prepare(table);
     const spread = spreadOf(table);
     const truncateSpread = (encoder.isKeyed ?? table.key.length > 0) ? TO_EVERY_PARTITION : spread;
@@ -106,6 +162,21 @@ export class BatchEncoder {
     const probe = (table: TableVersion, name: string): string => this.#destinationOf({ ...table, name });
     return probe(first, 'a') === probe(first, 'b') && probe(second, 'a') === probe(second, 'b');
   }
+}
+
+function encodeRecord(record: RecordCursor, tables: readonly PreparedTable[], out: MessageWriter): void {
+  const prepared = tables[record.tableIndex] as PreparedTable;
+  out.destination = prepared.destination;
+  out.table = prepared.label;
+  out.op = record.op;
+  out.spread = record.op === OP.truncate ? prepared.truncateSpread : prepared.spread;
+  prepared.encoder.encode(record, out);
+}
+
+/** Adds the name if it is not there. */
+function indexIn(names: string[], name: string): number {
+  const index = names.indexOf(name);
+  return index < 0 ? names.push(name) - 1 : index;
 }
 
 /** All messages without a key of a table go to one partition: its rows have no other order (algorithms §4). */

@@ -48,7 +48,7 @@ export interface SinkContext extends PluginContext {
    * goes on behind it. Rejects with what ends the sink. The lane waits for it (I3).
    */
   readonly undeliverable: (batch: MessageBatch, index: number, error: SluiceError) => Promise<void>;
-  /** Topics or subjects beside those of the tables that messages may be written to: dead letters. */
+  /** Topics or subjects beside those of the tables that messages may be written to: dead letters, and what the format says of transactions and of itself. */
   readonly extraDestinations: readonly string[];
 }
 

@@ -1,11 +1,13 @@
+import type { Transaction } from '../record/batch.ts';
 import type { RecordCursor } from '../record/cursor.ts';
 import type { MessageWriter } from '../record/messages.ts';
-import type { TableVersion } from '../record/table.ts';
+import type { TableShape, TableVersion } from '../record/table.ts';
 import type { ErrorKind } from './error.ts';
 import type { ConfigOf, FieldTable } from './field.ts';
 import type { Finding } from './finding.ts';
 import type { TableOutline } from './outline.ts';
-import type { OriginColumn } from './source.ts';
+import type { CloudEventsHeaders } from './sink.ts';
+import type { Origin } from './source.ts';
 
 /** Everything about a connector that a format may write. */
 export interface FormatContext {
@@ -13,7 +15,9 @@ export interface FormatContext {
   /** Way of capture: `log`, … */
   readonly capture: string;
   readonly catalog: string;
-  readonly origin: { readonly system: string; readonly columns: readonly OriginColumn[] };
+  readonly origin: Origin;
+  /** As the sink has it (`SinkPlugin.cloudEvents`). */
+  readonly cloudEvents?: CloudEventsHeaders | undefined;
 }
 
 export interface Encoder {
@@ -26,7 +30,26 @@ export interface Encoder {
   encode(record: RecordCursor, out: MessageWriter): void;
 }
 
+/** What a format says of each transaction of the log as a whole, in a topic or subject of its own. */
+export interface TransactionMessages {
+  readonly destination: string;
+  /** Before the transaction's first record. */
+  begin(transaction: Transaction, out: MessageWriter): void;
+  /** Behind its last. */
+  end(transaction: Transaction, out: MessageWriter): void;
+}
+
+/** A message that says at an interval that the connector lives, in a topic or subject of its own. */
+export interface HeartbeatMessages {
+  readonly destination: string;
+  readonly intervalMs: number;
+  write(nowMicros: number, out: MessageWriter): void;
+}
+
 export interface Format {
+  /** Left out: it writes none. */
+  readonly transactions?: TransactionMessages;
+  readonly heartbeats?: HeartbeatMessages;
   /** Everything that can be decided once per table version is decided here. Throws a SluiceError for a table that the configuration does not fit. */
   prepare(table: TableVersion): Encoder;
   /** Called before each batch, with the processing time in microseconds since the epoch. Forgets what was prepared per transaction. */
@@ -41,8 +64,18 @@ export interface FormatPlugin<T extends FieldTable = FieldTable> {
   readonly errors?: readonly ErrorKind[];
   /** Checks that one field table cannot say; each problem with the path inside the section. */
   validate?(config: ConfigOf<T>): readonly { readonly path: string; readonly message: string; readonly remedy: string }[];
+  /** Topics or subjects that it writes to beside those of the tables. Left out: there are none. */
+  destinations?(config: ConfigOf<T>, connector: string): readonly string[];
   /** Whether it writes schemas: facts about the columns are then part of a table's version. Left out: it does not. */
   describes?(config: ConfigOf<T>): boolean;
+  /** JSON Schemas (2020-12) of the keys (null: there are none) and values of a table version's messages. Left out: the format publishes none. */
+  jsonSchemas?(
+    table: TableShape,
+    origin: Pick<Origin, 'columns'>,
+  ): {
+    readonly key: Readonly<Record<string, unknown>> | null;
+    readonly value: Readonly<Record<string, unknown>>;
+  };
   /** What the configuration asks of the captured tables, and they do not have. Errors stop the connector before it starts. */
   preflight?(config: ConfigOf<T>, tables: readonly TableOutline[]): readonly Finding[];
   create(config: ConfigOf<T>, context: FormatContext): Format;

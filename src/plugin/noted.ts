@@ -1,4 +1,4 @@
-import { DEAD_LETTER, type MessageId, parseMessageId, RESUMED, rankOf, SNAPSHOT } from '../record/message-id.ts';
+import { DEAD_LETTER, HEARTBEAT, isOfLog, type MessageId, parseMessageId, RESUMED, rankOf, SNAPSHOT } from '../record/message-id.ts';
 
 /** Messages that may go out before what was noted and never came is forgotten: far more than a replay holds. */
 const FORGET_AFTER = 100_000;
@@ -28,7 +28,7 @@ export class Noted {
     const parsed = parseMessageId(id, this.#prefix);
     if (parsed === null) return false;
     // Never comes again under the same id.
-    if (parsed.transaction.startsWith(SNAPSHOT)) return true;
+    if (parsed.transaction.startsWith(SNAPSHOT) || parsed.transaction.startsWith(HEARTBEAT)) return true;
     if (parsed.transaction.startsWith(DEAD_LETTER)) {
       const letters = this.#letters.get(lane) ?? new Set();
       this.#letters.set(lane, letters.add(id));
@@ -73,9 +73,9 @@ export class Noted {
     return highest !== undefined && rankOf(parsed as MessageId) <= highest;
   }
 
-  /** True for what is sent beside the order of the log: of a table that is resumed, or copied, or a dead letter in its topic. It says nothing of what stands behind it. */
+  /** True for what is sent beside the order of the log: of a table that is resumed, or copied, a dead letter in its topic, a heartbeat. It says nothing of what stands behind it. */
   isBeside(id: string): boolean {
-    return [RESUMED, DEAD_LETTER, SNAPSHOT].some((beside) => id.startsWith(beside, this.#prefix.length));
+    return !isOfLog(id, this.#prefix.length);
   }
 
   /** Ids of the noted transactions, each once; what was sent beside the log names none. */

@@ -51,6 +51,14 @@ export interface Sink {
   close(): Promise<void>;
 }
 
+/** How attributes of CloudEvents stand in the headers of a system, by its protocol binding. */
+export interface CloudEventsHeaders {
+  /** In front of an attribute's name. */
+  readonly prefix: string;
+  /** Values hold printable ASCII only: the rest is percent-encoded. */
+  readonly isPercentEncoded: boolean;
+}
+
 export interface SinkPlugin<T extends FieldTable = FieldTable> {
   readonly role: 'sink';
   readonly type: string;
@@ -58,6 +66,8 @@ export interface SinkPlugin<T extends FieldTable = FieldTable> {
   readonly errors: readonly ErrorKind[];
   /** Those of them with which it hands a message to `SinkContext.undeliverable`; left out: it takes every message. */
   readonly undeliverable?: readonly ErrorKind[];
+  /** Left out: `ce_` in front, values as they are. */
+  readonly cloudEvents?: CloudEventsHeaders;
   validate?(config: ConfigOf<T>): readonly { readonly path: string; readonly message: string; readonly remedy: string }[];
   /** Resources that one connector must have for itself, such as `slot:host/database/name`: two connectors with an equal claim are an error. */
   claims?(config: ConfigOf<T>, connector: string): readonly string[];

@@ -29,6 +29,15 @@ export interface OriginColumn {
   readonly required?: boolean;
 }
 
+/** What formats may write about where records came from. */
+export interface Origin {
+  /** Name of the system in Debezium's source block. */
+  readonly system: string;
+  readonly columns: readonly OriginColumn[];
+  /** Names of the columns that Debezium's id of a record's transaction is made of, a colon between; empty: it has none. */
+  readonly transaction: readonly string[];
+}
+
 export interface SourceHealth {
   /** Bytes of log between what is acknowledged and the server's newest position; null = not known. */
   readonly lagBytes: number | null;
@@ -80,8 +89,7 @@ export interface SourcePlugin<T extends FieldTable = FieldTable> {
   readonly type: string;
   readonly fields: T;
   readonly errors: readonly ErrorKind[];
-  /** Name of the system in Debezium's source block. */
-  readonly origin: { readonly system: string; readonly columns: readonly OriginColumn[] };
+  readonly origin: Origin;
   /** Checks that one field table cannot say; each problem with the path inside the section. */
   validate?(config: ConfigOf<T>): readonly { readonly path: string; readonly message: string; readonly remedy: string }[];
   /** Resources that one connector must have for itself, such as `slot:host/database/name`: two connectors with an equal claim are an error. */

@@ -1,5 +1,5 @@
 import type { Position, Progress } from './position.ts';
-import type { TableRegistry, TableShape, TableVersion } from './table.ts';
+import type { Since, TableIdentity, TableRegistry, TableShape, TableVersion } from './table.ts';
 
 /** What stands in a cell's start when the cell has no bytes. */
 export const NULL = -1;
@@ -32,6 +32,12 @@ export interface Transaction {
   readonly id: string;
   /** Commit time by the source's clock, microseconds since the epoch. */
   readonly commitMicros: number;
+  /**
+   * Debezium's names for where it begins and where it ends (`transaction.id` of its BEGIN and END). Left out: it is no transaction of the log (a copy, a message
+   * outside any). The end is known once something has come behind it, a later record or a checkpoint.
+   */
+  readonly beginId?: string | undefined;
+  readonly endId?: string | undefined;
 }
 
 /**
@@ -85,8 +91,13 @@ export class BatchWriter implements RecordBatch {
   }
 
   /** The version object of a shape. Call it when the shape changes, not for each record. */
-  table(shape: TableShape): TableVersion {
-    return this.#registry.version(shape);
+  table(shape: TableShape, since: Since | null = null): TableVersion {
+    return this.#registry.version(shape, since);
+  }
+
+  /** The version that the table had until now; null: it was never seen. */
+  current(table: TableIdentity): TableVersion | null {
+    return this.#registry.current(table);
   }
 
   /** Starts a record. `ordinal` counts every row change of the transaction as the log has it, before any filter. */

@@ -1,5 +1,7 @@
 /**
- * Message ids are `<connector>/<transaction>/<ordinal>/<part>`; the transaction may hold slashes itself (algorithms §1).
+ * Message ids are `<connector>/<transaction>/<ordinal>/<part>`; the transaction may hold slashes itself (algorithms §1). What is said of the transaction as a whole has
+ * a word for its ordinal, `begin` or `end`: it stands before all its changes, or behind them, however many there are. What is said of a record's shape has a word for its part:
+ * it stands before the record.
  */
 export interface MessageId {
   readonly transaction: string;
@@ -16,10 +18,24 @@ export const RESUMED = 'resumed/';
 /** In front of what stands for the transaction of a row that was copied. Each copy has its own: a row that is read again is another message. */
 export const SNAPSHOT = 'snapshot/';
 
-/** True if it is a transaction of the log, and no message that was sent beside it. */
-export function isOfLog(transaction: string): boolean {
-  return !transaction.startsWith(DEAD_LETTER) && !transaction.startsWith(RESUMED) && !transaction.startsWith(SNAPSHOT);
+/** In front of a time, microseconds since the epoch, that stands for the transaction of a heartbeat. */
+export const HEARTBEAT = 'heartbeat/';
+
+/** What is sent beside the order of the log. */
+const BESIDE = [DEAD_LETTER, RESUMED, SNAPSHOT, HEARTBEAT] as const;
+
+/** True if it is a transaction of the log, and no message that was sent beside it. `at`: where it begins in `text`. */
+export function isOfLog(text: string, at = 0): boolean {
+  return !BESIDE.some((beside) => text.startsWith(beside, at));
 }
+
+/** Ordinals of what is said of a transaction as a whole; their ranks are exact too. */
+const BEGIN = -1;
+const END = 2 ** 43 - 1;
+
+/** Part of what is said of a record's shape. */
+export const SHAPE_PART = 'shape';
+const SHAPE = -1;
 
 /** The parts of an id of this connector, null if it is none. `prefix` is the connector's name and a slash. */
 export function parseMessageId(id: string, prefix: string): MessageId | null {
@@ -27,10 +43,18 @@ export function parseMessageId(id: string, prefix: string): MessageId | null {
   const partAt = id.lastIndexOf('/');
   const ordinalAt = id.lastIndexOf('/', partAt - 1);
   if (ordinalAt < prefix.length + 1) return null;
-  const ordinal = wholeNumber(id, ordinalAt + 1, partAt);
-  const part = wholeNumber(id, partAt + 1, id.length);
-  if (ordinal < 0 || part < 0) return null;
+  const ordinal = ordinalOf(id, ordinalAt + 1, partAt);
+  const isShape = id.endsWith(`/${SHAPE_PART}`);
+  const part = isShape ? SHAPE : wholeNumber(id, partAt + 1, id.length);
+  if (ordinal === null || (part < 0 && !isShape)) return null;
   return { transaction: id.slice(prefix.length, ordinalAt), ordinal, part };
+}
+
+function ordinalOf(id: string, start: number, end: number): number | null {
+  const ordinal = wholeNumber(id, start, end);
+  if (ordinal >= 0) return ordinal;
+  if (id.startsWith('begin/', start)) return BEGIN;
+  return id.startsWith('end/', start) ? END : null;
 }
 
 function wholeNumber(text: string, start: number, end: number): number {

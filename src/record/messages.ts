@@ -36,6 +36,8 @@ export interface MessageBatch {
   readonly destinations: readonly string[];
   /** Labels that `table` spans index: of the tables that the messages are of; '' = of none. */
   readonly tables: readonly string[];
+  /** Another number for each batch that the same object is, one after the other: what was kept of it is of one filling only. */
+  readonly filling: number;
 }
 
 const NO_TABLE: readonly string[] = [''];
@@ -49,6 +51,7 @@ export class MessageWriter implements MessageBatch {
   spans: Int32Array;
   destinations: readonly string[] = [];
   tables: readonly string[] = NO_TABLE;
+  filling = 0;
   /** Set by the pipeline before each record. */
   destination = 0;
   table = 0;
@@ -109,6 +112,7 @@ export class MessageWriter implements MessageBatch {
   }
 
   reset(): void {
+    this.filling++;
     this.count = 0;
     this.bytesLength = 0;
   }

@@ -30,7 +30,9 @@ export class BatchFormatError extends Error {
 
 /** Everything of the batch; it may be released afterwards. */
 export function batchToBytes(batch: RecordBatch): Buffer {
-  const { tables, transactions, checkpoint, checkpointRecords, progress } = batch;
+  const { tables, checkpoint, checkpointRecords, progress } = batch;
+  // One by one: a source may make the last two when they are asked for.
+  const transactions = batch.transactions.map(({ id, commitMicros, beginId, endId }): Transaction => ({ id, commitMicros, beginId, endId }));
   const json = Buffer.from(JSON.stringify({ tables, transactions, checkpoint, checkpointRecords, progress } satisfies Described));
   const headCount = batch.count * HEAD_SIZE;
   const cellInts = batch.cellCount * 2;

@@ -40,6 +40,24 @@ export interface ColumnFacts {
   readonly computed: boolean;
   /** Labels of an enum, of the column or of its elements, in their order; null = it is none. */
   readonly labels: readonly string[] | null;
+  /** What the system knows the column by, whatever its name; null = not told. */
+  readonly id: string | null;
+}
+
+/** What the system says of a table beside its columns. */
+export interface TableFacts {
+  /** What the system knows the table by, whatever its name; a table made anew has another. */
+  readonly id: string;
+  /** What of an old row the log carries, in the system's words. */
+  readonly replicaIdentity: string;
+}
+
+/** Where the log showed a version for the first time. */
+export interface Since {
+  /** Of the transaction, as the system spells positions. */
+  readonly position: string;
+  /** When it was committed, by the source's clock, microseconds since the epoch. */
+  readonly micros: number;
 }
 
 /** Which table it is, whatever its columns. */
@@ -58,6 +76,8 @@ export interface TableShape extends TableIdentity {
   readonly columns: readonly ColumnShape[];
   /** Indexes into `columns`, in key order; empty = the table has no key. */
   readonly key: readonly number[];
+  /** Only where the tables are described (`TableRegistry`), and as far as the source knows. */
+  readonly facts?: TableFacts;
 }
 
 /** A table shape with the number that the engine gave it. One object per version, so that prepared encoders can be kept by identity. */
@@ -66,11 +86,15 @@ export interface TableVersion extends TableShape {
   readonly version: number;
   /** `schema.name`, of the database where the system has no schemas; of messages `name` alone: for logs, metrics and patterns. */
   readonly label: string;
+  /** Left out: a copy showed it before the log did. */
+  readonly since?: Since;
 }
 
 /** The shape as canonical text: equal text = same version. */
 export function fingerprint(shape: TableShape): string {
-  return JSON.stringify([shape.kind, shape.catalog, shape.schema, shape.name, shape.key, shape.columns.map(columnFingerprint)]);
+  const about: unknown[] = [shape.kind, shape.catalog, shape.schema, shape.name, shape.key, shape.columns.map(columnFingerprint)];
+  if (shape.facts !== undefined) about.push(shape.facts.id, shape.facts.replicaIdentity);
+  return JSON.stringify(about);
 }
 
 function columnFingerprint({ name, type, typeName, scale, precision, baseName, required, element, sourceType, facts }: ColumnShape): unknown[] {
@@ -79,7 +103,7 @@ function columnFingerprint({ name, type, typeName, scale, precision, baseName, r
   if (required !== undefined) about.push(required);
   if (element !== undefined) about.push([element.type, element.typeName, element.scale, element.precision]);
   if (sourceType !== undefined) about.push({ name: sourceType.name, length: sourceType.length, scale: sourceType.scale });
-  if (facts !== undefined) about.push([facts.required, facts.default, facts.computed, facts.labels]);
+  if (facts !== undefined) about.push([facts.required, facts.default, facts.computed, facts.labels, facts.id]);
   return about;
 }
 
@@ -93,53 +117,100 @@ export function tableLabel({ kind, catalog, schema, name }: TableIdentity): stri
   return `${schema === '' ? catalog : schema}.${name}`;
 }
 
-/** Numbers table versions. Filled from the schema history at start; what it numbers anew is saved with the next checkpoint (algorithms §3). */
+/**
+ * Versions that are kept of each table. A message carries its shape or that of its schema, so older ones are for people only; but a table that goes back to a shape
+ * that is forgotten gets a new number.
+ */
+const KEPT_VERSIONS = 200;
+
+/** What the schema history has to store and to forget. */
+export interface HistoryChanges {
+  readonly put: readonly TableVersion[];
+  readonly drop: readonly TableVersion[];
+}
+
+/** Numbers table versions. Filled from the schema history at start; what it numbers anew is saved before a message names it, so that a replay gives the same numbers (I4). */
 export class TableRegistry {
   /** The format writes schemas: source types and facts of the columns are part of a version. Else they are left out, so that no version depends on them. */
   readonly described: boolean;
   readonly #byFingerprint = new Map<string, TableVersion>();
-  readonly #newest = new Map<string, number>();
+  /** What each table is now. */
+  readonly #current = new Map<string, TableVersion>();
+  /** Versions of each table, oldest first. */
+  readonly #histories = new Map<string, TableVersion[]>();
   #unsaved: TableVersion[] = [];
+  #forgotten: TableVersion[] = [];
 
   constructor({ described = false }: { readonly described?: boolean } = {}) {
     this.described = described;
   }
 
-  /** Adds a version that was stored before. */
+  /** Adds a version that was stored before; those of one table in order. */
   restore(table: TableVersion): void {
     this.#byFingerprint.set(fingerprint(table), table);
-    const id = tableId(table);
-    this.#newest.set(id, Math.max(this.#newest.get(id) ?? 0, table.version));
+    this.#historyOf(table).push(table);
+    this.#current.set(tableId(table), table);
   }
 
-  /** The same structure gives the same object. */
-  version(given: TableShape): TableVersion {
+  /** The same structure gives the same object. `since`: where the log shows it. */
+  version(given: TableShape, since: Since | null = null): TableVersion {
     const shape = this.described ? given : withoutFacts(given);
     const text = fingerprint(shape);
     const known = this.#byFingerprint.get(text);
-    if (known !== undefined) return known;
-    const id = tableId(shape);
-    const version = (this.#newest.get(id) ?? 0) + 1;
-    const table: TableVersion = Object.freeze({ ...shape, version, label: tableLabel(shape) });
+    if (known !== undefined) {
+      this.#current.set(tableId(known), known);
+      return known;
+    }
+    const history = this.#historyOf(shape);
+    const version = (history.at(-1)?.version ?? 0) + 1;
+    const table: TableVersion = Object.freeze({ ...shape, version, label: tableLabel(shape), ...(since === null ? {} : { since }) });
     this.#byFingerprint.set(text, table);
-    this.#newest.set(id, version);
     this.#unsaved.push(table);
+    history.push(table);
+    this.#current.set(tableId(table), table);
+    if (history.length > KEPT_VERSIONS) this.#forget(history.shift() as TableVersion);
     return table;
   }
 
-  /** Versions numbered since the last call. */
-  takeUnsaved(): readonly TableVersion[] {
-    const taken = this.#unsaved;
+  /** The version that was asked for last, or stored last; null: none. */
+  current(table: TableIdentity): TableVersion | null {
+    return this.#current.get(tableId(table)) ?? null;
+  }
+
+  get hasChanges(): boolean {
+    return this.#unsaved.length > 0 || this.#forgotten.length > 0;
+  }
+
+  /** What is new since the last call. */
+  takeChanges(): HistoryChanges {
+    const taken = { put: this.#unsaved, drop: this.#forgotten };
     this.#unsaved = [];
+    this.#forgotten = [];
     return taken;
+  }
+
+  #historyOf(shape: TableShape): TableVersion[] {
+    const id = tableId(shape);
+    const known = this.#histories.get(id);
+    if (known !== undefined) return known;
+    const history: TableVersion[] = [];
+    this.#histories.set(id, history);
+    return history;
+  }
+
+  #forget(table: TableVersion): void {
+    this.#byFingerprint.delete(fingerprint(table));
+    this.#forgotten.push(table);
   }
 }
 
 function withoutFacts(shape: TableShape): TableShape {
-  if (shape.columns.every(({ sourceType, facts }) => sourceType === undefined && facts === undefined)) return shape;
-  return { ...shape, columns: shape.columns.map(({ sourceType: _, facts: __, ...column }) => column) };
+  if (shape.facts === undefined && shape.columns.every(({ sourceType, facts }) => sourceType === undefined && facts === undefined)) return shape;
+  const { facts: _, ...rest } = shape;
+  return { ...rest, columns: shape.columns.map(({ sourceType: __, facts: ___, ...column }) => column) };
 }
 
-function tableId(shape: TableShape): string {
+/** The same for all versions of a table, and for no other table. */
+export function tableId(shape: TableIdentity): string {
   return JSON.stringify([shape.kind, shape.catalog, shape.schema, shape.name]);
 }

@@ -49,6 +49,18 @@ export function tableKey(table: TableVersion): string {
   return `${TABLE_PREFIX}${parts}/${String(table.version).padStart(8, '0')}`;
 }
 
+export const SHAPE_PREFIX = 'shape/';
+
+/** Relative to the connector: which version of a table was announced last, by its `tableId`. */
+export function shapeKey(table: string): string {
+  return SHAPE_PREFIX + encodeURIComponent(table);
+}
+
+/** The table of a whole key. */
+export function shapeTable(key: string): string {
+  return lastPart(key, SHAPE_PREFIX);
+}
+
 export const TABLE_STATE_PREFIX = 'table-state/';
 
 /** Relative to the connector: of one table, by its label. */

@@ -2,7 +2,7 @@ import type { PreviousShutdown } from '../plugin/context.ts';
 import { SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
 import type { Place, Position, Progress } from '../record/position.ts';
-import type { TableVersion } from '../record/table.ts';
+import type { HistoryChanges, TableVersion } from '../record/table.ts';
 import type { Change, Committer } from './committer.ts';
 import { STATE_CLOSED, STATE_CORRUPT, STATE_RECOVERING } from './errors.ts';
 import { FrameError, frameJson, unframeJson } from './frame.ts';
@@ -20,6 +20,9 @@ import {
   placeKey,
   progressEntry,
   progressKey,
+  SHAPE_PREFIX,
+  shapeKey,
+  shapeTable,
   TABLE_PREFIX,
   TABLE_STATE_PREFIX,
   tableKey,
@@ -34,8 +37,8 @@ export interface Save {
   readonly offset: Offset;
   /** Of copies, the entries that changed. */
   readonly progress?: Progress | null;
-  /** Table versions that are new since the last save (`TableRegistry.takeUnsaved`): each gets a key of its own, the offset stays small. */
-  readonly put?: readonly TableVersion[];
+  /** Shapes that were announced since the last save. */
+  readonly shapes?: Readonly<Record<string, number>> | null;
   /** As of `setMark`, with it; null: none. */
   readonly mark?: { readonly log: string; readonly mark: unknown } | null;
 }
@@ -47,7 +50,9 @@ export interface Loaded {
   readonly place: Place | null;
   /** All that is stored of copies; empty: nothing. */
   readonly progress: Progress;
-  /** Every version ever saved; those of one table in order. */
+  /** By `tableId`, the number of the version that was announced last; empty: none was. */
+  readonly shapes: Readonly<Record<string, number>>;
+  /** The schema history; versions of one table in order. */
   readonly tables: readonly TableVersion[];
 }
 
@@ -98,9 +103,9 @@ export class StateStore {
    * disk (SLUICE_STATE_FULL) it opens the state anew, with every check: a connector that is started again goes on as soon as there is space (I10).
    */
   async load(connector: string): Promise<Loaded> {
-    const { offset, place, progress, tables, lost } = await this.inspect(connector);
+    const { offset, place, progress, shapes, tables, lost } = await this.inspect(connector);
     if (lost) throw new SluiceError(STATE_RECOVERING, { connector });
-    return { offset, place, progress, tables };
+    return { offset, place, progress, shapes, tables };
   }
 
   /** As `load`, for commands: says that an offset is lost instead of throwing. */
@@ -116,9 +121,12 @@ export class StateStore {
     const copies: [string, string][] = [];
     await this.#each(prefix + PROGRESS_PREFIX, (key, value) => copies.push([progressEntry(key), value as string]));
     const progress = Object.fromEntries(copies);
+    const announced: [string, number][] = [];
+    await this.#each(prefix + SHAPE_PREFIX, (key, value) => announced.push([shapeTable(key), value as number]));
+    const shapes = Object.fromEntries(announced);
     const offset = stored === null ? null : { position: stored.position };
     const place = entries.length === 0 ? null : Object.fromEntries(entries);
-    return { offset, place, progress, tables, lost, savedMicros: stored?.savedMicros ?? null, reason: stored?.reason ?? null };
+    return { offset, place, progress, shapes, tables, lost, savedMicros: stored?.savedMicros ?? null, reason: stored?.reason ?? null };
   }
 
   /**
@@ -129,11 +137,22 @@ export class StateStore {
    */
   async save(connector: string, save: Save): Promise<void> {
     const prefix = connectorPrefix(connector);
-    const operations = (save.put ?? []).map((table) => put(prefix + tableKey(table), table));
-    operations.push(put(prefix + OFFSET_KEY, this.#stored(save.offset.position, null)), ...placeOperations(prefix, save.offset.place));
+    const operations = [put(prefix + OFFSET_KEY, this.#stored(save.offset.position, null)), ...placeOperations(prefix, save.offset.place)];
     operations.push(...progressOperations(prefix, save.progress ?? null));
+    for (const [table, version] of Object.entries(save.shapes ?? {})) operations.push(put(prefix + shapeKey(table), version));
     if (save.mark != null) operations.push(put(prefix + markKey(save.mark.log), save.mark.mark));
     await this.#commit({ operations, position: { connector, value: save.offset.position } });
+  }
+
+  /**
+   * Saves what is new in the schema history (`TableRegistry.takeChanges`): each version has a key of its own, the offset stays small. Durable when it resolves, and ahead of the
+   * offset then, never behind it; errors as of `save`.
+   */
+  async saveHistory(connector: string, { put: added, drop }: HistoryChanges): Promise<void> {
+    const prefix = connectorPrefix(connector);
+    const operations: Operation[] = added.map((table) => put(prefix + tableKey(table), table));
+    for (const table of drop) operations.push({ type: 'del', key: prefix + tableKey(table) });
+    await this.#commit({ operations });
   }
 
   /**
@@ -157,6 +176,7 @@ export class StateStore {
       operations.push({ type: 'del', key: prefix + OFFSET_KEY });
       await this.#each(prefix + TABLE_PREFIX, (key) => operations.push({ type: 'del', key }));
       await this.#each(prefix + PROGRESS_PREFIX, (key) => operations.push({ type: 'del', key }));
+      await this.#each(prefix + SHAPE_PREFIX, (key) => operations.push({ type: 'del', key }));
     }
     await this.#commit({ operations, position: { connector, value: offset?.position ?? null } });
   }

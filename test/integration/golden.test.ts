@@ -8,18 +8,20 @@ import type { ConnectorDefinition } from '../../src/config/load.ts';
 import { openSource } from '../../src/daemon/open.ts';
 import { debezium } from '../../src/formats/debezium/index.ts';
 import type { DebeziumConfig } from '../../src/formats/debezium/options.ts';
-import { TableRegistry } from '../../src/record/table.ts';
+import { BatchEncoder } from '../../src/pipeline/encode.ts';
+import { TableRegistry, tableLabel } from '../../src/record/table.ts';
 import type { Loaded } from '../../src/state/state-store.ts';
 import { type PostgresServer, startPostgres } from '../servers/index.ts';
-import { DEBEZIUM_DEFAULTS, type EncodedMessage, encodeBatch, textsOf } from '../support/encoded.ts';
+import { DEBEZIUM_DEFAULTS, type EncodedMessage, NOW_MICROS, textsOf } from '../support/encoded.ts';
 import { goldenCase, goldenMessages, goldenPrelude, lineOf } from '../support/golden.ts';
+import { unboundedMemory } from '../support/memory.ts';
 import { type Line, postgresConfig, sourceContext } from '../support/postgres-source.ts';
 
 /** Prefixes of the corpus' messages, and of the one that ends a case here. */
 const END = 'golden.end';
 const PREFIXES = ['pfx', 'nontx', 'outbox', 'bin', 'rb', 'rb2', END];
 
-const NOTHING_STORED: Loaded = { offset: null, place: null, progress: {}, tables: [] };
+const NOTHING_STORED: Loaded = { offset: null, place: null, progress: {}, shapes: {}, tables: [] };
 
 /** Debezium's properties as options of the format. */
 const OPTIONS: Readonly<Record<string, (value: string) => Partial<DebeziumConfig>>> = {
@@ -32,8 +34,16 @@ const OPTIONS: Readonly<Record<string, (value: string) => Partial<DebeziumConfig
   'tombstones.on.delete': (value) => ({ tombstones: value === 'true' }),
   'include.unknown.datatypes': (value) => ({ includeUnknownDatatypes: value === 'true' ? 'bytes' : 'none' }),
   'message.key.columns': (value) => ({ messageKeyColumns: value.split(';') }),
+  'provide.transaction.metadata': (value) => ({ provideTransactionMetadata: value === 'true' }),
   'skipped.operations': (value) => ({ skippedOperations: value === 'none' ? [] : value.split(',') }),
 };
+
+interface Told {
+  readonly status?: string;
+  readonly id: string;
+  readonly transaction: { readonly id: string; readonly total_order: number } | null;
+  readonly source?: { readonly txId: number; readonly lsn: number; readonly sequence: string };
+}
 
 interface Deviation {
   /** Makes of Debezium's line what is ours; null: there is none. */
@@ -95,8 +105,8 @@ const DEVIATIONS: Readonly<Record<string, Deviation>> = {
         .replace('"id":4,"a":"w","b":4,"c":"dflt"', '"id":4,"a":"w","b":4,"c":null')
         .replace('"before":{"id":1,"a_renamed":null,"c":"dflt"', '"before":{"id":1,"a_renamed":null,"c":null'),
   },
-  // Transaction metadata is not written: this is about the tombstones.
-  '32_tx_metadata_no_tombstones': { golden: (text) => text.replace(/"transaction":\{[^}]*\}/, '"transaction":null'), table: 'transaction' },
+  // Behind the case another transaction begins in both, and only the corpus' own ends.
+  '32_tx_metadata_no_tombstones': { golden: (text) => (text.includes('anchor_sentinel') ? null : text) },
   // Rows of partitions come under the name of the whole table, and are copied once; generated columns are copied no more than streamed.
   '39_generated_partition_identity': {
     golden: (text) =>
@@ -210,11 +220,14 @@ describe('golden cases of PostgreSQL', () => {
     const definition = { name: 'g', source: { plugin: postgres, config: { ...config, snapshot: { ...config.snapshot, mode: 'initial' } } } };
     const { source, snapshots } = openSource(definition as unknown as ConnectorDefinition, NOTHING_STORED, context, { round: null, isShown: true });
     const messages: EncodedMessage[] = [];
+    const encoder = new BatchEncoder(format, tableLabel, unboundedMemory());
     const over = new AbortController();
     const changes = changeOnceCopied(name, stream, database, context.lines, over.signal);
     try {
       for await (const batch of source.read({ from: null, published: [], sinkHoldsOutput: false }, AbortSignal.timeout(30_000))) {
-        messages.push(...textsOf(encodeBatch(format, batch)));
+        const encoded = encoder.encode(batch, NOW_MICROS);
+        messages.push(...textsOf(encoded));
+        encoder.recycle(encoded);
         snapshots?.saved(batch.progress);
         batch.release();
         const last = messages.findIndex(({ key }) => key?.includes(END) === true);
@@ -261,5 +274,23 @@ describe('golden cases of PostgreSQL', () => {
     expect(ours.map(({ headers }) => keyHeaders(headers))).toEqual(
       lines.map(({ headers }) => headers.filter(({ key }) => /key$/.test(key)).map(({ key, value }) => [key, JSON.stringify(value)])),
     );
+  });
+
+  it('transactions have the ids that Debezium gives them', async () => {
+    const messages = await run('32_tx_metadata_no_tombstones');
+    const values = messages.flatMap(({ value }) => (value === null ? [] : [JSON.parse(value) as Told]));
+    let begun = '';
+    let ended = '';
+    for (const { status, id, transaction, source } of values) {
+      if (status === 'BEGIN') begun = id;
+      else if (status === 'END') ended = id;
+      else if (transaction !== null && source !== undefined) {
+        expect(transaction.id).toBe(`${source.txId}:${source.lsn}`);
+        // Its first change begins it, and the commit before it was the end of the transaction before it.
+        if (transaction.total_order === 1) expect(begun).toBe(transaction.id);
+        if (transaction.total_order === 1 && ended !== '') expect(JSON.parse(source.sequence)[0]).toBe(ended.split(':')[1]);
+      }
+    }
+    expect(ended).not.toBe('');
   });
 });

@@ -4,6 +4,7 @@
  */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { postgres } from '../../connectors/postgres/index.ts';
 import { debezium } from '../../src/formats/debezium/index.ts';
 import { native } from '../../src/formats/native/index.ts';
 import { type RecordBatch, SNAPSHOT_MARK } from '../../src/record/batch.ts';
@@ -13,6 +14,7 @@ import { CONTEXT, DEBEZIUM_DEFAULTS, encodeBatch, textsOf } from '../support/enc
 import { LogReader } from '../support/log-reader.ts';
 import { LONG } from '../support/long-form.ts';
 import { type Exact, parseExact, RANDOM_TYPES, RANDOM_TYPES_SQL, type RandomType } from '../support/random-values.ts';
+import { NativeValidator } from '../support/valid-native.ts';
 
 const signal = new AbortController().signal;
 /** 10,000 rows in the long form. */
@@ -45,7 +47,22 @@ const END: Readonly<Record<FormatName, string>> = { debezium: ',"source":', nati
 /** By table and id, the bytes of the row in each format. */
 type Rows = Map<string, string>;
 
+const validator = new NativeValidator(postgres.origin);
+/** What a native message says that the schema of its table does not allow. */
+const invalid: string[] = [];
+let validated = 0;
+
+/** Each native message is valid by the schema that is published of its table's version. */
+function validate(batch: RecordBatch): void {
+  for (const table of batch.tables) {
+    const messages = textsOf(encodeBatch(FORMATS.native, batch)).filter(({ value }) => value?.includes(`"table":"${table.name}"`));
+    for (const message of messages) invalid.push(...validator.problems(table, message));
+    validated += messages.length;
+  }
+}
+
 function collect(batch: RecordBatch, into: Rows): void {
+  validate(batch);
   for (const name of ['debezium', 'native'] as const) {
     for (const { value } of textsOf(encodeBatch(FORMATS[name], batch))) {
       if (value === null) continue;
@@ -104,6 +121,12 @@ describe.each(availableMajors)(`PostgreSQL %i (SLUICE_SEED=${SEED})`, (major) =>
     await view.close();
     expect(copied.size).toBe(2 * TABLES * ROWS);
     expect([...copied].filter(([row, text]) => streamed.get(row) !== text)).toEqual([]);
+  });
+
+  test('every native message is valid by the JSON Schema of its table', () => {
+    expect(invalid.slice(0, 5)).toEqual([]);
+    // Streamed and copied.
+    expect(validated).toBeGreaterThanOrEqual(2 * TABLES * ROWS);
   });
 
   test.each(['debezium', 'native'] as const)(

@@ -117,6 +117,7 @@ export class Daemon implements Owner {
       onError: 'stop',
       deadLetter: { routes: {}, maxPercent: 5, window: 60_000, maxBytes: 2 ** 30 },
       spool: { maxBytes: 2 ** 30 },
+      schemaChanges: {},
       maxInFlightBytes: plan.maxInFlightBytes,
     } satisfies Omit<ConnectorDefinition, 'format'> & { readonly format: unknown };
     return definition as unknown as ConnectorDefinition;

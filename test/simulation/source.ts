@@ -173,7 +173,7 @@ export const simulatedSource: Plugin = {
   type: 'simulated',
   fields: {},
   errors: [LOST, IN_USE, AHEAD, HOLDS],
-  origin: { system: 'simulated', columns: [] },
+  origin: { system: 'simulated', columns: [], transaction: [] },
   catalog: () => 'shop',
   parsePosition: (text) => ({ lsn: text }),
 };

@@ -48,10 +48,11 @@ export const POSTGRES_ORIGIN = {
     { name: 'origin', type: 'text' },
     { name: 'origin_lsn', type: 'int64' },
   ],
+  transaction: ['txId', 'lsn'],
 } as const;
 
 export const CONTEXT: FormatContext = { connector: 'g', capture: 'log', catalog: 'db', origin: POSTGRES_ORIGIN };
-export const TRANSACTION: Transaction = { id: '7298/00000000016B3748.555', commitMicros: 1_795_467_559_506_224 };
+export const TRANSACTION: Transaction = { id: '7298/00000000016B3748.555', commitMicros: 1_795_467_559_506_224, beginId: '555:24023128' };
 export const NOW_MICROS = 1_795_467_559_702_894;
 const ORIGIN: readonly CellValue[] = ['[null,"24023128"]', '555', '24023128', null, null, null];
 
@@ -110,6 +111,7 @@ export const DEBEZIUM_DEFAULTS: DebeziumConfig = {
   moneyFractionDigits: 2,
   unavailableValuePlaceholder: '__debezium_unavailable_value',
   skippedOperations: [],
+  provideTransactionMetadata: false,
 };
 
 /** What a format makes of the records, all in one batch, as text. */

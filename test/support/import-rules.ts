@@ -24,6 +24,7 @@ const ENGINE = [
   'dead-letters',
   'stopped-tables',
   'snapshot',
+  'schema-history',
   'pipeline',
   'config',
   'telemetry',
@@ -43,8 +44,9 @@ const LAYERS: Record<string, Layer> = {
   'dead-letters': { layers: ['plugin', 'record', 'segments', 'state', 'pipeline'] },
   'stopped-tables': { layers: ['plugin', 'record', 'segments', 'state', 'pipeline'] },
   snapshot: { layers: ['plugin', 'record'] },
+  'schema-history': { layers: ['plugin', 'record', 'formats'] },
   // The pipeline tells what happens through an interface of its own; metrics implement it. So telemetry knows the pipeline and not the reverse.
-  pipeline: { layers: ['plugin', 'record', 'state'] },
+  pipeline: { layers: ['plugin', 'record', 'state', 'schema-history'] },
   telemetry: { layers: ['plugin', 'record', 'pipeline', 'version'], packages: ['pino', 'prom-client'] },
   config: { layers: ['plugin'] },
   daemon: { layers: ENGINE, packages: ['prom-client', 'pino'] },

@@ -13,7 +13,8 @@ async function saveForEver(connector: string): Promise<void> {
   for (const table of tables) registry.restore(table);
   for (let n = Number(offset?.position['n'] ?? 0) + 1; ; n++) {
     if (n % 10 === 0) registry.version({ kind: 'table', catalog: 'shop', schema: connector, name: `t${n}`, columns: [], key: [] });
-    await store.save(connector, { offset: { position: { n: String(n) }, place: { n: String(n) } }, put: registry.takeUnsaved() });
+    if (registry.hasChanges) await store.saveHistory(connector, registry.takeChanges());
+    await store.save(connector, { offset: { position: { n: String(n) }, place: { n: String(n) } } });
     // Synchronously: what is printed survives the kill.
     writeSync(1, `${connector} ${n}\n`);
   }

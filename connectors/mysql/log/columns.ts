@@ -120,7 +120,7 @@ export function planColumn(column: LogColumn, described: boolean): ColumnPlan | 
   if (typeof planned === 'string') return planned;
   const { read, fixed = 0, lengthBytes = 0, detail = 0, type, typeName, scale = null, precision = null } = planned;
   const { name, charset, labels, nullable } = column;
-  const facts = { required: !nullable, default: null, computed: false, labels };
+  const facts = { required: !nullable, default: null, computed: false, labels, id: null };
   const shape: ColumnShape = { name, type, typeName, scale, precision, required: !nullable, ...(described ? { facts } : {}) };
   return { read, fixed, lengthBytes, detail, scale: scale ?? 0, charset, labels: labels?.map((label) => Buffer.from(label, 'utf8')) ?? null, shape };
 }

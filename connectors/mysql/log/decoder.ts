@@ -336,7 +336,7 @@ export class BinlogDecoder {
 
   #openTransaction(): Transaction {
     if (this.#gtid === NONE) throw new RangeError('a change outside a transaction');
-    this.#transaction ??= { id: this.#gtid, commitMicros: this.#commitMicros };
+    this.#transaction ??= { id: this.#gtid, commitMicros: this.#commitMicros, beginId: this.#gtid, endId: this.#gtid };
     return this.#transaction;
   }
 

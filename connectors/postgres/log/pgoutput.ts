@@ -3,7 +3,7 @@
  * batches. Pure: no socket, no clock. A message is copied once, whole, into the batch's arena; its cells are ranges there, brought into their form
  * in place. Whatever is truncated, unknown or out of order throws `SLUICE_PG_PROTOCOL` (I8).
  */
-import { ABSENT, type BatchWriter, NULL, OP, type Op, SluiceError, type TableVersion, type Transaction, UNAVAILABLE } from '#plugin';
+import { ABSENT, type BatchWriter, NULL, OP, type Op, SluiceError, type TableShape, type TableVersion, type Transaction, UNAVAILABLE } from '#plugin';
 import type { Normalise } from '../types.ts';
 import { MALFORMED, normalise } from './cells.ts';
 import { keyUnavailable, protocolViolation } from './errors.ts';
@@ -20,8 +20,11 @@ import {
   type Relation,
   type TablePlan,
   type TypeName,
+  tableFacts,
   typesOf,
 } from './relation.ts';
+import { COLUMN, IMAGE, TAG } from './tags.ts';
+import { LogTransaction } from './transaction.ts';
 
 /** What the decoder fills: the batch queue. */
 export interface DecoderTarget {
@@ -57,23 +60,6 @@ export const ASK = 1;
 /** PostgreSQL counts microseconds from 2000-01-01. */
 const EPOCH_MICROS = 946_684_800_000_000;
 
-const TAG = {
-  begin: 0x42,
-  commit: 0x43,
-  delete: 0x44,
-  insert: 0x49,
-  message: 0x4d,
-  origin: 0x4f,
-  relation: 0x52,
-  truncate: 0x54,
-  update: 0x55,
-  type: 0x59,
-} as const;
-/** First byte of a tuple's part of a change. */
-const IMAGE = { key: 0x4b, new: 0x4e, old: 0x4f } as const;
-/** First byte of a column in a tuple. */
-const COLUMN = { null: 0x6e, text: 0x74, unchanged: 0x75 } as const;
-
 export class PgoutputDecoder {
   /** The relation for which `decode` answered ASK. */
   wanted: Relation | null = null;
@@ -89,7 +75,9 @@ export class PgoutputDecoder {
   #lo = 0;
   /** True between Begin and Commit. */
   #open = false;
-  #transaction: Transaction | null = null;
+  #transaction: LogTransaction | null = null;
+  #beginHi = 0;
+  #beginLo = 0;
   #ordinal = 0;
   #xid = 0;
   #commitHi = 0;
@@ -183,6 +171,8 @@ export class PgoutputDecoder {
     this.#xid = reader.uint32();
     this.#open = true;
     this.#transaction = null;
+    this.#beginHi = this.#hi;
+    this.#beginLo = this.#lo;
     this.#ordinal = 0;
     this.#origin.begin(this.#xid, this.#lastHi, this.#lastLo);
   }
@@ -197,6 +187,7 @@ export class PgoutputDecoder {
     this.#lastMicros = reader.int32() * 0x1_0000_0000 + reader.uint32() + EPOCH_MICROS;
     if (!reader.complete) return;
     this.#open = false;
+    this.#transaction?.ended(this.#lastHi, this.#lastLo);
     this.#target.checkpoint(this.#lastHi, this.#lastLo, this.#lastHi, this.#lastLo, this.#lastMicros);
   }
 
@@ -233,14 +224,10 @@ export class PgoutputDecoder {
       const problem = this.#options.refuses?.(relation) ?? null;
       if (problem !== null) throw problem;
       const { schema, name } = relation;
-      table = this.#target.writer.table({
-        kind: 'table',
-        catalog,
-        schema,
-        name,
-        columns: columnShapes(relation, types),
-        key: keyOf(relation, facts),
-      });
+      const identity = { kind: 'table', catalog, schema, name } as const;
+      const key = keyOf(relation, facts, this.#target.writer.current(identity));
+      const shape: TableShape = { ...identity, columns: columnShapes(relation, types), key, facts: tableFacts(relation) };
+      table = this.#target.writer.table(shape, { position: formatHalves(this.#commitHi, this.#commitLo), micros: this.#commitMicros });
     }
     this.#plans.set(relation.oid, planTable(relation, table, types));
   }
@@ -255,7 +242,10 @@ export class PgoutputDecoder {
   }
 
   #transactionOf(): Transaction {
-    this.#transaction ??= { id: transactionId(this.#options.systemId, this.#commitHi, this.#commitLo, this.#xid), commitMicros: this.#commitMicros };
+    const known = this.#transaction;
+    if (known !== null) return known;
+    const id = transactionId(this.#options.systemId, this.#commitHi, this.#commitLo, this.#xid);
+    this.#transaction = new LogTransaction(id, this.#commitMicros, this.#xid, this.#beginHi, this.#beginLo);
     return this.#transaction;
   }
 

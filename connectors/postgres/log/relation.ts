@@ -1,5 +1,5 @@
 /** What a Relation message says about a table, and the plan by which its rows are decoded. Everything that can be decided once is decided here. */
-import type { ColumnShape, TableShape, TableVersion } from '#plugin';
+import type { ColumnShape, TableFacts, TableShape, TableVersion } from '#plugin';
 import { columnFacts } from '../column-facts.ts';
 import { builtInOid, builtInType, type ColumnType, type CustomType, customType, NORMALISE } from '../types.ts';
 
@@ -34,6 +34,7 @@ export interface CatalogFacts {
 }
 
 interface CatalogColumn {
+  readonly attnum: number;
   readonly name: string;
   readonly typeOid: number;
   readonly typmod: number;
@@ -78,19 +79,35 @@ export function needsCatalog(relation: Relation, facts: CatalogFacts, described 
 }
 
 /**
- * The key of the record, as indexes of columns. Facts of today's catalogue may be several DDLs ahead of the log: they count only where they still
- * match the relation (algorithms §5), else the key is what the log says, which under FULL and NOTHING is none.
+ * The key of the record, as indexes of columns. Facts of today's catalogue may be several DDLs ahead of the log: they count where they still match the relation
+ * (algorithms §5). Else the key is what the log says; under FULL and NOTHING, where it says nothing, the key that the table had before, then today's, if its columns are
+ * there: rows without a key would have no order (I3, docs/decisions/0012).
  */
-export function keyOf(relation: Relation, facts: CatalogFacts): number[] {
+export function keyOf(relation: Relation, facts: CatalogFacts, before: TableShape | null = null): number[] {
   const known = facts.table(relation.oid);
   if (relation.identity === 'd' || relation.identity === 'i') {
     const ordered = orderOf(relation, known);
     if (ordered !== null) return ordered;
     return relation.columns.flatMap((column, index) => (column.isIdentity ? [index] : []));
   }
-  if (known === undefined || !matches(relation, known)) return [];
-  const key = known.primaryKey.map((name) => relation.columns.findIndex((column) => column.name === name));
-  return key.includes(-1) ? [] : key;
+  const today = known === undefined ? [] : indexesOf(relation, known.primaryKey);
+  if (known !== undefined && matches(relation, known)) return today;
+  const kept = keyBefore(relation, before);
+  return kept.length > 0 ? kept : today;
+}
+
+function keyBefore(relation: Relation, before: TableShape | null): number[] {
+  if (before === null) return [];
+  return indexesOf(
+    relation,
+    before.key.map((index) => before.columns[index]?.name ?? ''),
+  );
+}
+
+/** Empty unless all of them are there. */
+function indexesOf({ columns }: Relation, names: readonly string[]): number[] {
+  const indexes = names.map((name) => columns.findIndex((column) => column.name === name));
+  return indexes.includes(-1) ? [] : indexes;
 }
 
 /** The flagged columns in the order of the catalogue's index, if it has exactly these. */
@@ -120,7 +137,7 @@ export function typesOf(relation: Relation, facts: CatalogFacts, named: Readonly
     const column = relation.columns[index] as RelationColumn;
     // Today's catalogue may be several DDLs ahead of the log: it counts only where the column is the same (algorithms §5).
     const today = known?.columns.find(({ name, typeOid, typmod }) => name === column.name && typeOid === column.typeOid && typmod === column.typmod);
-    return today === undefined ? type : { ...type, facts: columnFacts(type, today.notNull === true, today.default ?? null) };
+    return today === undefined ? type : { ...type, facts: columnFacts(type, today.attnum, today.notNull === true, today.default ?? null) };
   });
 }
 
@@ -139,6 +156,13 @@ function columnTypes(relation: Relation, facts: CatalogFacts, named: ReadonlyMap
     const domain = base === undefined ? null : builtInType(base, typmod);
     return domain ?? { type: 'other', typeName: said?.name ?? `type ${typeOid}`, precision: null, scale: null, normalise: NORMALISE.none };
   });
+}
+
+/** pg_class.relreplident in the words of ALTER TABLE. */
+const IDENTITY_WORDS: Readonly<Record<string, string>> = { d: 'default', i: 'index', f: 'full', n: 'nothing' };
+
+export function tableFacts({ oid, identity }: Relation): TableFacts {
+  return { id: String(oid), replicaIdentity: IDENTITY_WORDS[identity] as string };
 }
 
 export function columnShapes(relation: Relation, types: readonly DescribedType[]): ColumnShape[] {

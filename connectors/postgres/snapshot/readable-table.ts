@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { type CopyTable, type KeyRange, type KeyText, type RowRequest, SluiceError, type TableRegistry } from '#plugin';
 import { type CatalogColumn, type CatalogTable, loadCatalog } from '../catalog.ts';
 import { quoteIdentifier, quoteLiteral, quoteTable } from '../client.ts';
-import { columnShapes, keyOf, type Relation, typesOf } from '../log/relation.ts';
+import { columnShapes, keyOf, type Relation, tableFacts, typesOf } from '../log/relation.ts';
 import { surrogateKeyUnfit, tableChanged, tableGone } from './errors.ts';
 import type { PublishedTables } from './published.ts';
 
@@ -98,7 +98,16 @@ export async function readTable(
   const facts = { table: (oid: number) => catalog.tables.get(oid), type: (oid: number) => catalog.types.get(oid) };
   const types = typesOf(relation, facts, new Map());
   const key = keyOf(relation, facts);
-  const version = options.registry.version({ kind: 'table', catalog: options.catalog, schema, name, columns: columnShapes(relation, types), key });
+  const shape = {
+    kind: 'table',
+    catalog: options.catalog,
+    schema,
+    name,
+    columns: columnShapes(relation, types),
+    key,
+    facts: tableFacts(relation),
+  } as const;
+  const version = options.registry.version(shape);
   const forms = Uint8Array.from(types, ({ normalise }) => normalise);
   const orderIndexes = surrogateKey === null ? key : orderOf(label, key, columns, surrogateKey);
   const operators = await readOperators(

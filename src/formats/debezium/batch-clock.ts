@@ -2,7 +2,7 @@ import { piece } from '../json-text.ts';
 import { clockTexts } from './source-block.ts';
 
 /** Debezium's `op`, by `OP`. */
-const LETTERS = ['c', 'u', 'd', 'r', 't', 'm'] as const;
+export const LETTERS = ['c', 'u', 'd', 'r', 't', 'm'] as const;
 
 /** What all tables of a connector share within one batch. */
 export class BatchClock {
@@ -10,25 +10,42 @@ export class BatchClock {
   batch = 0;
   #nowMicros = 0;
   readonly #tails: (Uint8Array | null)[] = LETTERS.map(() => null);
+  readonly #rests: (Uint8Array | null)[] = LETTERS.map(() => null);
   #messageHead: Uint8Array | null = null;
 
   begin(nowMicros: number): void {
     this.batch++;
     this.#nowMicros = nowMicros;
     this.#tails.fill(null);
+    this.#rests.fill(null);
     this.#messageHead = null;
   }
 
-  /** Everything behind the source block, its closing brace first. */
+  /** Everything behind the source block, its closing brace first, without a transaction. */
   tail(op: number): Uint8Array {
     return this.#tails[op] ?? this.#makeTail(op);
   }
 
+  /** The same behind the transaction. */
+  rest(op: number): Uint8Array {
+    return this.#rests[op] ?? this.#makeRest(op);
+  }
+
   #makeTail(op: number): Uint8Array {
-    const { millis, micros, nanos } = clockTexts(this.#nowMicros);
-    const tail = piece(`},"transaction":null,"op":"${LETTERS[op]}","ts_ms":${millis},"ts_us":${micros},"ts_ns":${nanos}}`);
+    const tail = piece(`},"transaction":null${this.#restText(op)}`);
     this.#tails[op] = tail;
     return tail;
+  }
+
+  #makeRest(op: number): Uint8Array {
+    const rest = piece(this.#restText(op));
+    this.#rests[op] = rest;
+    return rest;
+  }
+
+  #restText(op: number): string {
+    const { millis, micros, nanos } = clockTexts(this.#nowMicros);
+    return `,"op":"${LETTERS[op]}","ts_ms":${millis},"ts_us":${micros},"ts_ns":${nanos}}`;
   }
 
   /** What a logical decoding message begins with. */

@@ -13,3 +13,8 @@ const BARE: Frame = { head: new Uint8Array(0), closes: false };
 export function frameOf(schema: string | null): Frame {
   return schema === null ? BARE : { head: piece(`{"schema":${schema},"payload":`), closes: true };
 }
+
+/** A key or value that is made as a text, in its frame. */
+export function framed(schema: string | undefined, payload: string): string {
+  return schema === undefined ? payload : `{"schema":${schema},"payload":${payload}}`;
+}

@@ -2,8 +2,10 @@ import type { Format, FormatContext } from '../../plugin/format.ts';
 import { VERSION } from '../../version.ts';
 import { debeziumErrors } from './errors.ts';
 import { DebeziumFormat } from './format.ts';
+import { heartbeatTopic } from './heartbeats.ts';
 import { keyFindings } from './message-key.ts';
 import { type DebeziumConfig, debeziumFields, validateDebezium } from './options.ts';
+import { transactionTopic } from './transactions.ts';
 
 /** Debezium's envelope: the default format. */
 export const debezium = {
@@ -13,6 +15,10 @@ export const debezium = {
   errors: debeziumErrors,
   validate: validateDebezium,
   preflight: keyFindings,
+  destinations: ({ provideTransactionMetadata, heartbeatInterval }: DebeziumConfig, connector: string): readonly string[] => [
+    ...(provideTransactionMetadata ? [transactionTopic(connector)] : []),
+    ...(heartbeatInterval === undefined ? [] : [heartbeatTopic(connector)]),
+  ],
   describes: ({ schemasEnable }: DebeziumConfig): boolean => schemasEnable,
   create(config: DebeziumConfig, context: FormatContext): Format {
     return new DebeziumFormat(context, { ...config, version: VERSION });

@@ -12,8 +12,14 @@ import { type CellPlan, planOf } from './mapping.ts';
 import { SourceBlock } from './source-block.ts';
 import type { DebeziumOptions } from './table-encoder.ts';
 import { messageSchemas } from './table-schema.ts';
+import { TransactionBlock } from './transaction-block.ts';
+import type { Transactions } from './transactions.ts';
 
-const AFTER_SOURCE = piece('},"transaction":null,"message":');
+const TRANSACTION = piece('},"transaction":');
+const MESSAGE = piece(',"message":');
+const NULL_TEXT = piece('null');
+/** What Debezium counts messages as among the tables of a transaction. */
+const COLLECTION = 'LOGICAL_DECODING_MESSAGE';
 const PREFIX_COLUMN = 0;
 const CONTENT_COLUMN = 1;
 const CLOSE = 0x7d;
@@ -28,9 +34,11 @@ export class MessageEncoder implements Encoder {
   readonly #message: ImageEncoder;
   readonly #keyFrame: Frame;
   readonly #valueFrame: Frame;
+  readonly #block: TransactionBlock | null;
 
-  constructor(context: FormatContext, options: DebeziumOptions, clock: BatchClock, table: TableVersion) {
+  constructor(context: FormatContext, options: DebeziumOptions, clock: BatchClock, table: TableVersion, transactions: Transactions | null = null) {
     this.#clock = clock;
+    this.#block = transactions === null ? null : new TransactionBlock(context, clock, transactions, COLLECTION);
     this.#envelope = new Envelope(context, table);
     this.#source = new SourceBlock(context, options.version, table, SNAPSHOT_MARK.none);
     const { columns } = table;
@@ -53,14 +61,17 @@ export class MessageEncoder implements Encoder {
     const image = record.after;
     const [keyFrame, valueFrame] = [this.#keyFrame, this.#valueFrame];
     const frame = head.length + this.#source.bytes(record) + this.#envelope.bytes + FRAME_BYTES + keyFrame.head.length + valueFrame.head.length;
-    out.reserve(frame + this.#key.bytes(record, image, -1) + this.#message.bytes(record, image, -1));
+    const block = this.#block === null ? NULL_TEXT.length : this.#block.bytes(record);
+    out.reserve(frame + block + this.#key.bytes(record, image, -1) + this.#message.bytes(record, image, -1));
     const to = out.bytes;
     const keyStart = out.bytesLength;
     let keyEnd = this.#key.write(record, image, -1, to, writePiece(to, keyStart, keyFrame.head));
     if (keyFrame.closes) to[keyEnd++] = CLOSE;
     let at = writePiece(to, writePiece(to, keyEnd, valueFrame.head), head);
     at = this.#source.write(record, to, at);
-    at = writePiece(to, at, AFTER_SOURCE);
+    at = writePiece(to, at, TRANSACTION);
+    at = this.#block === null ? writePiece(to, at, NULL_TEXT) : this.#block.write(record, to, at);
+    at = writePiece(to, at, MESSAGE);
     at = this.#message.write(record, image, -1, to, at);
     to[at++] = CLOSE;
     if (valueFrame.closes) to[at++] = CLOSE;

@@ -100,6 +100,20 @@ export const debeziumFields = fields({
       '`skipped.operations`: changes that are left out: `c` (create), `u` (update), `d` (delete), `t` (truncate), `r` (read). Debezium leaves out `t` by default.',
     example: ['t'],
   },
+  provideTransactionMetadata: {
+    kind: 'boolean',
+    default: false,
+    about:
+      '`provide.transaction.metadata`: tell in each change which transaction it is of and its number there, and write a BEGIN and an END of each transaction to `<connector>.transaction`.',
+  },
+  heartbeatInterval: {
+    kind: 'duration',
+    optional: true,
+    minMs: 100,
+    about:
+      '`heartbeat.interval.ms`: write a message to `__debezium-heartbeat.<connector>` at this interval, also while nothing changes. Left out: none. What keeps the log of an idle database moving is `source.heartbeat`.',
+    example: '10s',
+  },
 });
 
 export type DebeziumConfig = ConfigOf<typeof debeziumFields>;

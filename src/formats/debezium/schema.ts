@@ -22,16 +22,16 @@ export interface SchemaPlace {
 /** The schema as Connect's JSON converter writes it, member by member. */
 export function schemaText({ type, body, name, version, doc, parameters }: SchemaType, place: SchemaPlace): string {
   let text = `{"type":"${type}"${body ?? ''},"optional":${place.optional}`;
-  if (name !== undefined) text += `,"name":${json(name)}`;
+  if (name !== undefined) text += `,"name":${jsonText(name)}`;
   if (version !== undefined) text += `,"version":${version}`;
-  if (doc !== undefined) text += `,"doc":${json(doc)}`;
+  if (doc !== undefined) text += `,"doc":${jsonText(doc)}`;
   if (parameters !== undefined) {
     text += `,"parameters":{${Object.entries(parameters)
-      .map(([parameter, value]) => `${json(parameter)}:${json(value)}`)
+      .map(([parameter, value]) => `${jsonText(parameter)}:${jsonText(value)}`)
       .join(',')}}`;
   }
   if (place.default !== undefined && place.default !== null) text += `,"default":${place.default}`;
-  if (place.field !== undefined) text += `,"field":${json(place.field)}`;
+  if (place.field !== undefined) text += `,"field":${jsonText(place.field)}`;
   return `${text}}`;
 }
 
@@ -44,6 +44,6 @@ export function field(name: string, type: string, optional = true): string {
   return schemaText({ type }, { optional, field: name });
 }
 
-function json(text: string): string {
+export function jsonText(text: string): string {
   return jsonString(text, JACKSON_ESCAPES);
 }

@@ -12,8 +12,11 @@ import { ImageEncoder } from './image.ts';
 import { planOf, rowColumns } from './mapping.ts';
 import { demandOldKey, messageKeyOf } from './message-key.ts';
 import { type DebeziumConfig, skippedOperations } from './options.ts';
+import { qualifiedName } from './patterns.ts';
 import { SourceBlock } from './source-block.ts';
 import { tableSchemas } from './table-schema.ts';
+import { TransactionBlock } from './transaction-block.ts';
+import type { Transactions } from './transactions.ts';
 
 export interface DebeziumOptions extends DebeziumConfig {
   /** `source.version`. */
@@ -52,12 +55,15 @@ export class TableEncoder implements Encoder {
   readonly #keyFrame: Frame;
   readonly #valueFrame: Frame;
   readonly #skipped: Uint8Array;
+  /** Null: messages do not tell their transaction. */
+  readonly #block: TransactionBlock | null;
   readonly #sourceOf: (mark: SnapshotMark) => SourceBlock;
   /** By mark; what is copied has few that are used. */
   readonly #copied: (SourceBlock | undefined)[] = [];
 
-  constructor(context: FormatContext, options: DebeziumOptions, clock: BatchClock, table: TableVersion) {
+  constructor(context: FormatContext, options: DebeziumOptions, clock: BatchClock, table: TableVersion, transactions: Transactions | null = null) {
     this.#clock = clock;
+    this.#block = transactions === null ? null : new TransactionBlock(context, clock, transactions, qualifiedName(table));
     this.#tombstones = options.tombstones;
     const { columns: key, isForeign } = messageKeyOf(table, options);
     this.#key = key;
@@ -115,6 +121,7 @@ export class TableEncoder implements Encoder {
     if (before >= 0) bytes += this.#row.bytes(record, before, -1);
     if (after >= 0) bytes += this.#row.bytes(record, after, before);
     if (this.#key.length > 0) bytes += this.#keyBytes(record, after >= 0 ? after : before);
+    if (this.#block !== null) bytes += this.#block.bytes(record);
     out.reserve(bytes);
   }
 
@@ -172,7 +179,7 @@ export class TableEncoder implements Encoder {
     }
     at = after < 0 ? writePiece(to, at, NULL_TEXT) : this.#row.write(record, after, record.before, to, at);
     at = source.write(record, to, at);
-    at = writePiece(to, at, this.#clock.tail(op));
+    at = this.#block === null ? writePiece(to, at, this.#clock.tail(op)) : this.#block.writeTail(record, op, to, at);
     if (!closes) return at;
     to[at] = CLOSE;
     return at + 1;
@@ -209,7 +216,8 @@ export class TableEncoder implements Encoder {
     const rows = 2 * this.#row.bytes(record, before, -1) + this.#row.bytes(record, after, before);
     const frames =
       2 * (this.#streamed.bytes(record) + this.#clock.tail(OP.delete).length + FRAME_BYTES + this.#valueFrame.head.length) + 6 * this.#envelope.bytes;
-    out.reserve(keys + rows + frames);
+    const blocks = this.#block === null ? 0 : 2 * this.#block.bytes(record);
+    out.reserve(keys + rows + frames + blocks);
     const to = out.bytes;
     const oldStart = out.bytesLength;
     const oldEnd = this.#writeKey(record, before, -1, to, oldStart);

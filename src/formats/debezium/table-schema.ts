@@ -2,6 +2,7 @@ import type { FormatContext } from '../../plugin/format.ts';
 import { SNAPSHOT_MARKS } from '../../record/batch.ts';
 import type { ColumnShape, TableVersion } from '../../record/table.ts';
 import type { LogicalType } from '../../record/types.ts';
+import { TRANSACTION_BLOCK } from './event-schema.ts';
 import { type CellPlan, planOf } from './mapping.ts';
 import type { DebeziumConfig } from './options.ts';
 import { namePattern, qualifiedName } from './patterns.ts';
@@ -50,16 +51,6 @@ const ZEROS: { readonly [T in LogicalType]?: string } = {
 /** Types of which Debezium knows no default. */
 const WITHOUT_DEFAULT: ReadonlySet<LogicalType> = new Set(['bytes', 'timetz', 'array', 'map', 'point', 'other']);
 
-const TRANSACTION = schemaText(
-  struct([field('id', 'string', false), field('total_order', 'int64', false), field('data_collection_order', 'int64', false)], {
-    name: 'event.block',
-    version: 1,
-  }),
-  {
-    optional: true,
-    field: 'transaction',
-  },
-);
 const TIMES = [field('ts_ms', 'int64'), field('ts_us', 'int64'), field('ts_ns', 'int64')];
 
 /** Which columns stand in the messages' keys and in their rows. */
@@ -86,7 +77,7 @@ export function tableSchemas(table: TableVersion, written: MessageColumns, conte
       schemaText(row, { optional: true, field: 'before' }),
       schemaText(row, { optional: true, field: 'after' }),
       schemaText(sourceSchema(context, table), { optional: false, field: 'source' }),
-      TRANSACTION,
+      TRANSACTION_BLOCK,
       field('op', 'string', false),
       ...TIMES,
     ],
@@ -109,7 +100,7 @@ export function messageSchemas(table: TableVersion, context: FormatContext, cont
       field('op', 'string', false),
       field('ts_ms', 'int64'),
       schemaText(sourceSchema(context, table), { optional: false, field: 'source' }),
-      TRANSACTION,
+      TRANSACTION_BLOCK,
       schemaText(message, { optional: false, field: 'message' }),
     ],
     name('MessageValue'),

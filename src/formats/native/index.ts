@@ -2,6 +2,7 @@ import { type ConfigOf, fields } from '../../plugin/field.ts';
 import type { Encoder, Format, FormatContext } from '../../plugin/format.ts';
 import type { TableVersion } from '../../record/table.ts';
 import { type BatchCounter, NativeEncoder } from './encoder.ts';
+import { nativeJsonSchemas } from './json-schema.ts';
 
 const options = fields({
   tombstones: {
@@ -35,6 +36,7 @@ export const native = {
   role: 'format' as const,
   type: 'native',
   fields: options,
+  jsonSchemas: nativeJsonSchemas,
   create(config: ConfigOf<typeof options>, context: FormatContext): Format {
     return new NativeFormat(config.tombstones, context);
   },

@@ -34,7 +34,7 @@ export const registry: Registry = {
         type: 'cistern',
         fields: cisternFields,
         errors: [],
-        origin: { system: 'cistern', columns: [] },
+        origin: { system: 'cistern', columns: [], transaction: [] },
         validate: (config) => {
           const url = String(config.url);
           if (url.includes('://') && !URL.canParse(url)) {

@@ -33,7 +33,7 @@ function connectorWith(
   let runs = 0;
   let closed = 0;
   const source = {
-    preflight: () => Promise.resolve({ findings, progress: {}, tables: [] }),
+    preflight: () => Promise.resolve({ findings, progress: {}, shapes: {}, tables: [] }),
     read: () => (lives[runs++] ?? endless)(),
     acknowledge: () => undefined,
     observe: () => Promise.resolve({ lagBytes: 0, retainedBytes: 0, slotState: 'reserved', connected: true }),
@@ -63,7 +63,7 @@ function connectorWith(
         type: 'fake',
         fields: {},
         errors: [WRONG],
-        origin: { system: 'fake', columns: [] },
+        origin: { system: 'fake', columns: [], transaction: [] },
         catalog: () => 'db',
         create: () => source,
       },
@@ -92,11 +92,12 @@ function connectorWith(
     onError: 'stop',
     deadLetter: { routes: {}, maxPercent: 5, window: 60_000, maxBytes: 1_000_000 },
     spool: { maxBytes: 1_000_000 },
+    schemaChanges: {},
   } as unknown as ConnectorDefinition;
   const store = {
     instance: 'i',
     previousShutdown: 'unclean',
-    load: () => Promise.resolve({ offset: null, place: null, progress: {}, tables: [] }),
+    load: () => Promise.resolve({ offset: null, place: null, progress: {}, shapes: {}, tables: [] }),
     save: () => Promise.resolve(),
     getTableStates: () => Promise.resolve(new Map()),
     ...changes.store,
@@ -221,7 +222,7 @@ describe('Connector', () => {
         },
       },
       store: {
-        load: () => Promise.resolve({ offset: null, place, progress: {}, tables: [] }),
+        load: () => Promise.resolve({ offset: null, place, progress: {}, shapes: {}, tables: [] }),
         savePlace: (...what) => Promise.resolve(void saved.push(what)),
       },
     });

@@ -7,12 +7,13 @@ import type { Loaded } from '../../../src/state/state-store.ts';
 import { DEBEZIUM_DEFAULTS } from '../../support/encoded.ts';
 
 describe('table versions of a connector', () => {
-  const described = (plugin: object, config: object): boolean =>
-    openTables({ format: { plugin, config } } as unknown as ConnectorDefinition, { tables: [] } as unknown as Loaded).described;
+  const described = (plugin: object, config: object, schemaChanges = {}): boolean =>
+    openTables({ format: { plugin, config }, schemaChanges } as unknown as ConnectorDefinition, { tables: [] } as unknown as Loaded).described;
 
   it('hold what the catalogue says of columns where the format writes schemas, and only there', () => {
     expect(described(debezium, DEBEZIUM_DEFAULTS)).toBe(false);
     expect(described(debezium, { ...DEBEZIUM_DEFAULTS, schemasEnable: true })).toBe(true);
     expect(described(native, { tombstones: true })).toBe(false);
+    expect(described(native, { tombstones: true }, { topic: 'changes' })).toBe(true);
   });
 });

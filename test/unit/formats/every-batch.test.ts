@@ -1,7 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { cloudevents } from '../../../src/formats/cloudevents/index.ts';
 import { debezium } from '../../../src/formats/debezium/index.ts';
+import type { DebeziumConfig } from '../../../src/formats/debezium/options.ts';
 import { native } from '../../../src/formats/native/index.ts';
+import type { Format, FormatContext } from '../../../src/plugin/format.ts';
 import { ABSENT, NULL, UNAVAILABLE } from '../../../src/record/batch.ts';
 import type { LogicalType } from '../../../src/record/types.ts';
 import { type CellValue, column, encoded, type RecordSpec, tableShape } from '../../support/encoded.ts';
@@ -52,6 +55,7 @@ function array(elements: readonly (string | null)[]): string {
 
 const MODES = fc.record({
   schemasEnable: fc.boolean(),
+  provideTransactionMetadata: fc.boolean(),
   decimalHandlingMode: fc.constantFrom('precise' as const, 'double' as const, 'string' as const),
   timePrecisionMode: fc.constantFrom('adaptive' as const, 'connect' as const, 'isostring' as const, 'nanoseconds' as const),
   binaryHandlingMode: fc.constantFrom('bytes' as const, 'base64-url-safe' as const, 'hex' as const),
@@ -98,7 +102,9 @@ const batches = fc.array(
 describe.each([
   ['debezium', debezium],
   ['native', native],
-] as const)('%s', (_name, plugin) => {
+  ['cloudevents, structured', { create: (config, context) => cloudevents.create({ ...config, mode: 'structured' }, context) }],
+  ['cloudevents, binary', { create: (config, context) => cloudevents.create({ ...config, mode: 'binary' }, context) }],
+] as readonly (readonly [string, { create(config: DebeziumConfig, context: FormatContext): Format }])[])('%s', (_name, plugin) => {
   // `encoded` throws if more was written than was reserved.
   it('writes JSON for every record and never beyond what it has reserved (I1, I9)', () => {
     fc.assert(

@@ -14,7 +14,7 @@ describe('CheckpointTracker', () => {
     tracker.finish(second, place(20));
     expect(tracker.take()).toBeNull();
     tracker.finish(first, place(10));
-    expect(tracker.take()).toEqual({ position: position(2), place: place(20), progress: null });
+    expect(tracker.take()).toEqual({ position: position(2), place: place(20), progress: null, shapes: null });
     expect(tracker.take()).toBeNull();
   });
 
@@ -22,28 +22,28 @@ describe('CheckpointTracker', () => {
     const tracker = new CheckpointTracker(null);
     tracker.finish(tracker.begin(position(1), true, null), place(10));
     tracker.finish(tracker.begin(position(2), false, null), place(20));
-    expect(tracker.take()).toEqual({ position: position(2), place: place(10), progress: null });
+    expect(tracker.take()).toEqual({ position: position(2), place: place(10), progress: null, shapes: null });
     tracker.finish(tracker.begin(null, false, null), place(30));
     expect(tracker.take()).toBeNull();
     tracker.finish(tracker.begin(position(3), true, null), place(40));
-    expect(tracker.take()).toEqual({ position: position(3), place: place(40), progress: null });
+    expect(tracker.take()).toEqual({ position: position(3), place: place(40), progress: null, shapes: null });
   });
 
   it('says that nothing moved where batches wrote nothing', () => {
     const tracker = new CheckpointTracker(null);
     tracker.finish(tracker.begin(position(9), true, null), null);
-    expect(tracker.take()).toEqual({ position: position(9), place: null, progress: null });
+    expect(tracker.take()).toEqual({ position: position(9), place: null, progress: null, shapes: null });
   });
 
   it('says nothing moved where everything is held back, and a later value wins over one that was held back', () => {
     const tracker = new CheckpointTracker(null);
     tracker.finish(tracker.begin(position(1), false, null), { a: '1', b: '1' });
-    expect(tracker.take()).toEqual({ position: position(1), place: null, progress: null });
+    expect(tracker.take()).toEqual({ position: position(1), place: null, progress: null, shapes: null });
     tracker.finish(tracker.begin(null, false, null), { a: '2' });
     tracker.finish(tracker.begin(position(3), false, null), { a: '3', c: '3' });
-    expect(tracker.take()).toEqual({ position: position(3), place: { a: '2', b: '1' }, progress: null });
+    expect(tracker.take()).toEqual({ position: position(3), place: { a: '2', b: '1' }, progress: null, shapes: null });
     tracker.finish(tracker.begin(position(4), true, null), null);
-    expect(tracker.take()).toEqual({ position: position(4), place: { a: '3', c: '3' }, progress: null });
+    expect(tracker.take()).toEqual({ position: position(4), place: { a: '3', c: '3' }, progress: null, shapes: null });
   });
 
   it('what is known of a copy waits for every batch before it, and is saved with the position that is known (I5)', () => {
@@ -53,10 +53,10 @@ describe('CheckpointTracker', () => {
     expect(tracker.take()).toBeNull();
     tracker.finish(before, place(10));
     // The place is not that of the position: what stands beyond it is read back.
-    expect(tracker.take()).toEqual({ position: position(1), place: null, progress: { t: 'a' } });
+    expect(tracker.take()).toEqual({ position: position(1), place: null, progress: { t: 'a' }, shapes: null });
     tracker.finish(tracker.begin(null, false, { t: null, u: 'b' }), null);
     tracker.finish(tracker.begin(position(2), true, { u: 'c' }), null);
-    expect(tracker.take()).toEqual({ position: position(2), place: place(20), progress: { t: null, u: 'c' } });
+    expect(tracker.take()).toEqual({ position: position(2), place: place(20), progress: { t: null, u: 'c' }, shapes: null });
     expect(tracker.take()).toBeNull();
   });
 

@@ -110,6 +110,8 @@ class Rig {
         this.happened.push(`saved ${position['lsn']}`);
       },
       undelivered: { divert: () => null, passing: () => undefined, settled: () => null },
+      saveHistory: () => null,
+      announcements: null,
       events: { durable: () => undefined, idle: () => undefined, inFlight: () => undefined, saved: () => undefined },
       ...changes,
     };

@@ -24,6 +24,20 @@ describe('what stands beyond the place (algorithms §2)', () => {
     expect(noted.size).toBe(0);
   });
 
+  it('begin and end of a transaction are recognised among its changes, and a heartbeat is noted as nothing (I4)', () => {
+    const noted = new Noted('shop');
+    expect(noted.note('', 'shop/heartbeat/1795467559506224/0/0')).toBe(true);
+    expect(noted.size).toBe(0);
+    noted.note('', 'shop/7/A.1/begin/0');
+    expect([noted.has('', 'shop/7/A.1/begin/0'), noted.has('', 'shop/7/A.1/0/0')]).toEqual([true, false]);
+    noted.note('', 'shop/7/A.1/5/0');
+    noted.note('', 'shop/7/A.1/end/0');
+    expect(noted.skips('', 'shop/heartbeat/2/0/0')).toBe(false);
+    for (const id of ['shop/7/A.1/begin/0', 'shop/7/A.1/5/0', 'shop/7/A.1/end/0']) expect(noted.skips('', id)).toBe(true);
+    expect(noted.size).toBe(0);
+    expect(noted.transactions()).toEqual([]);
+  });
+
   it('what was sent when a table was resumed is beside the log: it says nothing of it, nor of another table, and has no weight (I1, I4)', () => {
     const noted = new Noted('shop');
     noted.note('', 'shop/resumed/public.a/7/A.1/5/0');

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseMessageId } from '../../../src/record/message-id.ts';
+import { type MessageId, parseMessageId, rankOf } from '../../../src/record/message-id.ts';
 
 describe('message ids', () => {
   it('the transaction is what stands between the connector and the last two parts', () => {
@@ -13,4 +13,21 @@ describe('message ids', () => {
       expect(parseMessageId(id, 'shop/')).toBeNull();
     },
   );
+
+  it('what is said of a whole transaction stands before all its changes, or behind them', () => {
+    const rank = (id: string): number => rankOf(parseMessageId(id, 'shop/') as MessageId);
+    const [begin, end] = [rank('shop/7/A/begin/0'), rank('shop/7/A/end/0')];
+    expect(begin).toBeLessThan(rank('shop/7/A/0/0'));
+    expect(end).toBeGreaterThan(rank(`shop/7/A/${2 ** 42}/2`));
+    expect(Number.isSafeInteger(end)).toBe(true);
+    expect(parseMessageId('shop/7/A/end/0', 'shop/')?.transaction).toBe('7/A');
+  });
+
+  it('what is said of the shape of a record stands before the record, and behind the one before it', () => {
+    const rank = (id: string): number => rankOf(parseMessageId(id, 'shop/') as MessageId);
+    expect(rank('shop/7/A/begin/0')).toBeLessThan(rank('shop/7/A/0/shape'));
+    expect(rank('shop/7/A/0/shape')).toBeLessThan(rank('shop/7/A/0/0'));
+    expect(rank('shop/7/A/0/2')).toBeLessThan(rank('shop/7/A/1/shape'));
+    expect(rank('shop/7/A/1/shape')).toBeLessThan(rank('shop/7/A/1/0'));
+  });
 });

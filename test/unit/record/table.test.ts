@@ -11,8 +11,8 @@ describe('TableRegistry', () => {
     const second = registry.version(shape('a', 'b'));
     expect(registry.version(shape('a'))).toBe(first);
     expect([first.version, second.version]).toEqual([1, 2]);
-    expect(registry.takeUnsaved()).toEqual([first, second]);
-    expect(registry.takeUnsaved()).toEqual([]);
+    expect(registry.takeChanges().put).toEqual([first, second]);
+    expect(registry.takeChanges().put).toEqual([]);
   });
 
   it('goes on numbering after what was restored, so that a replay gives the same bytes (I4)', () => {
@@ -22,7 +22,27 @@ describe('TableRegistry', () => {
     for (const table of stored) after.restore(table);
     expect(after.version(shape('a', 'b')).version).toBe(2);
     expect(after.version(shape('c')).version).toBe(3);
-    expect(after.takeUnsaved().map(({ version }) => version)).toEqual([3]);
+    expect(after.takeChanges().put.map(({ version }) => version)).toEqual([3]);
+  });
+
+  it('forgets the oldest of very many versions, which the store then forgets too; numbers go on', () => {
+    const registry = new TableRegistry();
+    const first = registry.version(shape('a'));
+    for (let n = 2; n <= 200; n++) registry.version(shape(`a${n}`));
+    expect(registry.takeChanges().drop).toEqual([]);
+    expect(registry.version(shape('a'))).toBe(first);
+    registry.version(shape('b'));
+    expect(registry.takeChanges().drop).toEqual([first]);
+    expect(registry.version(shape('a')).version).toBe(202);
+  });
+
+  it('keeps where the log showed a version first, as no part of what it is', () => {
+    const registry = new TableRegistry();
+    const since = { position: '0/10', micros: 5 };
+    const first = registry.version(shape('a'), since);
+    expect(first.since).toEqual(since);
+    expect(registry.version(shape('a'), { position: '0/20', micros: 6 })).toBe(first);
+    expect(Object.keys(registry.version(shape('b')))).not.toContain('since');
   });
 
   it('numbers each table by itself', () => {

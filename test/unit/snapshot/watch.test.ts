@@ -8,7 +8,7 @@ import { Watch } from '../../../src/snapshot/watch.ts';
 const registry = new TableRegistry({ described: true });
 
 function table(type: LogicalType, labels: readonly string[]): TableVersion {
-  const facts = { required: true, default: null, computed: false, labels };
+  const facts = { required: true, default: null, computed: false, labels, id: null };
   const column = { name: 'mood', type, typeName: 'public.mood', scale: null, precision: null, facts };
   return registry.version({ kind: 'table', catalog: 'db', schema: 'public', name: 't', columns: [column], key: [0] });
 }

@@ -45,7 +45,7 @@ export async function offsetOf(store: StateStore, connector: string): Promise<Of
 export function tableVersions(...names: string[]): readonly TableVersion[] {
   const registry = new TableRegistry();
   for (const name of names) registry.version({ kind: 'table', catalog: 'shop', schema: 'public', name, columns: [], key: [] });
-  return registry.takeUnsaved();
+  return registry.takeChanges().put;
 }
 
 /** The SluiceError that the promise is rejected with; fails for any other outcome. */

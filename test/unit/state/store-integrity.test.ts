@@ -19,8 +19,10 @@ async function crashedAfter(saves: number): Promise<StoreOptions> {
   return withStore(options, async (store) => {
     for (let n = 1; n <= saves; n++) {
       await Promise.all([
-        store.save('shop', { offset: offset(n), put: tableVersions(`orders_${n}`) }),
-        store.save('stock', { offset: offset(n), put: tableVersions(`items_${n}`) }),
+        store.saveHistory('shop', { put: tableVersions(`orders_${n}`), drop: [] }),
+        store.save('shop', { offset: offset(n) }),
+        store.saveHistory('stock', { put: tableVersions(`items_${n}`), drop: [] }),
+        store.save('stock', { offset: offset(n) }),
       ]);
     }
     return copyOf(options);

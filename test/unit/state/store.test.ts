@@ -31,10 +31,12 @@ describe('the state store', () => {
     const options = await dataDirectory();
     const [orders, items] = tableVersions('orders', 'items/ü"\u2028');
     await withStore(options, async (store) => {
-      expect(await store.load('shop')).toEqual({ offset: null, place: null, progress: {}, tables: [] });
+      expect(await store.load('shop')).toEqual({ offset: null, place: null, progress: {}, shapes: {}, tables: [] });
       expect(await store.connectors()).toEqual([]);
-      await store.save('shop', { offset: offset(1), put: [orders!] });
-      await store.save('shop', { offset: offset(2, null), put: [items!] });
+      await store.saveHistory('shop', { put: [orders!], drop: [] });
+      await store.save('shop', { offset: offset(1) });
+      await store.saveHistory('shop', { put: [items!], drop: [] });
+      await store.save('shop', { offset: offset(2, null) });
       await store.save('a/b', { offset: offset(9) });
     });
     await withStore(options, async (store) => {
@@ -63,7 +65,8 @@ describe('the state store', () => {
     const options = await dataDirectory();
     const versions = Array.from({ length: 12 }, (_, i) => ({ ...tableVersions('t')[0]!, version: i + 1 }));
     await withStore(options, async (store) => {
-      await store.save('shop', { offset: offset(1), put: versions });
+      await store.saveHistory('shop', { put: versions, drop: [] });
+      await store.save('shop', { offset: offset(1) });
       expect((await store.load('shop')).tables.map(({ version }) => version)).toEqual(versions.map(({ version }) => version));
     });
   });
@@ -102,7 +105,8 @@ describe('the state store', () => {
     const options = await dataDirectory();
     await withStore(options, async (store) => {
       await store.setIntent('shop', { slot: 's' });
-      await store.save('shop', { offset: offset(5), put: tableVersions('orders') });
+      await store.saveHistory('shop', { put: tableVersions('orders'), drop: [] });
+      await store.save('shop', { offset: offset(5) });
       expect(await store.inspect('shop')).toMatchObject({ reason: null, savedMicros: expect.any(Number) });
       await store.replaceOffset('shop', offset(3), 'offsets set');
       expect(await store.inspect('shop')).toMatchObject({ reason: 'offsets set', lost: false });
@@ -111,7 +115,7 @@ describe('the state store', () => {
       await store.replaceOffset('shop', null, 'offsets reset');
     });
     await withStore(options, async (store) => {
-      expect(await store.load('shop')).toEqual({ offset: null, place: null, progress: {}, tables: [] });
+      expect(await store.load('shop')).toEqual({ offset: null, place: null, progress: {}, shapes: {}, tables: [] });
       expect(await store.getIntent('shop')).toEqual({ slot: 's' });
     });
   });
@@ -143,7 +147,13 @@ describe('the state store', () => {
     await withStore(options, async (store) => {
       await store.savePlace('shop', { 'a.b/0': '1 x', 'a.b/1': '2', gone: '3' });
       // Before the first checkpoint: the place is there, and it is still the first start.
-      expect(await store.load('shop')).toEqual({ offset: null, place: { 'a.b/0': '1 x', 'a.b/1': '2', gone: '3' }, progress: {}, tables: [] });
+      expect(await store.load('shop')).toEqual({
+        offset: null,
+        place: { 'a.b/0': '1 x', 'a.b/1': '2', gone: '3' },
+        progress: {},
+        shapes: {},
+        tables: [],
+      });
       await store.save('shop', { offset: { position, place: { 'a.b/1': '5', gone: null } } });
       await store.save('shop', { offset: { position, place: null } });
       await store.save('stock', { offset: { position, place: { 'a.b/0': '9' } } });
@@ -154,7 +164,7 @@ describe('the state store', () => {
       await store.replaceOffset('shop', { position, place: { other: '1' } }, 'offsets recover');
       expect((await store.load('shop')).place).toEqual({ other: '1' });
       await store.replaceOffset('shop', null, 'offsets reset');
-      expect(await store.load('shop')).toEqual({ offset: null, place: null, progress: {}, tables: [] });
+      expect(await store.load('shop')).toEqual({ offset: null, place: null, progress: {}, shapes: {}, tables: [] });
       await store.save('shop', { offset: { position, place: null } });
       expect((await store.load('shop')).place).toBeNull();
       expect((await store.load('stock')).place).toEqual({ 'a.b/0': '9' });
@@ -233,7 +243,8 @@ describe('the state store', () => {
           model.set(connector, expected);
           const position = { n: String(n) };
           if (what === 'save') {
-            await store.save(connector, { offset: { position, place: moved }, put: tableVersions(...tables) });
+            await store.saveHistory(connector, { put: tableVersions(...tables), drop: [] });
+            await store.save(connector, { offset: { position, place: moved } });
             Object.assign(expected, { offset: { position }, place: without({ ...expected.place, ...moved }) });
             for (const table of tables) expected.tables.add(table);
           } else if (what === 'place') {

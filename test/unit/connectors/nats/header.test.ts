@@ -36,6 +36,19 @@ describe('header sections', () => {
     expect(text(writer)).toBe('NATS/1.0\r\nNats-Msg-Id: shop/7/A.1/0/2\r\nNats-Expected-Last-Subject-Sequence: 7\r\n\r\n');
   });
 
+  it('a batch that is filled anew has its own headers, not those of the one before it in the same memory', () => {
+    const writer = new HeaderWriter();
+    const keyed = (key: string) => messageBatch([{ ...message, headers: [['__debezium.newkey', key]] }]);
+    const batch = keyed('1');
+    writer.assemble(batch, 0, EXPECT.lastSequence, 1);
+    expect(text(writer)).toContain('__debezium.newkey: 1\r\n');
+    batch.reset();
+    const { bytes, bytesLength, spans, count } = keyed('2');
+    Object.assign(batch, { bytes, bytesLength, spans, count });
+    writer.assemble(batch, 0, EXPECT.lastSequence, 2);
+    expect(text(writer)).toContain('__debezium.newkey: 2\r\n');
+  });
+
   it.each([
     ['its id', { ...message, id: 'shop/7\n' }],
     ['its key', { ...message, key: 'a\rb' }],

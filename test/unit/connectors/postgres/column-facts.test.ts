@@ -7,7 +7,7 @@ const typeOf = (name: string): ColumnType => builtInType(builtInOid(name) ?? 0, 
 
 describe('defaults, as pg_get_expr spells them', () => {
   const of = (type: string, expression: string | null) => {
-    const { default: value, computed } = columnFacts(typeOf(type), false, expression);
+    const { default: value, computed } = columnFacts(typeOf(type), 1, false, expression);
     return computed ? 'computed' : value;
   };
 

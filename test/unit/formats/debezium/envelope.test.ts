@@ -79,6 +79,7 @@ describe('a message', () => {
           { name: 'file', type: 'text' },
           { name: 'pos', type: 'int64' },
         ] as const,
+        transaction: [],
       },
     };
     const value = encoded(debezium, [{ op: 'create', table, after: ['1'], origin: ['binlog.000001', '4'] }], { context })[0]?.value ?? '';

@@ -96,7 +96,7 @@ describe('keys of the user’s choice', () => {
   });
 
   it('have a schema of their columns, which may be null where the column may', () => {
-    const facts = (required: boolean): ColumnFacts => ({ required, default: null, computed: false, labels: null });
+    const facts = (required: boolean): ColumnFacts => ({ required, default: null, computed: false, labels: null, id: null });
     const table = tableShape(
       [
         { ...column('id', 'int32'), facts: facts(true) },

@@ -156,7 +156,7 @@ describe('handling modes', () => {
 });
 
 describe('inline schemas', () => {
-  const facts = (more: Partial<ColumnFacts>): ColumnFacts => ({ required: false, default: null, computed: false, labels: null, ...more });
+  const facts = (more: Partial<ColumnFacts>): ColumnFacts => ({ required: false, default: null, computed: false, labels: null, id: null, ...more });
   const described = { schemasEnable: true } as const;
 
   interface Schema {

@@ -1,0 +1,27 @@
+import type { ConnectorDefinition } from '../config/load.ts';
+import { isDeadLetterRoute } from '../dead-letters/dead-letters.ts';
+import { policyOf } from './dead-letter-policy.ts';
+
+/** Topics or subjects beside those of the tables: of dead letters, of schema changes, and what the format says of transactions and of itself. */
+export function extraDestinations(definition: ConnectorDefinition): readonly string[] {
+  const { name, format } = definition;
+  const shapes = schemaChangesDestination(definition);
+  return [
+    ...new Set([
+      ...deadLetterDestinations(definition),
+      ...(format.plugin.destinations?.(format.config, name) ?? []),
+      ...(shapes === null ? [] : [shapes]),
+    ]),
+  ];
+}
+
+/** Where changes of a table's shape are announced; null: nowhere. */
+export function schemaChangesDestination({ name, schemaChanges }: ConnectorDefinition): string | null {
+  return schemaChanges.topic?.replaceAll('{connector}', name) ?? null;
+}
+
+function deadLetterDestinations(definition: ConnectorDefinition): readonly string[] {
+  if (definition.onError === 'stop') return [];
+  const { topic, routes } = policyOf(definition);
+  return [topic, ...Object.values(routes)].filter((name): name is string => name !== null && name !== 'file' && isDeadLetterRoute(name));
+}

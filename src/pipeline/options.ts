@@ -1,0 +1,57 @@
+import type { Format } from '../plugin/format.ts';
+import type { Runtime } from '../plugin/runtime.ts';
+import type { Sink } from '../plugin/sink.ts';
+import type { ReadOptions, Source } from '../plugin/source.ts';
+import type { MessageBatch, MessageWriter } from '../record/messages.ts';
+import type { Place } from '../record/position.ts';
+import type { SchemaAnnouncements } from '../schema-history/announcements.ts';
+import type { Checkpoint } from './checkpoints.ts';
+import type { RowCounts } from './encode.ts';
+import type { MemoryShare } from './memory.ts';
+
+/** What the pipeline tells about itself, once per batch. */
+export interface PipelineEvents {
+  /** Rows that are durable in the sink now; `commitMicros` of the newest of them. */
+  durable(rows: RowCounts, messages: number, bytes: number, commitMicros: number): void;
+  /** The log moved on without captured rows, and nothing is in flight. */
+  idle(): void;
+  inFlight(bytes: number, batches: number, oldestCommitMicros: number | null): void;
+  saved(checkpoint: Checkpoint): void;
+}
+
+export interface PipelineOptions {
+  readonly source: Source;
+  readonly sink: Sink;
+  readonly format: Format;
+  readonly read: ReadOptions;
+  readonly runtime: Runtime;
+  readonly maxInFlightBytes: number;
+  /** This connector's part in the bound of the process (I9). */
+  readonly memory: MemoryShare;
+  /** While several batches are in flight, how long the next one may wait to fill. */
+  readonly maxDelayMs: number;
+  readonly checkpointMaxDelayMs: number;
+  /** Stores a checkpoint durably (I5); called one at a time, in order. */
+  readonly save: (checkpoint: Checkpoint) => Promise<void>;
+  /** Stores what is new in the schema history, durably; null: nothing is. Called before messages go that name a version. */
+  readonly saveHistory: () => Promise<void> | null;
+  readonly events: PipelineEvents;
+  readonly undelivered: Undelivered;
+  /** Null: changes of a table's shape are not announced. */
+  readonly announcements: SchemaAnnouncements | null;
+  /** Ends it as an error of the sink does; the reason is thrown. For what works beside it. */
+  readonly broken?: AbortSignal;
+}
+
+/** What becomes of messages that the sink cannot deliver. */
+export interface Undelivered {
+  /**
+   * Takes out of a batch what is not to go to the sink. Null: nothing was, nor of one before it that still waits; else resolves with entries of the place when it is
+   * durable elsewhere (I1), in the order of the calls. Only then the rest is given to the sink: what stands there says that all before it is safe.
+   */
+  divert(messages: MessageWriter): Promise<Place> | null;
+  /** A batch is given to the sink. */
+  passing(messages: MessageBatch): void;
+  /** The sink has done with it: null, or resolves when what was not delivered is durable elsewhere (I1), with entries of the place that moved by it. */
+  settled(messages: MessageBatch): Promise<Place | null> | null;
+}

@@ -1,0 +1,178 @@
+import type { HeartbeatMessages } from '../plugin/format.ts';
+import type { RecordBatch, Transaction } from '../record/batch.ts';
+import { HEAD, HEAD_SIZE } from '../record/batch.ts';
+import type { MessageWriter } from '../record/messages.ts';
+import type { Place, Position } from '../record/position.ts';
+import type { TableVersion } from '../record/table.ts';
+import type { SchemaAnnouncements } from '../schema-history/announcements.ts';
+import type { BatchShapes, CheckpointTracker } from './checkpoints.ts';
+import { type BatchEncoder, countRows } from './encode.ts';
+import type { Flight } from './flight.ts';
+import type { Gate } from './gate.ts';
+import type { PipelineOptions } from './options.ts';
+import type { Saver } from './saver.ts';
+
+export interface SenderParts {
+  readonly gate: Gate;
+  readonly flight: Flight;
+  readonly encoder: BatchEncoder;
+  readonly tracker: CheckpointTracker;
+  readonly saver: Saver;
+  /** Ends the sink's calls. */
+  readonly abort: AbortSignal;
+}
+
+/** Gives batches to the sink, in order, and notes what is durable. */
+export class Sender {
+  readonly #options: PipelineOptions;
+  readonly #parts: SenderParts;
+  /** The position that everything sent so far leads to; null: it ends inside a transaction, or none was saved yet. */
+  #settled: Position | null;
+
+  constructor(options: PipelineOptions, parts: SenderParts) {
+    this.#options = options;
+    this.#parts = parts;
+    this.#settled = options.read.from;
+  }
+
+  /**
+   * Null, or resolves when the next batch may be given: a new version of a table is stored before a message names it, so that a crash gives its number to no other (I4), and
+   * where new shapes are announced, that is durable before the rows in them go.
+   */
+  send(batch: RecordBatch): Promise<void> | null {
+    const stored = this.#options.saveHistory();
+    return stored === null ? this.#send(batch) : this.#sendBehind(stored, batch);
+  }
+
+  async #sendBehind(stored: Promise<void>, batch: RecordBatch): Promise<void> {
+    try {
+      await stored;
+    } catch (error) {
+      this.#parts.gate.fail(error);
+      return;
+    }
+    await this.#send(batch);
+  }
+
+  #send(batch: RecordBatch): Promise<void> | null {
+    const { events, runtime, announcements } = this.#options;
+    const { encoder, tracker, flight, saver } = this.#parts;
+    const isAtEnd = batch.checkpointRecords === batch.count;
+    const entry = tracker.begin(batch.checkpoint, isAtEnd, batch.progress);
+    if (batch.checkpoint !== null || batch.count > 0) this.#settled = isAtEnd ? batch.checkpoint : null;
+    const ending = encoder.ending(batch);
+    if (batch.count === 0 && ending === null) {
+      batch.release();
+      tracker.finish(entry, null);
+      if (flight.batches === 0) events.idle();
+      saver.kick();
+      return null;
+    }
+    const oldest = ((batch.transactions[0] ?? ending) as Transaction).commitMicros;
+    const newest = ((batch.transactions.at(-1) ?? ending) as Transaction).commitMicros;
+    const rows = countRows(batch);
+    if (announcements !== null && announcements.next(batch, 0) >= 0) {
+      return this.#giveInParts(batch, announcements, oldest, (place, shapes, count, bytes) => {
+        batch.release();
+        tracker.finish(entry, place, shapes);
+        events.durable(rows, count, bytes, newest);
+        saver.kick();
+      });
+    }
+    const messages = encoder.encode(batch, runtime.nowMicros());
+    const { count, bytesLength } = messages;
+    batch.release();
+    this.#give(messages, entry, oldest, () => events.durable(rows, count, bytesLength, newest));
+    return null;
+  }
+
+  /** One part after the other: the rows up to one of a new shape, what is said of that shape, the rows from there on. Never throws. */
+  async #giveInParts(
+    batch: RecordBatch,
+    announcements: SchemaAnnouncements,
+    oldestMicros: number,
+    done: (place: Place, shapes: BatchShapes, messages: number, bytes: number) => void,
+  ): Promise<void> {
+    const { encoder, gate } = this.#parts;
+    const before: Record<string, number> = {};
+    const behind: Record<string, number> = {};
+    const place: Record<string, string | null> = {};
+    let [messages, bytes] = [0, 0];
+    const give = async (part: MessageWriter): Promise<void> => {
+      messages += part.count;
+      bytes += part.bytesLength;
+      Object.assign(place, await this.#deliver(part, oldestMicros));
+      encoder.recycle(part);
+    };
+    try {
+      for (let from = 0; ; ) {
+        const next = announcements.next(batch, from);
+        const to = next < 0 ? batch.count : next;
+        if (to > from || (next >= 0 && encoder.marksTransactions)) await give(encoder.encode(batch, this.#options.runtime.nowMicros(), from, to));
+        if (next < 0) break;
+        const { label } = batch.tables[batch.heads[next * HEAD_SIZE + HEAD.table] as number] as TableVersion;
+        const shapes = next < batch.checkpointRecords ? before : behind;
+        await give(
+          encoder.announcement(announcements.destination, label, (out) => void Object.assign(shapes, announcements.write(batch, next, out))),
+        );
+        from = next;
+      }
+      done(place, { before, behind }, messages, bytes);
+      gate.wake();
+    } catch (error) {
+      gate.fail(error);
+    }
+  }
+
+  async #deliver(messages: MessageWriter, oldestMicros: number): Promise<Place | null> {
+    const { flight, abort } = this.#parts;
+    const { bytesLength } = messages;
+    flight.add(bytesLength, oldestMicros);
+    try {
+      return messages.count === 0 ? null : await deliver(this.#options, messages, abort);
+    } finally {
+      flight.remove(bytesLength, oldestMicros);
+    }
+  }
+
+  /** Between two batches. Where all before it leads to a position, that is saved with it again, so that what is read back at a start stays short however long the source is idle. */
+  beat(heartbeats: HeartbeatMessages): void {
+    const nowMicros = this.#options.runtime.nowMicros();
+    const entry = this.#parts.tracker.begin(this.#settled, true, null);
+    this.#give(this.#parts.encoder.heartbeat(heartbeats, nowMicros), entry, nowMicros, () => undefined);
+  }
+
+  #give(messages: MessageWriter, entry: ReturnType<CheckpointTracker['begin']>, oldestMicros: number, tell: () => void): void {
+    const { gate, flight, encoder, tracker, saver, abort } = this.#parts;
+    const { count, bytesLength } = messages;
+    flight.add(bytesLength, oldestMicros);
+    const durable = (place: Place | null): void => {
+      tracker.finish(entry, place);
+      flight.remove(bytesLength, oldestMicros);
+      encoder.recycle(messages);
+      tell();
+      saver.kick();
+      gate.wake();
+    };
+    if (count === 0) {
+      durable(null);
+      return;
+    }
+    deliver(this.#options, messages, abort).then(durable, (error: unknown) => {
+      flight.remove(bytesLength, oldestMicros);
+      gate.fail(error);
+    });
+  }
+}
+
+/** Resolves when every message is durable, in the sink or where undeliverable ones are kept (I1), with the entries of the place that moved. */
+async function deliver({ sink, undelivered }: PipelineOptions, messages: MessageWriter, abort: AbortSignal): Promise<Place> {
+  const diverted = undelivered.divert(messages);
+  const kept = diverted === null ? null : await diverted;
+  undelivered.passing(messages);
+  const place = messages.count === 0 ? {} : await sink.write(messages, abort);
+  const rest = undelivered.settled(messages);
+  if (rest === null) return kept === null ? place : { ...kept, ...place };
+  // The sink's own entry is the one that covers no later call.
+  return { ...kept, ...(await rest), ...place };
+}
