@@ -91,7 +91,7 @@ export class BinlogDecoder {
       captures,
       charsetOf,
       described,
-      versionOf: (shape) => target.writer.table(shape),
+      versionOf: (shape) => target.writer.table(shape, { position: this.#gtid, micros: this.#commitMicros }),
       error: (kind, parameters) => this.#error(kind, parameters),
     });
   }
