@@ -1,6 +1,8 @@
 /** THE registry: one lazy line per plug-in. Adding a system is one folder beside this file and one line here. */
 export const sources = {
   postgres: () => import('./postgres/index.ts').then((m) => m.postgres),
+  mysql: () => import('./mysql/index.ts').then((m) => m.mysql),
+  mariadb: () => import('./mysql/index.ts').then((m) => m.mariadb),
 };
 
 export const sinks = {
@@ -12,7 +14,7 @@ export const sinks = {
 
 /** Types that are planned. Each is an error that says so. */
 export const notYet = {
-  sources: ['mysql', 'mariadb', 'journal'],
+  sources: ['journal'],
   sinks: ['journal'],
   formats: ['avro', 'json-schema'],
 };

@@ -1,10 +1,13 @@
 /** `npm run servers`: real servers for a person to try things with, until Ctrl-C. */
 import {
   type KafkaVersion,
+  MYSQL_VERSIONS,
+  type MysqlVersion,
   POSTGRES_MAJORS,
   type PostgresMajor,
   ServerUnavailable,
   startKafka,
+  startMysql,
   startNats,
   startPostgres,
 } from '../test/servers/index.ts';
@@ -21,6 +24,8 @@ Starts real servers on random ports of 127.0.0.1 with temporary data, prints the
   nats:3          a cluster of three
   kafka           one Kafka broker without passwords or TLS; topics are not created by themselves
   kafka:3         a cluster of three
+  mysql-9         MySQL 9 with a binlog of full rows and GTIDs, superuser root without a password
+  mariadb-11      MariaDB 11, the same; mariadb-10.11 the older line
   kafka-3.9       the last release of Kafka 3; kafka-3.9:3 a cluster of it
 
 Examples:
@@ -44,6 +49,8 @@ function parse(argument: string): () => Promise<Started> {
     if (major === undefined) throw new Error(`there is no PostgreSQL ${detail} here, only ${POSTGRES_MAJORS.join(', ')}`);
     return () => postgres(major);
   }
+  const version = MYSQL_VERSIONS.find((known) => known === argument);
+  if (version !== undefined) return () => mysql(version);
   if (name === 'nats') {
     const nodes = numberOfNodes(argument, detail);
     return () => nats(nodes);
@@ -64,6 +71,11 @@ function numberOfNodes(argument: string, detail: string | undefined): number {
 async function postgres(major: PostgresMajor): Promise<Started> {
   const server = await startPostgres({ major, fsync: true });
   return { line: `PostgreSQL ${server.version}  ${server.url()}`, dispose: () => server.dispose() };
+}
+
+async function mysql(version: MysqlVersion): Promise<Started> {
+  const server = await startMysql({ version, fsync: true });
+  return { line: `${server.system === 'mysql' ? 'MySQL' : 'MariaDB'} ${server.release}  ${server.url()}`, dispose: () => server.dispose() };
 }
 
 async function nats(nodes: number): Promise<Started> {

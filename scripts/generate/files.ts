@@ -1,6 +1,7 @@
 import { notYet, sinks, sources } from '../../connectors/index.ts';
 import { formats } from '../../src/formats/index.ts';
 import { nativeEnvelopeSchema } from '../../src/formats/native/json-schema.ts';
+import type { ErrorKind } from '../../src/plugin/error.ts';
 import type { Registry } from '../../src/plugin/registry.ts';
 import { configurationPage, type ErrorGroup, errorsPage } from './documentation.ts';
 import { engineErrors } from './engine-errors.ts';
@@ -25,13 +26,17 @@ export async function generatedFiles(): Promise<ReadonlyMap<string, string>> {
   ]);
 }
 
-/** Kinds of the plug-ins; a plug-in that is source and sink lists its kinds once. */
+/** Kinds of the plug-ins, each listed once: by a plug-in that is source and sink, and by plug-ins that share theirs (systems that are read alike). */
 export function pluginErrors({ source, sink }: LoadedPlugins): ErrorGroup[] {
-  const types = [...new Set([...source, ...sink].map(({ type }) => type))];
-  return types
-    .map((type) => ({
-      title: `Plug-in ${type}`,
-      kinds: [...new Set([...source, ...sink].filter((plugin) => plugin.type === type).flatMap(({ errors }) => errors))],
-    }))
+  const groups = new Map<string, { types: string[]; kinds: Set<ErrorKind> }>();
+  for (const type of new Set([...source, ...sink].map((plugin) => plugin.type))) {
+    const kinds = new Set([...source, ...sink].filter((plugin) => plugin.type === type).flatMap(({ errors }) => errors));
+    const codes = [...kinds].map(({ code }) => code).join(' ');
+    const known = groups.get(codes);
+    if (known === undefined) groups.set(codes, { types: [type], kinds });
+    else known.types.push(type);
+  }
+  return [...groups.values()]
+    .map(({ types, kinds }) => ({ title: `Plug-in ${types.join(', ')}`, kinds: [...kinds] }))
     .filter(({ kinds }) => kinds.length > 0);
 }

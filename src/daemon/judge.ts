@@ -4,6 +4,7 @@ import { type ErrorKind, SluiceError } from '../plugin/error.ts';
 import type { Finding } from '../plugin/finding.ts';
 import type { TableOutline } from '../plugin/outline.ts';
 import type { Sink } from '../plugin/sink.ts';
+import { tableLabel } from '../record/table.ts';
 
 type Plugins = Pick<ConnectorDefinition, 'source' | 'format' | 'sink'>;
 
@@ -29,7 +30,7 @@ export function formatFindings({ format: { plugin, config } }: Plugins, tables: 
 export async function refusalOf(plugins: Plugins, sink: Sink, table: TableOutline, signal: AbortSignal): Promise<SluiceError | null> {
   const findings = [...formatFindings(plugins, [table]), ...(await sink.preflight([sink.destination(table)], signal))];
   const found = findings.find(({ severity }) => severity === 'error');
-  return found === undefined ? null : asError(plugins, { ...found, table: `${table.schema}.${table.name}` });
+  return found === undefined ? null : asError(plugins, { ...found, table: tableLabel(table) });
 }
 
 function asError(plugins: Plugins, { code, message, remedy, table }: Finding): SluiceError {

@@ -13,6 +13,7 @@ export * from './finding.ts';
 export * from './format.ts';
 export * from './noted.ts';
 export * from './outline.ts';
+export * from './patterns.ts';
 export * from './registry.ts';
 export * from './runtime.ts';
 export * from './sink.ts';

@@ -24,7 +24,9 @@ export interface ReadOptions {
 /** A column of the `origin` image: what a format may write about where a record came from, beside the commit time. */
 export interface OriginColumn {
   readonly name: string;
-  readonly type: 'text' | 'int64';
+  readonly type: 'text' | 'int32' | 'int64';
+  /** Never null; left out: it may be. */
+  readonly required?: boolean;
 }
 
 /** What formats may write about where records came from. */

@@ -12,6 +12,8 @@ export interface ColumnShape {
   readonly scale: number | null;
   /** Total digits (decimal) or length; null = not declared. */
   readonly precision: number | null;
+  /** The log itself says that the column is never null; left out: it does not say. */
+  readonly required?: boolean;
   /** Of an `array`: what its elements are. */
   readonly element?: Omit<ColumnShape, 'name' | 'sourceType' | 'facts'>;
   /** Only where the tables are described (`TableRegistry`), and as far as the source knows. */
@@ -82,7 +84,7 @@ export interface TableShape extends TableIdentity {
 export interface TableVersion extends TableShape {
   /** 1, 2, … per table, in the order in which the log showed them; the same after any replay. */
   readonly version: number;
-  /** `schema.name`, or `name` without a schema: for logs, metrics and patterns. */
+  /** `schema.name`, of the database where the system has no schemas; of messages `name` alone: for logs, metrics and patterns. */
   readonly label: string;
   /** Left out: a copy showed it before the log did. */
   readonly since?: Since;
@@ -95,9 +97,10 @@ export function fingerprint(shape: TableShape): string {
   return JSON.stringify(about);
 }
 
-function columnFingerprint({ name, type, typeName, scale, precision, baseName, element, sourceType, facts }: ColumnShape): unknown[] {
+function columnFingerprint({ name, type, typeName, scale, precision, baseName, required, element, sourceType, facts }: ColumnShape): unknown[] {
   const about: unknown[] = [name, type, typeName, scale, precision];
   if (baseName !== undefined) about.push(baseName);
+  if (required !== undefined) about.push(required);
   if (element !== undefined) about.push([element.type, element.typeName, element.scale, element.precision]);
   if (sourceType !== undefined) about.push({ name: sourceType.name, length: sourceType.length, scale: sourceType.scale });
   if (facts !== undefined) about.push([facts.required, facts.default, facts.computed, facts.labels, facts.id]);
@@ -109,8 +112,9 @@ export function haveSameRows(one: TableShape, other: TableShape): boolean {
   return one === other || fingerprint(withoutFacts(one)) === fingerprint(withoutFacts(other));
 }
 
-export function tableLabel(table: { readonly schema: string; readonly name: string }): string {
-  return table.schema === '' ? table.name : `${table.schema}.${table.name}`;
+export function tableLabel({ kind, catalog, schema, name }: TableIdentity): string {
+  if (kind === 'message') return name;
+  return `${schema === '' ? catalog : schema}.${name}`;
 }
 
 /**

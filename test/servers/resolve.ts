@@ -6,8 +6,9 @@ import { access, constants, readdir, realpath } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
 import { run } from './command.ts';
 import { kafkaJars, kafkaRelease, provideKafka } from './kafka-provision.ts';
+import { provideMysql } from './mysql-provision.ts';
 import { natsBinary, natsVersion, postgresBin, provideNats, providePostgres } from './provision.ts';
-import { isSupportedNats, KAFKA_JAVA_MINIMUM, KAFKA_RELEASES, type KafkaVersion, type PostgresMajor } from './versions.ts';
+import { isSupportedNats, KAFKA_JAVA_MINIMUM, KAFKA_RELEASES, type KafkaVersion, type MysqlVersion, type PostgresMajor } from './versions.ts';
 
 export interface ExternalServer {
   kind: 'external';
@@ -87,6 +88,19 @@ export async function resolveNats(own = false): Promise<ExternalServer | ServerB
     throw new ServerUnavailable(`NATS: ${(error as Error).message}; set SLUICE_TEST_NATS_URL or SLUICE_TEST_NATS_BIN, or install nats-server`, {
       cause: error,
     });
+  }
+}
+
+/** @param own see {@link resolvePostgres} */
+export async function resolveMysql(version: MysqlVersion, own = false): Promise<ExternalServer | ServerBinary> {
+  const variable = `SLUICE_TEST_${version.toUpperCase().replace(/[-.]/g, '_')}_URL`;
+  const url = process.env[variable];
+  if (url && !own) return { kind: 'external', url, origin: variable };
+  try {
+    const cached = await provideMysql(version);
+    return { kind: 'binary', path: join(cached.directory, 'root'), version: cached.version, origin: 'Debian package in the cache' };
+  } catch (error) {
+    throw new ServerUnavailable(`${version}: ${(error as Error).message}; set ${variable}`, { cause: error });
   }
 }
 

@@ -54,3 +54,15 @@ export const KAFKA_VERSIONS = ['4', '3.9'] as const satisfies readonly KafkaVers
 export const KAFKA_JAVA_MINIMUM = 17;
 /** Where Kafka writes its log through; it does not bring one along. */
 export const KAFKA_LOGGER = { group: 'org.slf4j', artifact: 'slf4j-simple', version: '1.7.36' } as const;
+
+/** MySQL and MariaDB, by the name that a test gives them: packages of Debian suites, newer ones of the same line are taken as they come. */
+export const MYSQL_VERSIONS = ['mysql-9', 'mariadb-11', 'mariadb-10.11'] as const;
+export type MysqlVersion = (typeof MYSQL_VERSIONS)[number];
+export const MYSQL_RELEASES: Record<
+  MysqlVersion,
+  { system: 'mysql' | 'mariadb'; suite: string; packageName: string; program: string; line: string }
+> = {
+  'mysql-9': { system: 'mysql', suite: 'sid', packageName: 'mysql-server-core', program: 'mysqld', line: '9.' },
+  'mariadb-11': { system: 'mariadb', suite: 'trixie', packageName: 'mariadb-server-core', program: 'mariadbd', line: '11.' },
+  'mariadb-10.11': { system: 'mariadb', suite: 'bookworm', packageName: 'mariadb-server-core', program: 'mariadbd', line: '10.11.' },
+};

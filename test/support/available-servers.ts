@@ -1,6 +1,6 @@
 /** Which servers a test can have; what is missing stands in the summary at the end of the run, and fails it in CI. */
 import { inject } from 'vitest';
-import { KAFKA_VERSIONS, type KafkaVersion, POSTGRES_MAJORS, type PostgresMajor } from '../servers/versions.ts';
+import { KAFKA_VERSIONS, type KafkaVersion, MYSQL_VERSIONS, type MysqlVersion, POSTGRES_MAJORS, type PostgresMajor } from '../servers/versions.ts';
 
 /** For `describe.each`: the majors that can be started. */
 export const availableMajors: readonly PostgresMajor[] = POSTGRES_MAJORS.filter(
@@ -14,3 +14,6 @@ export const natsAvailable: boolean = inject('missingServers').nats === undefine
 export const availableKafkas: readonly KafkaVersion[] = KAFKA_VERSIONS.filter(
   (version) => inject('missingServers')[`kafka-${version}`] === undefined,
 );
+
+/** For `describe.each`: the MySQL and MariaDB servers that can be started. */
+export const availableMysqls: readonly MysqlVersion[] = MYSQL_VERSIONS.filter((version) => inject('missingServers')[version] === undefined);

@@ -107,6 +107,7 @@ export const DEBEZIUM_DEFAULTS: DebeziumConfig = {
   intervalHandlingMode: 'numeric',
   hstoreHandlingMode: 'json',
   includeUnknownDatatypes: 'text',
+  bigintUnsignedHandlingMode: 'long',
   moneyFractionDigits: 2,
   unavailableValuePlaceholder: '__debezium_unavailable_value',
   skippedOperations: [],

@@ -1,4 +1,4 @@
-/** The cases of test/golden/postgres: SQL, and what Debezium 3.6.1 emitted for it. */
+/** The cases of test/golden: SQL, and what Debezium 3.6.1 emitted for it. */
 import { readFileSync } from 'node:fs';
 import type { ColumnShape } from '../../src/record/table.ts';
 import type { LogicalType } from '../../src/record/types.ts';
@@ -22,7 +22,8 @@ export interface GoldenCase {
 }
 
 /** What is another value at each run. */
-const VOLATILE = /"(ts_ms|ts_us|ts_ns|version|sequence|txId|lsn|xmin|origin_lsn)":("(?:[^"\\]|\\.)*"|-?\d+|null)(?=[,}])/g;
+const VOLATILE =
+  /"(ts_ms|ts_us|ts_ns|version|sequence|txId|lsn|xmin|origin_lsn|file|pos|gtid|thread|server_id|query)":("(?:[^"\\]|\\.)*"|-?\d+|null)(?=[,}])/g;
 
 /** A message's text without its volatile values. The versions inside schemas stay. */
 export function stable(text: string): string {
@@ -38,8 +39,10 @@ export function stable(text: string): string {
   return text.slice(0, source).replace(/("op":"m","ts_ms":)\d+/, '$1_') + stripped;
 }
 
-function file(name: string): string {
-  return readFileSync(new URL(`../golden/postgres/${name}`, import.meta.url), 'utf8');
+export type GoldenSystem = 'postgres' | 'mysql';
+
+function file(name: string, system: GoldenSystem = 'postgres'): string {
+  return readFileSync(new URL(`../golden/${system}/${name}`, import.meta.url), 'utf8');
 }
 
 /** The streamed messages of a case. */
@@ -48,8 +51,8 @@ export function golden(name: string): GoldenMessage[] {
 }
 
 /** All messages of a case, copied rows first. */
-export function goldenMessages(name: string): GoldenMessage[] {
-  return file(`${name}.debezium.jsonl`)
+export function goldenMessages(name: string, system: GoldenSystem = 'postgres'): GoldenMessage[] {
+  return file(`${name}.debezium.jsonl`, system)
     .trimEnd()
     .split('\n')
     .map((line) => {
@@ -69,8 +72,8 @@ export function lineOf({ key, value }: EncodedMessage): string {
   return stable(`"key":${key},"value":${value}`);
 }
 
-export function goldenCase(name: string): GoldenCase {
-  const text = file(`${name}.sql`);
+export function goldenCase(name: string, system: GoldenSystem = 'postgres'): GoldenCase {
+  const text = file(`${name}.sql`, system);
   const [head = '', pre = '', stream = ''] = text.split(/^-- @(?:pre|stream)\n/m);
   const config = [...head.matchAll(/^-- @config ([^=]+)=(.*)$/gm)].map(([, key = '', value = '']) => [key, value]);
   return { config: Object.fromEntries(config) as Record<string, string>, pre, stream: statements(stream) };

@@ -3,8 +3,8 @@
  * servers the run was on and which it could not have. With `CI=true` a missing one fails the run.
  */
 import type { TestProject } from 'vitest/node';
-import { type ExternalServer, resolveKafka, resolveNats, resolvePostgres, type ServerBinary } from '../servers/resolve.ts';
-import { KAFKA_VERSIONS, POSTGRES_MAJORS } from '../servers/versions.ts';
+import { type ExternalServer, resolveKafka, resolveMysql, resolveNats, resolvePostgres, type ServerBinary } from '../servers/resolve.ts';
+import { KAFKA_VERSIONS, MYSQL_VERSIONS, POSTGRES_MAJORS } from '../servers/versions.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -27,6 +27,7 @@ export async function setup(project: TestProject): Promise<void> {
   outcomes ??= Promise.all([
     ...POSTGRES_MAJORS.map((major) => attempt(`postgres-${major}`, () => resolvePostgres(major))),
     attempt('nats', () => resolveNats()),
+    ...MYSQL_VERSIONS.map((version) => attempt(version, () => resolveMysql(version))),
     ...KAFKA_VERSIONS.map((version) => attempt(`kafka-${version}`, () => resolveKafka(version))),
   ]);
   const missing = (await outcomes).filter((outcome) => outcome.missing !== null);
@@ -40,7 +41,7 @@ export async function teardown(): Promise<void> {
   if (printed) return;
   printed = true;
   const lines = ((await outcomes) ?? []).map(
-    ({ name, found, missing }) => `  ${name.padEnd(12)} ${found ?? `SKIPPED, what needs it was not tested: ${missing}`}`,
+    ({ name, found, missing }) => `  ${name.padEnd(13)} ${found ?? `SKIPPED, what needs it was not tested: ${missing}`}`,
   );
   process.stdout.write(`\n Servers\n${lines.join('\n')}\n\n`);
 }

@@ -2,7 +2,9 @@ import { base64Bytes, writeBase64 } from '../base64.ts';
 import { JACKSON_ESCAPES, piece, stringBytes, writeBytes, writePiece, writeQuoted, writeString } from '../json-text.ts';
 import { mapBytes, writeBits, writeMap, writeMapText, writePoint } from './composite.ts';
 import { decimalBytes, writeDecimal, writeDecimalDouble, writeDecimalText, writeMoney, writeVariable } from './decimal.ts';
+import { writeDuration, writeIsoDuration } from './duration.ts';
 import { writeFloat } from './float.ts';
+import { geometryBytes, writeGeometry } from './geometry.ts';
 import { writeIntervalMicros, writeIntervalText } from './interval.ts';
 import {
   UNIT,
@@ -51,6 +53,14 @@ export const CELL = {
   point: 30,
   map: 31,
   mapText: 32,
+  wrapped: 33,
+  wholeBits: 34,
+  durationMillis: 35,
+  isoDuration: 36,
+  durationMicros: 37,
+  durationNanos: 38,
+  geometry: 39,
+  geometryPoint: 40,
 } as const;
 export type Cell = (typeof CELL)[keyof typeof CELL];
 /** Those of the default modes, which most columns have. */
@@ -152,7 +162,29 @@ function writeRarer(cell: Exclude<Cell, UsualCell>, scale: number, to: Buffer, a
       return writeMap(to, at, from, start, end);
     case CELL.mapText:
       return writeMapText(to, at, from, start, end);
+    case CELL.wrapped:
+      return writeWrapped(to, at, from, start, end);
+    case CELL.wholeBits:
+      return writeBits(to, at, from, start, end, true);
+    case CELL.durationMillis:
+      return writeDuration(to, at, from, start, end, UNIT.millis);
+    case CELL.durationMicros:
+      return writeDuration(to, at, from, start, end, UNIT.micros);
+    case CELL.durationNanos:
+      return writeDuration(to, at, from, start, end, UNIT.nanos);
+    case CELL.isoDuration:
+      return writeIsoDuration(to, at, from, start, end);
+    case CELL.geometry:
+      return writeGeometry(to, at, from, start, end, false);
+    case CELL.geometryPoint:
+      return writeGeometry(to, at, from, start, end, true);
   }
+}
+
+/** A number of 64 bits without a sign as one with a sign, as Java has it. */
+function writeWrapped(to: Buffer, at: number, from: Buffer, start: number, end: number): number {
+  if (end - start < 19) return writeBytes(to, at, from, start, end);
+  return at + to.write(BigInt.asIntN(64, BigInt(from.toString('latin1', start, end))).toString(), at, 'latin1');
 }
 
 /** Base64 with `-` and `_` (RFC 4648, section 5), padded. */
@@ -203,6 +235,9 @@ export function cellBytes(cell: Cell, scale: number, from: Buffer, start: number
       return mapBytes(end - start);
     case CELL.point:
       return end - start + 4 * SMALL_CELL_BYTES;
+    case CELL.geometry:
+    case CELL.geometryPoint:
+      return geometryBytes(end - start);
     case CELL.decimal:
     case CELL.money:
     case CELL.variableDecimal:

@@ -19,8 +19,8 @@ const wkb = Buffer.from([1, 1, 0, 0, 0, ...Buffer.alloc(16)]);
 let scratch = Buffer.allocUnsafeSlow(1024);
 let inner = Buffer.allocUnsafeSlow(1024);
 
-/** io.debezium.data.Bits: as many bytes as hold the ones, the least significant first. */
-export function writeBits(to: Buffer, at: number, from: Buffer, start: number, end: number): number {
+/** io.debezium.data.Bits: as many bytes as hold the ones, or all, the least significant first. */
+export function writeBits(to: Buffer, at: number, from: Buffer, start: number, end: number, isWhole = false): number {
   if (scratch.length < (end - start) / 8 + 1) scratch = Buffer.allocUnsafeSlow(end - start);
   let bytes = 0;
   let byte = 0;
@@ -30,7 +30,7 @@ export function writeBits(to: Buffer, at: number, from: Buffer, start: number, e
     if (from[index] === ONE) byte |= 1 << bit;
     if (++bit < 8 && index > start) continue;
     scratch[bytes++] = byte;
-    if (byte !== 0) used = bytes;
+    if (byte !== 0 || isWhole) used = bytes;
     byte = bit = 0;
   }
   to[at++] = QUOTE;

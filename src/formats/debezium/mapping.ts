@@ -1,7 +1,7 @@
 import type { ColumnShape } from '../../record/table.ts';
 import type { LogicalType } from '../../record/types.ts';
 import { JACKSON_ESCAPES, jsonString, piece } from '../json-text.ts';
-import { CELL, type Cell } from './cells.ts';
+import { CELL, type Cell, SMALL_CELL_BYTES, writeCell } from './cells.ts';
 import type { DebeziumConfig } from './options.ts';
 import { field, type SchemaType, schemaText, struct } from './schema.ts';
 
@@ -15,6 +15,8 @@ export interface CellPlan {
   readonly element: CellPlan | null;
   /** Stands for a value that the log did not send. */
   readonly unavailable: Uint8Array;
+  /** Stands for a date that has a year, month or day of 0; null: no such dates are expected. */
+  readonly zero: Uint8Array | null;
 }
 
 type Shape = Omit<ColumnShape, 'name'>;
@@ -33,6 +35,11 @@ const POINT = struct([field('x', 'double', false), field('y', 'double', false), 
   name: 'io.debezium.data.geometry.Point',
   version: 1,
   doc: 'Geometry (POINT)',
+});
+const GEOMETRY = struct([field('wkb', 'bytes', false), field('srid', 'int32')], {
+  name: 'io.debezium.data.geometry.Geometry',
+  version: 1,
+  doc: 'Geometry',
 });
 const VARIABLE = struct([field('scale', 'int32', false), field('value', 'bytes', false)], {
   name: 'io.debezium.data.VariableScaleDecimal',
@@ -68,7 +75,14 @@ const BY_TYPE: { readonly [T in LogicalType]: (column: Shape, config: DebeziumCo
   int16: () => [CELL.verbatim, { type: 'int16' }],
   int32: () => [CELL.verbatim, { type: 'int32' }],
   int64: () => [CELL.verbatim, { type: 'int64' }],
-  uint64: () => [CELL.verbatim, { type: 'int64' }],
+  uint64: (_, { bigintUnsignedHandlingMode: mode }) =>
+    mode === 'long'
+      ? [CELL.wrapped, { type: 'int64' }]
+      : [
+          CELL.decimal,
+          { ...semantic('bytes', 'org.apache.kafka.connect.data.Decimal'), parameters: { scale: '0', 'connect.decimal.precision': '20' } },
+          0,
+        ],
   float32: () => [CELL.float32, { type: 'float' }],
   float64: () => [CELL.float64, DOUBLE],
   decimal: decimal,
@@ -98,6 +112,17 @@ const BY_TYPE: { readonly [T in LogicalType]: (column: Shape, config: DebeziumCo
     mode === 'json'
       ? [CELL.mapText, JSON_TEXT]
       : [CELL.map, { type: 'map', body: ',"keys":{"type":"string","optional":false},"values":{"type":"string","optional":true}' }],
+  year: () => [CELL.verbatim, semantic('int32', 'io.debezium.time.Year')],
+  duration: (_, { timePrecisionMode: mode }) => duration(mode),
+  bitfield: ({ precision }) =>
+    precision === 1
+      ? [CELL.bit, { type: 'boolean' }]
+      : [CELL.wholeBits, { ...semantic('bytes', 'io.debezium.data.Bits'), parameters: { length: String(precision ?? MAX_LENGTH) } }],
+  set: ({ facts }) => [
+    CELL.string,
+    facts?.labels ? { ...semantic('string', 'io.debezium.data.EnumSet'), parameters: { allowed: facts.labels.join(',') } } : STRING,
+  ],
+  geometry: ({ typeName }) => (typeName === 'point' ? [CELL.geometryPoint, POINT] : [CELL.geometry, GEOMETRY]),
   // Elements are looked at by `planOf`; an array of what is not known is its text.
   array: (column, config) => BY_TYPE.other(column, config),
   other: (column, { includeUnknownDatatypes, binaryHandlingMode }) =>
@@ -133,10 +158,27 @@ export function planOf(column: Shape, config: DebeziumConfig): CellPlan {
   if (column.type === 'array' && column.element !== undefined && !(isUnknown(column) && config.includeUnknownDatatypes === 'bytes')) {
     const element = planOf({ ...column.element, ...(column.facts === undefined ? {} : { facts: column.facts }) }, config);
     const schema = { type: 'array', body: `,"items":${schemaText(element.schema, { optional: true })}` };
-    return { cell: CELL.string, scale: 0, schema, element, unavailable: piece(`[${arrayPlaceholder(element, placeholder)}]`) };
+    return { cell: CELL.string, scale: 0, schema, element, unavailable: piece(`[${arrayPlaceholder(element, placeholder)}]`), zero: null };
   }
   const [cell, schema, scale] = BY_TYPE[column.type](column, config);
-  return { cell, scale: scale ?? column.scale ?? 0, schema, element: null, unavailable: piece(unavailableText(cell, schema, placeholder)) };
+  const unavailable = piece(unavailableText(cell, schema, placeholder));
+  return { cell, scale: scale ?? column.scale ?? 0, schema, element: null, unavailable, zero: zeroDate(column, cell) };
+}
+
+const EPOCHS: { readonly [T in LogicalType]?: string } = {
+  date: '1970-01-01',
+  timestamp: '1970-01-01T00:00:00',
+  timestamptz: '1970-01-01T00:00:00Z',
+};
+
+/** As Debezium: null, and the epoch in columns that are never null. Only systems that have such dates say of each column which it is. */
+function zeroDate({ type, required }: Shape, cell: Cell): Uint8Array | null {
+  const epoch = EPOCHS[type];
+  if (epoch === undefined || required === undefined) return null;
+  if (!required) return piece('null');
+  const to = Buffer.alloc(SMALL_CELL_BYTES);
+  const from = Buffer.from(epoch, 'latin1');
+  return piece(to.toString('latin1', 0, writeCell(cell, 0, to, 0, from, 0, from.length)));
 }
 
 /** As Debezium: bytes in base64 where the schema says bytes, else the text, whatever the schema says. */
@@ -189,6 +231,20 @@ function time(mode: DebeziumConfig['timePrecisionMode'], millis: boolean): Mappe
     default:
   }
   return [CELL.timeMicros, semantic('int64', 'io.debezium.time.MicroTime')];
+}
+
+/** Of any length, so never in milliseconds by itself; modes whose types are times of the day have null for what is none, as Debezium does. */
+function duration(mode: DebeziumConfig['timePrecisionMode']): Mapped {
+  switch (mode) {
+    case 'connect':
+      return [CELL.durationMillis, semantic('int32', 'org.apache.kafka.connect.data.Time')];
+    case 'isostring':
+      return [CELL.isoDuration, semantic('string', 'io.debezium.time.IsoTime')];
+    case 'nanoseconds':
+      return [CELL.durationNanos, semantic('int64', 'io.debezium.time.NanoTime')];
+    default:
+      return [CELL.durationMicros, semantic('int64', 'io.debezium.time.MicroTime')];
+  }
 }
 
 function timestamp(mode: DebeziumConfig['timePrecisionMode'], millis: boolean): Mapped {

@@ -49,6 +49,13 @@ export const debeziumFields = fields({
     default: 'adaptive',
     about: '`time.precision.mode`: dates and times without a zone as numbers of the unit that fits the column, of one unit, or as ISO 8601.',
   },
+  bigintUnsignedHandlingMode: {
+    kind: 'choice',
+    choices: ['long', 'precise'],
+    default: 'long',
+    about:
+      '`bigint.unsigned.handling.mode`: unsigned integers of 64 bits as signed ones, so that those of 2⁶³ and more become negative, or as decimals in base64.',
+  },
   binaryHandlingMode: {
     kind: 'choice',
     choices: ['bytes', 'base64', 'base64-url-safe', 'hex'],

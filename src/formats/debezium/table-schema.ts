@@ -42,6 +42,10 @@ const ZEROS: { readonly [T in LogicalType]?: string } = {
   bits: '0',
   array: '{}',
   map: '',
+  year: '0',
+  duration: '00:00:00',
+  bitfield: '0',
+  set: '',
   other: '',
 };
 /** Types of which Debezium knows no default. */
@@ -187,7 +191,9 @@ function sourceSchema({ origin }: FormatContext, table: TableVersion): SchemaTyp
       field('ts_ns', 'int64'),
       ...(hasSchemas ? [field('schema', 'string', false)] : []),
       field('table', 'string', !hasSchemas),
-      ...origin.columns.filter(({ name }) => name !== SEQUENCE).map(({ name, type }) => field(name, type === 'text' ? 'string' : 'int64')),
+      ...origin.columns
+        .filter(({ name }) => name !== SEQUENCE)
+        .map(({ name, type, required }) => field(name, type === 'text' ? 'string' : type, required !== true)),
     ],
     { name: `io.debezium.connector.${origin.system}.Source`, version: 1 },
   );

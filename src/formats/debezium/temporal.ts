@@ -49,7 +49,7 @@ function readSeconds(from: Uint8Array, start: number): number {
 }
 
 /** The digits after `HH:MM:SS` as microseconds; 0 if there are none. */
-function readMicros(from: Uint8Array, point: number, end: number): number {
+export function readMicros(from: Uint8Array, point: number, end: number): number {
   if (point >= end || from[point] !== POINT) return 0;
   let value = 0;
   for (let index = point + 1; index < point + 7; index++) {
@@ -59,12 +59,19 @@ function readMicros(from: Uint8Array, point: number, end: number): number {
   return value;
 }
 
+/** Whether `YYYY-MM-DD` has a year, month or day of 0. */
+export function isZeroDate(from: Uint8Array, start: number): boolean {
+  if (from[start + 4] !== MINUS || from[start + 7] !== MINUS) return false;
+  const isZero = (at: number): boolean => from[at] === ZERO && from[at + 1] === ZERO;
+  return isZero(start + 5) || isZero(start + 8) || (isZero(start) && isZero(start + 2));
+}
+
 /** Units of numbers: what they have digits of. */
 export const UNIT = { millis: 0, micros: 1, nanos: 2 } as const;
 export type Unit = (typeof UNIT)[keyof typeof UNIT];
 
 /** Seconds and microseconds in a unit; microseconds below a millisecond are cut off. */
-function writeInUnit(to: Uint8Array, at: number, seconds: number, micros: number, unit: Unit): number {
+export function writeInUnit(to: Uint8Array, at: number, seconds: number, micros: number, unit: Unit): number {
   if (unit === UNIT.millis) return writeScaled(to, at, seconds, (micros / 1000) | 0, 3);
   const end = writeScaled(to, at, seconds, micros, 6);
   if (unit === UNIT.micros || (seconds === 0 && micros === 0)) return end;

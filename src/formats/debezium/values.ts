@@ -1,11 +1,13 @@
 import { elementsAtMost, writeArray } from '../array-text.ts';
-import { JACKSON_ESCAPES, stringBytes } from '../json-text.ts';
+import { JACKSON_ESCAPES, stringBytes, writePiece } from '../json-text.ts';
 import { CELL, cellBytes, SMALL_CELL_BYTES, writeCell } from './cells.ts';
 import type { CellPlan } from './mapping.ts';
+import { isZeroDate } from './temporal.ts';
 
 /** Cells of every kind: arrays, whose elements are cells, and the others. */
 
 export function writeValue(plan: CellPlan, to: Buffer, at: number, from: Buffer, start: number, end: number): number {
+  if (plan.zero !== null && isZeroDate(from, start)) return writePiece(to, at, plan.zero);
   return plan.element === null
     ? writeCell(plan.cell, plan.scale, to, at, from, start, end)
     : writeArray(plan.element, writeElement, to, at, from, start, end);
@@ -28,7 +30,7 @@ export function valueBytes(plan: CellPlan, from: Buffer, start: number, end: num
 
 /** Room for any value but those whose size grows with their text. */
 export function smallBytes({ cell, unavailable }: CellPlan): number {
-  return Math.max(cell === CELL.point ? 4 * SMALL_CELL_BYTES : SMALL_CELL_BYTES, unavailable.length);
+  return Math.max(cell === CELL.point || cell === CELL.geometryPoint ? 4 * SMALL_CELL_BYTES : SMALL_CELL_BYTES, unavailable.length);
 }
 
 /** More than six bytes for one are possible: small images are counted too. */

@@ -41,6 +41,11 @@ const BY_TYPE: { readonly [T in LogicalType]: JsonSchema } = {
   point: STRING,
   map: STRING,
   array: STRING,
+  year: { type: 'integer', minimum: 0, maximum: 9999 },
+  duration: text('-?\\d{2,}:\\d{2}:\\d{2}(\\.\\d{1,6})?'),
+  bitfield: text('[01]+'),
+  set: STRING,
+  geometry: { type: 'string', contentEncoding: 'base64' },
   other: STRING,
 };
 

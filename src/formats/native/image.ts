@@ -36,6 +36,12 @@ const BY_TYPE: { readonly [T in LogicalType]: Cell } = {
   map: CELL.string,
   /** Of what is not known. */
   array: CELL.string,
+  year: CELL.number,
+  duration: CELL.quoted,
+  bitfield: CELL.quoted,
+  set: CELL.string,
+  /** SRID and well-known binary. */
+  geometry: CELL.bytes,
   other: CELL.string,
 };
 

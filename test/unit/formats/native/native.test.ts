@@ -108,6 +108,11 @@ describe('native cells', () => {
       point: ['(1,2)', '"(1,2)"'],
       map: ['"a"=>NULL', '"\\"a\\"=>NULL"'],
       array: ['{1,NULL}', '"{1,NULL}"'],
+      year: ['0', '0'],
+      duration: ['-838:59:59.5', '"-838:59:59.5"'],
+      bitfield: ['0101', '"0101"'],
+      set: ['a,"b"', '"a,\\"b\\""'],
+      geometry: ['\u0000\u0000\u0000\u0000\u0001', '"AAAAAAE="'],
       other: ['[1,2)', '"[1,2)"'],
     };
     for (const [type, [cell, json]] of Object.entries(cells)) expect(text(type as LogicalType, cell), type).toBe(json);

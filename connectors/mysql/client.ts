@@ -1,0 +1,107 @@
+import type { ConnectionOptions as TlsConnectionOptions } from 'node:tls';
+import mysql from 'mysql2/promise';
+import { type Files, SluiceError } from '#plugin';
+import { addressOf, type MysqlConfig, tlsMode } from './config.ts';
+import { asSluiceError } from './connection-error.ts';
+import { tlsFile } from './errors.ts';
+
+/** A quick question: where no answer comes, the connection is dead although nobody said so. */
+const QUERY_MS = 30_000;
+
+/** What mysql2 connects with. Values come as text, and nothing that a server could ask of a client is given to it. */
+export async function connectionOptions(config: MysqlConfig, files: Files): Promise<mysql.ConnectionOptions> {
+  const { host, port, user, password } = addressOf(config);
+  const ssl = await tlsOptions(config, files);
+  return {
+    host,
+    port,
+    user,
+    password: config.password ?? password ?? '',
+    dateStrings: true,
+    timezone: 'Z',
+    supportBigNumbers: true,
+    bigNumberStrings: true,
+    jsonStrings: true,
+    decimalNumbers: false,
+    multipleStatements: false,
+    disableEval: true,
+    charset: 'utf8mb4_general_ci',
+    connectTimeout: config.connectTimeout,
+    enableKeepAlive: true,
+    keepAliveInitialDelay: 10_000,
+    // Neither files of this machine nor its password in clear text, whatever the server asks for.
+    flags: ['-LOCAL_FILES'],
+    ...(ssl === null ? {} : { ssl }),
+  };
+}
+
+async function tlsOptions(config: MysqlConfig, files: Files): Promise<mysql.SslOptions | null> {
+  const mode = tlsMode(config);
+  if (mode === 'disable') return null;
+  const { ca } = config.tls;
+  const options: mysql.SslOptions & TlsConnectionOptions = {
+    rejectUnauthorized: mode !== 'require' || ca !== undefined,
+    verifyIdentity: mode === 'verify-full',
+    minVersion: 'TLSv1.2',
+  };
+  for (const option of ['ca', 'cert', 'key'] as const) {
+    const value = config.tls[option];
+    if (value !== undefined) options[option] = await pem(value, option, files);
+  }
+  return options as mysql.SslOptions;
+}
+
+async function pem(value: string, option: string, files: Files): Promise<string> {
+  if (value.includes('-----BEGIN ')) return value;
+  let bytes: Buffer | null;
+  try {
+    bytes = await files.read(value);
+  } catch (error) {
+    throw new SluiceError(tlsFile, { path: value, option, detail: `cannot be read (${(error as { code?: string }).code ?? 'unknown error'})` });
+  }
+  if (bytes === null) throw new SluiceError(tlsFile, { path: value, option, detail: 'does not exist' });
+  const text = bytes.toString('latin1');
+  if (!text.includes('-----BEGIN ')) throw new SluiceError(tlsFile, { path: value, option, detail: 'is not PEM' });
+  return text;
+}
+
+/** A connection for questions, beside the log. */
+export class Client {
+  readonly #connection: mysql.Connection;
+  readonly #config: MysqlConfig;
+
+  private constructor(connection: mysql.Connection, config: MysqlConfig) {
+    this.#connection = connection;
+    this.#config = config;
+  }
+
+  /** Throws a SluiceError. */
+  static async connect(config: MysqlConfig, files: Files, signal?: AbortSignal): Promise<Client> {
+    signal?.throwIfAborted();
+    const options = await connectionOptions(config, files);
+    let connection: mysql.Connection;
+    try {
+      connection = await mysql.createConnection(options);
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw asSluiceError(error, { config, doing: 'the request for a connection' });
+    }
+    // One that breaks while idle shows at the next question, it does not end the process.
+    connection.on('error', () => undefined);
+    return new Client(connection, config);
+  }
+
+  /** Rows as objects of text, by the names of their columns. Throws a SluiceError. */
+  async rows<T extends object>(doing: string, sql: string, values: readonly (string | number)[] = []): Promise<T[]> {
+    try {
+      const [rows] = await this.#connection.query({ sql, values: [...values], timeout: QUERY_MS });
+      return rows as T[];
+    } catch (error) {
+      throw asSluiceError(error, { config: this.#config, doing });
+    }
+  }
+
+  close(): void {
+    this.#connection.destroy();
+  }
+}

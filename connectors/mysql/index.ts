@@ -1,0 +1,36 @@
+import { type ErrorKind, type Position, SluiceError, type SourcePlugin } from '#plugin';
+import { addressOf, mysqlFields, validateMysql } from './config.ts';
+import * as errors from './errors.ts';
+import * as logErrors from './log/errors.ts';
+import { ORIGIN_COLUMNS } from './log/origin.ts';
+import { parseGtids, readPosition, type System } from './log/position.ts';
+import { MysqlLogSource } from './source.ts';
+
+function pluginOf(system: System): SourcePlugin<typeof mysqlFields> {
+  return {
+    role: 'source',
+    type: system,
+    fields: mysqlFields,
+    errors: [...Object.values<ErrorKind>(errors), ...Object.values<ErrorKind>(logErrors)],
+    origin: { system, columns: ORIGIN_COLUMNS, transaction: ['gtid'] },
+    validate: validateMysql,
+    claims: (config) => {
+      if (config.serverId === undefined) return [];
+      const { host, port } = addressOf(config);
+      return [`server id:${host}:${port}/${config.serverId}`];
+    },
+    // Each table says its database.
+    catalog: () => '',
+    parsePosition: (text, current): Position => {
+      if (parseGtids(text, system) === null) throw new SluiceError(errors.positionInvalid, { text, system });
+      const known = current === null ? null : readPosition(current, system);
+      return { system, gtid: text.replace(/\s/g, ''), server: known?.server ?? '', file: known?.file ?? '', pos: '0' };
+    },
+    create: (config, context) => new MysqlLogSource(config, system, context),
+  };
+}
+
+/** MySQL, by its log. */
+export const mysql = pluginOf('mysql');
+/** MariaDB, by its log. */
+export const mariadb = pluginOf('mariadb');

@@ -1,0 +1,365 @@
+/** Events in, records out: the state of one stream. Synchronous; bytes are copied once, into the batch. */
+import { type BatchWriter, type ErrorKind, OP, SluiceError, type TableVersion, type Transaction } from '#plugin';
+import {
+  anonymousTransaction,
+  compressedTransaction,
+  incident,
+  partialRows,
+  protocolViolation,
+  rolledBackRows,
+  statementChanges,
+  twoPhase,
+  unknownEvent,
+  valueRefused,
+} from './errors.ts';
+import {
+  CHECKSUM_BYTES,
+  checksumOf,
+  EVENT,
+  FLAG_IGNORABLE,
+  type GtidEvent,
+  HARMLESS,
+  HEADER_BYTES,
+  readGtid,
+  readMariadbGtid,
+  readQuery,
+  readTaggedGtid,
+  readXaOnePhase,
+} from './events.ts';
+import { OriginCells } from './origin.ts';
+import { readPackedInteger } from './packed.ts';
+import { Place } from './place.ts';
+import { Executed, type LogPosition, type System } from './position.ts';
+import { type RowReader, ValueRefused } from './row-reader.ts';
+import { beginsTransaction, kindOfStatement, truncatedTable } from './statements.ts';
+import { type CharsetOf, UnknownCollation } from './table-map.ts';
+import { type Mapped, TableMaps } from './tables.ts';
+
+/** Where records go: `BatchQueue`. */
+export interface Target {
+  readonly writer: BatchWriter;
+  /** Another for each batch. */
+  readonly batchNumber: number;
+  recordAdded(): void;
+  checkpoint(): void;
+}
+
+export interface DecoderOptions {
+  readonly connector: string;
+  readonly system: System;
+  readonly from: LogPosition;
+  readonly captures: (database: string, table: string) => boolean;
+  readonly charsetOf: CharsetOf;
+  readonly described: boolean;
+  readonly target: Target;
+}
+
+type RowsOp = typeof OP.create | typeof OP.update | typeof OP.delete;
+
+/** The number of a table that stands for none: an event that only ends a statement. */
+const NO_TABLE = 0xffffff;
+/** GTID between transactions. */
+const NONE = '';
+
+export class BinlogDecoder {
+  readonly #options: DecoderOptions;
+  readonly #executed: Executed;
+  readonly #tables: TableMaps;
+  readonly #place: Place;
+  readonly #origin = new OriginCells();
+  /** Servers send checksums to whoever says that it reads them, but in files that have none. */
+  #checksum = true;
+  /** Where the last transaction ended. */
+  #safe: { readonly file: string; readonly pos: string };
+  /** GTID of what is being read. */
+  #gtid = NONE;
+  #commitMicros = 0;
+  /** Its end is yet to come. */
+  #isOpen = false;
+  #hasRows = false;
+  #ordinal = 0;
+  #transaction: Transaction | null = null;
+
+  constructor(options: DecoderOptions) {
+    const { from, system, captures, charsetOf, described, target } = options;
+    this.#options = options;
+    this.#executed = new Executed(from.gtid, system);
+    this.#place = new Place(from.file);
+    this.#safe = { file: from.file, pos: from.pos };
+    this.#tables = new TableMaps({
+      system,
+      captures,
+      charsetOf,
+      described,
+      versionOf: (shape) => target.writer.table(shape, { position: this.#gtid, micros: this.#commitMicros }),
+      error: (kind, parameters) => this.#error(kind, parameters),
+    });
+  }
+
+  /** Where the last transaction ended. */
+  get position(): LogPosition {
+    const { system, server } = this.#options.from;
+    return { system, gtid: this.#executed.toString(), server, ...this.#safe };
+  }
+
+  /** Everything before this place was read, and no transaction is open. */
+  reached(file: string, pos: number): boolean {
+    return this.#gtid === NONE && this.#place.reached(file, pos);
+  }
+
+  /** One event, with its header and checksum. Throws a SluiceError; UnknownCollation, after which the same event may be given again. */
+  handle(bytes: Buffer): void {
+    const type = bytes.readUInt8(4);
+    const flags = bytes.readUInt16LE(17);
+    if (type === EVENT.format) this.#checksum = checksumOf(bytes, bytes.length);
+    const end = bytes.length - (this.#checksum ? CHECKSUM_BYTES : 0);
+    const stands = this.#place.enter(type, flags, bytes);
+    try {
+      this.#handle(type, flags, bytes, end);
+    } catch (error) {
+      if (error instanceof SluiceError || error instanceof UnknownCollation) throw error;
+      throw this.#error(protocolViolation, { what: (error as Error).message });
+    }
+    if (!stands) return;
+    this.#place.pos += bytes.length;
+    if (this.#gtid === NONE) this.#safe = { file: this.#place.file, pos: String(this.#place.pos) };
+  }
+
+  #handle(type: number, flags: number, bytes: Buffer, end: number): void {
+    switch (type) {
+      case EVENT.tableMap:
+        this.#tables.see(bytes, end);
+        break;
+      case EVENT.writeRows:
+      case EVENT.writeRowsV1:
+        this.#rows(OP.create, type === EVENT.writeRows, bytes, end);
+        break;
+      case EVENT.updateRows:
+      case EVENT.updateRowsV1:
+        this.#rows(OP.update, type === EVENT.updateRows, bytes, end);
+        break;
+      case EVENT.deleteRows:
+      case EVENT.deleteRowsV1:
+        this.#rows(OP.delete, type === EVENT.deleteRows, bytes, end);
+        break;
+      case EVENT.gtid:
+        this.#begin(readGtid(bytes, HEADER_BYTES, end), bytes);
+        break;
+      case EVENT.gtidTagged:
+        this.#begin(readTaggedGtid(bytes, HEADER_BYTES, end), bytes);
+        break;
+      case EVENT.mariadbGtid:
+        this.#beginMariadb(bytes);
+        break;
+      case EVENT.query:
+        this.#query(bytes, end);
+        break;
+      case EVENT.xid:
+        this.#commit();
+        break;
+      case EVENT.rotate:
+        this.#place.rotate(bytes, end);
+        break;
+      case EVENT.xaPrepare:
+        if (!readXaOnePhase(bytes, HEADER_BYTES)) throw this.#error(twoPhase);
+        this.#commit();
+        break;
+      default:
+        this.#other(type, flags);
+    }
+  }
+
+  /** What holds no changes, or stops the reading. */
+  #other(type: number, flags: number): void {
+    if (HARMLESS.has(type)) return;
+    switch (type) {
+      case EVENT.anonymousGtid:
+        throw this.#error(anonymousTransaction);
+      case EVENT.incident:
+        throw this.#error(incident);
+      case EVENT.transactionPayload:
+        throw this.#error(compressedTransaction);
+      case EVENT.partialUpdateRows:
+        throw this.#error(partialRows, { table: 'a table', why: 'JSON columns are there in part (binlog_row_value_options)' });
+      case EVENT.beginLoadQuery:
+      case EVENT.executeLoadQuery:
+        throw this.#error(statementChanges, { word: 'LOAD DATA' });
+    }
+    if (type >= EVENT.queryCompressed && type <= EVENT.lastCompressedRows) throw this.#error(compressedTransaction);
+    if ((flags & FLAG_IGNORABLE) !== 0) return;
+    throw this.#error(unknownEvent, { type, connector: this.#options.connector, gtid: this.#gtid });
+  }
+
+  #begin({ gtid, commitMicros }: GtidEvent, bytes: Buffer): void {
+    if (this.#isOpen) throw new RangeError('a transaction begins inside another one');
+    this.#gtid = gtid;
+    this.#commitMicros = commitMicros ?? bytes.readUInt32LE(0) * 1e6;
+    this.#origin.serverId = bytes.readUInt32LE(5);
+    this.#origin.thread = -1;
+    this.#ordinal = 0;
+    this.#transaction = null;
+    this.#hasRows = false;
+  }
+
+  #beginMariadb(bytes: Buffer): void {
+    const event = readMariadbGtid(bytes, HEADER_BYTES);
+    if (event.twoPhase) throw this.#error(twoPhase);
+    const gtid = `${event.domain}-${bytes.readUInt32LE(5)}-${event.sequence}`;
+    this.#begin({ gtid, commitMicros: null }, bytes);
+    // The event stands for BEGIN, too.
+    this.#isOpen = !event.standalone;
+  }
+
+  #commit(): void {
+    if (this.#gtid === NONE) throw new RangeError('a transaction ends that never began');
+    this.#executed.add(this.#gtid);
+    this.#gtid = NONE;
+    this.#isOpen = false;
+    this.#options.target.checkpoint();
+  }
+
+  #query(bytes: Buffer, end: number): void {
+    const { sql, database, thread } = readQuery(bytes, HEADER_BYTES, end);
+    const kind = kindOfStatement(sql);
+    if (this.#origin.thread < 0) this.#origin.thread = thread;
+    switch (kind) {
+      case 'begin':
+        this.#isOpen = true;
+        return;
+      case 'rollback':
+      case 'rollbackTo':
+        if (this.#hasRows) throw this.#error(rolledBackRows);
+        if (kind === 'rollback') this.#commit();
+        return;
+      case 'commit':
+        this.#commit();
+        return;
+      case 'xa':
+        throw this.#error(twoPhase);
+      case 'rows':
+        throw this.#error(statementChanges, { word: firstWord(sql) });
+      case 'unknown':
+        throw this.#error(protocolViolation, { what: `a statement that begins with "${firstWord(sql)}"` });
+      case 'truncate':
+        this.#truncate(sql, database);
+        break;
+      default:
+        if (beginsTransaction(sql)) this.#isOpen = true;
+    }
+    // A statement by itself is its own transaction, and this is its end.
+    if (!this.#isOpen && this.#gtid !== NONE) this.#commit();
+  }
+
+  #truncate(sql: string, database: string): void {
+    const named = truncatedTable(sql, database);
+    if (named === null) throw this.#error(protocolViolation, { what: 'a TRUNCATE whose table cannot be read' });
+    const table = this.#tables.truncated(named.database, named.name);
+    if (table === null) return;
+    const { target } = this.#options;
+    const { writer } = target;
+    this.#share(writer);
+    writer.record(OP.truncate, table, this.#openTransaction(), this.#ordinal++);
+    this.#origin.write(writer, 0);
+    target.recordAdded();
+  }
+
+  #rows(op: RowsOp, hasExtra: boolean, bytes: Buffer, end: number): void {
+    const id = bytes.readUIntLE(HEADER_BYTES, 6);
+    const mapped = this.#tables.get(id);
+    if (mapped === undefined) {
+      if (id === NO_TABLE) return;
+      throw new RangeError(`rows of a table ${id} that was not described`);
+    }
+    if (!this.#isOpen) throw new RangeError('rows outside a transaction');
+    const at = this.#readColumns(op, hasExtra, mapped, bytes);
+    // Without its last bytes, the checksum.
+    const data = end === bytes.length ? bytes : bytes.subarray(0, end);
+    if (at < 0 || mapped.rows === null) this.#ordinal++;
+    else if (mapped.table === null) this.#count(op, mapped.rows, data, at);
+    else this.#write(op, mapped.table, mapped.rows, data, at);
+  }
+
+  /** Where the rows begin, behind what says which columns they have: it must be all. −1: the rows of a table that is not captured cannot be counted. */
+  #readColumns(op: RowsOp, hasExtra: boolean, { table, rows, label }: Mapped, bytes: Buffer): number {
+    let at = HEADER_BYTES + 8;
+    if (hasExtra) at += bytes.readUInt16LE(at);
+    const columns = readPackedInteger(bytes, at);
+    at = columns.end;
+    for (let bitmaps = op === OP.update ? 2 : 1; bitmaps > 0; bitmaps--) {
+      if (columns.value !== rows?.columnCount || !isFull(bytes, at, columns.value)) {
+        if (table === null) return -1;
+        throw this.#error(partialRows, {
+          table: label,
+          why: 'columns are left out (by binlog_row_image; MariaDB from 11 on leaves generated ones out of updates)',
+        });
+      }
+      at += (columns.value + 7) >> 3;
+    }
+    return at;
+  }
+
+  #count(op: RowsOp, rows: RowReader, bytes: Buffer, start: number): void {
+    for (let at = start; at < bytes.length; this.#ordinal++) {
+      at = rows.skip(bytes, at);
+      if (op === OP.update) at = rows.skip(bytes, at);
+    }
+  }
+
+  #write(op: RowsOp, table: TableVersion, rows: RowReader, bytes: Buffer, start: number): void {
+    const { target } = this.#options;
+    const transaction = this.#openTransaction();
+    this.#hasRows = true;
+    let batch = -1;
+    try {
+      for (let at = start, row = 0; at < bytes.length; row++) {
+        const { writer } = target;
+        // The queue may have begun another batch.
+        if (target.batchNumber !== batch) this.#share(writer);
+        batch = target.batchNumber;
+        writer.record(op, table, transaction, this.#ordinal++);
+        if (op !== OP.create) {
+          writer.image('before');
+          at = rows.read(bytes, at, writer);
+        }
+        if (op !== OP.delete) {
+          writer.image('after');
+          at = rows.read(bytes, at, writer);
+        }
+        this.#origin.write(writer, row);
+        target.recordAdded();
+      }
+    } catch (error) {
+      if (error instanceof ValueRefused) throw this.#error(valueRefused, { table: table.label, column: error.column, why: error.message });
+      throw error;
+    }
+  }
+
+  #openTransaction(): Transaction {
+    if (this.#gtid === NONE) throw new RangeError('a change outside a transaction');
+    this.#transaction ??= { id: this.#gtid, commitMicros: this.#commitMicros, beginId: this.#gtid, endId: this.#gtid };
+    return this.#transaction;
+  }
+
+  #share(writer: BatchWriter): void {
+    this.#origin.share(writer, this.#gtid, this.#place.file, this.#place.pos);
+  }
+
+  #error(kind: ErrorKind, parameters: Record<string, string | number> = {}): SluiceError {
+    const { file, pos } = this.#place;
+    const place = `${file}:${pos}${this.#gtid === NONE ? '' : `, ${this.#gtid}`}`;
+    const table = parameters['table'];
+    return new SluiceError(kind, { ...parameters, place }, typeof table === 'string' ? { table } : {});
+  }
+}
+
+/** Whether the first `count` bits are ones. */
+function isFull(bytes: Buffer, at: number, count: number): boolean {
+  for (let index = 0; index < count >> 3; index++) if (bytes[at + index] !== 0xff) return false;
+  const mask = (1 << (count & 7)) - 1;
+  return mask === 0 || ((bytes[at + (count >> 3)] as number) & mask) === mask;
+}
+
+/** For a message: the word alone, no values (I12). */
+function firstWord(sql: string): string {
+  return /[A-Za-z]+/.exec(sql)?.[0].toUpperCase() ?? '?';
+}

@@ -1,0 +1,63 @@
+import { type BatchWriter, NULL, type OriginColumn } from '#plugin';
+import { writeNumber } from './digits.ts';
+
+/** Debezium's columns of `source`, in its order. `row` counts the rows of one event. */
+export const ORIGIN_COLUMNS: readonly OriginColumn[] = [
+  { name: 'server_id', type: 'int64', required: true },
+  { name: 'gtid', type: 'text' },
+  { name: 'file', type: 'text', required: true },
+  { name: 'pos', type: 'int64', required: true },
+  { name: 'row', type: 'int32', required: true },
+  { name: 'thread', type: 'int64' },
+  { name: 'query', type: 'text' },
+];
+
+/** Columns that all records of an event have alike. */
+const SHARED = 4;
+const NUMBER_BYTES = 20;
+
+/** Writes records' origins. What the records of an event share is written into each batch once. */
+export class OriginCells {
+  serverId = 0;
+  /** −1: the log does not tell it. */
+  thread = -1;
+  readonly #shared = new Int32Array(2 * SHARED);
+
+  /** Writes the shared part into the batch: before an event's first record there. */
+  share(writer: BatchWriter, gtid: string, file: string, pos: number): void {
+    const name = Buffer.from(file, 'utf8');
+    writer.reserve(gtid.length + name.length + 2 * NUMBER_BYTES);
+    const to = writer.arena;
+    let at = writer.arenaLength;
+    at = this.#put(0, at, writeNumber(to, at, this.serverId));
+    at = this.#put(1, at, at + to.write(gtid, at, 'latin1'));
+    to.set(name, at);
+    at = this.#put(2, at, at + name.length);
+    at = this.#put(3, at, writeNumber(to, at, pos));
+    writer.arenaLength = at;
+  }
+
+  #put(column: number, start: number, end: number): number {
+    this.#shared[2 * column] = start;
+    this.#shared[2 * column + 1] = end;
+    return end;
+  }
+
+  /** The cells of `ORIGIN_COLUMNS` for the last record. */
+  write(writer: BatchWriter, row: number): void {
+    writer.image('origin');
+    for (let at = 0; at < 2 * SHARED; at += 2) writer.cell(this.#shared[at] as number, this.#shared[at + 1] as number);
+    writer.reserve(2 * NUMBER_BYTES);
+    number(writer, row);
+    if (this.thread < 0) writer.mark(NULL);
+    else number(writer, this.thread);
+    // The statement: not kept.
+    writer.mark(NULL);
+  }
+}
+
+function number(writer: BatchWriter, value: number): void {
+  const start = writer.arenaLength;
+  writer.arenaLength = writeNumber(writer.arena, start, value);
+  writer.cell(start, writer.arenaLength);
+}

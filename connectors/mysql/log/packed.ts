@@ -1,0 +1,14 @@
+/** The length-encoded integers of the protocol: one byte, or a mark and two, three or eight. Beyond 2⁵³ nothing is counted. */
+export function readPackedInteger(bytes: Buffer, at: number): { readonly value: number; readonly end: number } {
+  const first = bytes.readUInt8(at);
+  switch (first) {
+    case 0xfc:
+      return { value: bytes.readUInt16LE(at + 1), end: at + 3 };
+    case 0xfd:
+      return { value: bytes.readUIntLE(at + 1, 3), end: at + 4 };
+    case 0xfe:
+      return { value: Number(bytes.readBigUInt64LE(at + 1)), end: at + 9 };
+    default:
+      return { value: first, end: at + 1 };
+  }
+}

@@ -1,0 +1,41 @@
+/** Where in the log an event stands: the file, and the byte in it. For people and for `source.file` and `source.pos`; nothing is found again by it. */
+import { EVENT, FLAG_ARTIFICIAL, HEADER_BYTES } from './events.ts';
+
+export class Place {
+  file: string;
+  /** Where the event at hand begins. */
+  pos = 0;
+
+  constructor(file: string) {
+    this.file = file;
+  }
+
+  /** Before an event is read. False: it stands nowhere in the log. */
+  enter(type: number, flags: number, bytes: Buffer): boolean {
+    if (type === EVENT.rotate || (flags & FLAG_ARTIFICIAL) !== 0 || type === EVENT.heartbeat || type === EVENT.heartbeatV2) return false;
+    // MariaDB tells no end inside transactions, and neither server tells more than 32 bits of it.
+    const told = bytes.readUInt32LE(13);
+    if (told === 0) return true;
+    let end = this.pos - (this.pos % 2 ** 32) + told;
+    if (end < this.pos - 2 ** 31) end += 2 ** 32;
+    this.pos = Math.max(0, end - bytes.length);
+    return true;
+  }
+
+  /** A ROTATE event: its file ends, and names the next. */
+  rotate(bytes: Buffer, end: number): void {
+    this.file = bytes.toString('utf8', HEADER_BYTES + 8, end);
+    this.pos = Number(bytes.readBigUInt64LE(HEADER_BYTES));
+  }
+
+  /** Everything before `pos` of `file` was read, by the log's own order of files. */
+  reached(file: string, pos: number): boolean {
+    return this.file === file ? this.pos >= pos : isLater(this.file, file);
+  }
+}
+
+/** Files of one log are numbered. */
+function isLater(file: string, than: string): boolean {
+  const number = (name: string): number => Number(/\.(\d+)$/.exec(name)?.[1] ?? -1);
+  return number(file) > number(than);
+}

@@ -1,0 +1,97 @@
+/** The tables that the log has described, by the numbers that its row events name them with. */
+import type { ErrorKind, SluiceError, TableShape, TableVersion } from '#plugin';
+import { planColumn } from './columns.ts';
+import { columnRefused, metadataMissing } from './errors.ts';
+import { HEADER_BYTES } from './events.ts';
+import type { System } from './position.ts';
+import { RowReader } from './row-reader.ts';
+import { type CharsetOf, MetadataMissing, type Names, readNames, readTableMap, type TableMap } from './table-map.ts';
+
+/** A table as one TABLE_MAP event has it. */
+export interface Mapped {
+  readonly label: string;
+  /** Null: it is not captured. */
+  readonly table: TableVersion | null;
+  /** Null: of a table that is not captured, a column cannot be passed over; its rows are not counted. */
+  readonly rows: RowReader | null;
+}
+
+export interface TableMapsOptions {
+  readonly system: System;
+  readonly captures: (database: string, table: string) => boolean;
+  readonly charsetOf: CharsetOf;
+  readonly described: boolean;
+  readonly versionOf: (shape: TableShape) => TableVersion;
+  /** An error at the place that is being read. */
+  readonly error: (kind: ErrorKind, parameters: Record<string, string>) => SluiceError;
+}
+
+export class TableMaps {
+  readonly #options: TableMapsOptions;
+  readonly #byId = new Map<number, Mapped & { readonly body: Buffer }>();
+  /** Tables under which truncations are told: of no columns, so that each is the same version after any replay. */
+  readonly #truncated = new Map<string, TableVersion>();
+
+  constructor(options: TableMapsOptions) {
+    this.#options = options;
+  }
+
+  get(id: number): Mapped | undefined {
+    return this.#byId.get(id);
+  }
+
+  /** A TABLE_MAP event. The same one again, as comes before each change, is known by its bytes. Throws SluiceError, UnknownCollation. */
+  see(bytes: Buffer, end: number): void {
+    const id = bytes.readUIntLE(HEADER_BYTES, 6);
+    const known = this.#byId.get(id)?.body;
+    if (known?.length === end - HEADER_BYTES && bytes.compare(known, 0, known.length, HEADER_BYTES, end) === 0) return;
+    const names = readNames(bytes, HEADER_BYTES + 8);
+    const label = `${names.database}.${names.name}`;
+    const plan = this.#options.captures(names.database, names.name) ? this.#captured(bytes, names, end, label) : this.#passedOver(bytes, names, end);
+    this.#byId.set(id, { body: Buffer.from(bytes.subarray(HEADER_BYTES, end)), label, ...plan });
+  }
+
+  /** Null: it is not captured. */
+  truncated(database: string, name: string): TableVersion | null {
+    const { captures, versionOf } = this.#options;
+    if (!captures(database, name)) return null;
+    const key = JSON.stringify([database, name]);
+    let table = this.#truncated.get(key);
+    if (table === undefined) {
+      table = versionOf({ kind: 'table', catalog: database, schema: '', name, columns: [], key: [] });
+      this.#truncated.set(key, table);
+    }
+    return table;
+  }
+
+  #captured(bytes: Buffer, names: Names, end: number, label: string): Pick<Mapped, 'table' | 'rows'> {
+    const { charsetOf, described, system, versionOf, error } = this.#options;
+    let map: TableMap;
+    try {
+      map = readTableMap(bytes, names, end, charsetOf, system === 'mariadb');
+    } catch (cause) {
+      if (cause instanceof MetadataMissing) throw error(metadataMissing, { table: label });
+      throw cause;
+    }
+    const plans = map.columns.map((column) => {
+      const plan = planColumn(column, described);
+      if (typeof plan === 'string') throw error(columnRefused, { table: label, column: column.name, why: plan });
+      return plan;
+    });
+    const columns = plans.map(({ shape }) => shape);
+    const table = versionOf({ kind: 'table', catalog: map.database, schema: '', name: map.name, columns, key: map.key });
+    return { table, rows: new RowReader(plans) };
+  }
+
+  /** Rows of a table that is not captured are counted all the same, as far as that is possible: ordinals do not depend on what is captured. */
+  #passedOver(bytes: Buffer, names: Names, end: number): Pick<Mapped, 'table' | 'rows'> {
+    try {
+      const map = readTableMap(bytes, names, end, () => null, this.#options.system === 'mariadb');
+      const plans = map.columns.map((column) => planColumn(column, false));
+      const known = plans.filter((plan) => typeof plan !== 'string');
+      return { table: null, rows: known.length === plans.length ? new RowReader(known) : null };
+    } catch {
+      return { table: null, rows: null };
+    }
+  }
+}

@@ -1,0 +1,210 @@
+/** The log of a MySQL or MariaDB server as a source: composes preparation, session, decoder and batch queue. */
+import {
+  BatchWriter,
+  type Position,
+  type ReadOptions,
+  type RecordBatch,
+  type RecoverOptions,
+  SluiceError,
+  type Source,
+  type SourceContext,
+  type SourceHealth,
+  type SourcePreflight,
+} from '#plugin';
+import { Charsets } from './charset-tables.ts';
+import { Client, connectionOptions } from './client.ts';
+import { addressOf, type MysqlConfig, serverIdOf } from './config.ts';
+import { asSluiceError } from './connection-error.ts';
+import { positionUnreadable, startedWithOutput } from './errors.ts';
+import { BinlogDecoder } from './log/decoder.ts';
+import { checkHistory } from './log/history.ts';
+import { type LogPosition, readPosition, type System } from './log/position.ts';
+import { BatchQueue } from './log/queue.ts';
+import { LogSession } from './log/session.ts';
+import { preflightMysql } from './preflight.ts';
+import { recoverPosition } from './recover.ts';
+import { logStatus, readServer, type ServerFacts, settingProblems } from './server.ts';
+import { capturesOf } from './tables.ts';
+
+/** What is known before the log is read. */
+interface Prepared {
+  readonly server: ServerFacts;
+  /** Where its log ended. */
+  readonly end: { readonly file: string; readonly pos: string };
+  readonly from: LogPosition;
+  readonly charsets: Charsets;
+}
+
+/**
+ * A lost connection ends the iterator of `read` with an error that is tried again (`retry: 'auto'`): the engine reads anew from the saved offset, so that
+ * it knows of every record that comes again (I4). An unfinished transaction is dropped with the connection.
+ */
+export class MysqlLogSource implements Source {
+  readonly #config: MysqlConfig;
+  readonly #system: System;
+  readonly #context: SourceContext;
+  #queue: BatchQueue | null = null;
+  #session: LogSession | null = null;
+  #decoder: BinlogDecoder | null = null;
+  readonly #closing = new AbortController();
+
+  constructor(config: MysqlConfig, system: System, context: SourceContext) {
+    this.#config = config;
+    this.#system = system;
+    this.#context = context;
+  }
+
+  preflight(signal: AbortSignal): Promise<SourcePreflight> {
+    return preflightMysql(this.#config, this.#system, this.#context, signal);
+  }
+
+  async *read(options: ReadOptions, signal: AbortSignal): AsyncGenerator<RecordBatch, void, undefined> {
+    const either = AbortSignal.any([signal, this.#closing.signal]);
+    const prepared = await this.#prepare(options, either);
+    const queue = this.#makeQueue(prepared);
+    this.#queue = queue;
+    const session = await this.#makeSession(prepared, queue);
+    this.#session = session;
+    const abort = (): void => queue.fail(either.reason);
+    either.addEventListener('abort', abort, { once: true });
+    try {
+      either.throwIfAborted();
+      // At the first start the place where it begins is saved before anything is written, or a crash in between would look like lost state.
+      if (options.from === null) yield this.#beginning(prepared);
+      if (this.#context.once && prepared.from.gtid === prepared.server.executed) return;
+      session.start();
+      this.#context.log.info('Streaming.', { gtid: prepared.from.gtid, file: prepared.from.file, pos: prepared.from.pos });
+      for (;;) {
+        const batch = await queue.next();
+        if (batch === null) return;
+        yield batch;
+      }
+    } catch (error) {
+      // Closed by ourselves: whatever broke by it is no error.
+      if (this.#closing.signal.aborted) return;
+      signal.throwIfAborted();
+      throw error;
+    } finally {
+      either.removeEventListener('abort', abort);
+      queue.close();
+      await session.stop();
+    }
+  }
+
+  /** The server keeps its log by its age, whatever was read of it: nothing is told. */
+  acknowledge(): void {}
+
+  async observe(signal: AbortSignal): Promise<SourceHealth> {
+    signal.throwIfAborted();
+    const connected = this.#session?.streaming ?? false;
+    return { lagBytes: await this.#lag(), retainedBytes: null, slotState: null, connected };
+  }
+
+  recover(options: RecoverOptions, signal: AbortSignal): Promise<Position> {
+    return recoverPosition(this.#config, this.#system, this.#context, options, signal);
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort();
+    this.#queue?.close();
+    await this.#session?.stop();
+  }
+
+  /** Bytes to the log's end; null where another file lies between. */
+  async #lag(): Promise<number | null> {
+    const position = this.#decoder?.position;
+    if (position === undefined) return null;
+    const client = await Client.connect(this.#config, this.#context.runtime.files);
+    try {
+      const end = await logStatus(client, this.#system);
+      return end.file === position.file ? Math.max(0, Number(end.pos) - Number(position.pos)) : null;
+    } finally {
+      client.close();
+    }
+  }
+
+  async #prepare({ from, sinkHoldsOutput }: ReadOptions, signal: AbortSignal): Promise<Prepared> {
+    const { connector } = this.#context;
+    const client = await Client.connect(this.#config, this.#context.runtime.files, signal);
+    try {
+      const server = await readServer(client, this.#config, this.#system);
+      // What the preflight found may have changed since.
+      const [problem] = settingProblems(server, this.#config);
+      if (problem !== undefined) throw problem;
+      if (from === null && sinkHoldsOutput) throw new SluiceError(startedWithOutput, { connector });
+      const end = await logStatus(client, this.#system);
+      const charsets = await Charsets.load(client, this.#system === 'mariadb');
+      if (from === null) {
+        // Asked before the place in the file: what comes in between is read.
+        const { executed: gtid, identity } = server;
+        return { server, end, charsets, from: { system: this.#system, gtid, server: identity, ...end } };
+      }
+      const known = readPosition(from, this.#system);
+      if (known === null) throw new SluiceError(positionUnreadable, { connector, system: this.#system });
+      await checkHistory(client, known, server, connector);
+      return { server, end, charsets, from: { ...known, server: server.identity } };
+    } catch (error) {
+      signal.throwIfAborted();
+      throw asSluiceError(error, { config: this.#config, doing: 'what is asked before the log is read' });
+    } finally {
+      client.close();
+    }
+  }
+
+  #beginning({ from }: Prepared): RecordBatch {
+    const batch = new BatchWriter(this.#context.tables, () => undefined, 0);
+    batch.setCheckpoint(from);
+    return batch;
+  }
+
+  #makeQueue({ from }: Prepared): BatchQueue {
+    const { runtime, tables, batch, maxBufferedBytes } = this.#context;
+    return new BatchQueue({
+      runtime,
+      tables,
+      maxBufferedBytes,
+      position: () => this.#decoder?.position ?? from,
+      maxRecords: batch.maxRecords,
+      maxBytes: batch.maxBytes,
+      pause: () => this.#session?.setFull(true),
+      resume: () => this.#session?.setFull(false),
+    });
+  }
+
+  async #makeSession({ end, from, charsets }: Prepared, queue: BatchQueue): Promise<LogSession> {
+    const { connector, instance, runtime, once } = this.#context;
+    const serverId = serverIdOf(this.#config, connector, instance);
+    const captures = capturesOf(this.#config);
+    const decoder = new BinlogDecoder({
+      connector,
+      system: this.#system,
+      from,
+      captures,
+      charsetOf: charsets.of,
+      described: this.#context.tables.described,
+      target: queue,
+    });
+    this.#decoder = decoder;
+    return new LogSession({
+      runtime,
+      connection: await connectionOptions(this.#config, runtime.files),
+      serverId,
+      gtid: from.gtid,
+      decoder,
+      queue,
+      until: once ? { file: end.file, pos: Number(end.pos) } : null,
+      heartbeatMs: this.#config.heartbeat.interval,
+      learn: (collation) => this.#learn(charsets, collation),
+      toError: (error) => asSluiceError(error, { config: this.#config, doing: 'the request for its log', stream: { connector, serverId } }),
+    });
+  }
+
+  async #learn(charsets: Charsets, collation: number): Promise<void> {
+    const client = await Client.connect(this.#config, this.#context.runtime.files);
+    try {
+      await charsets.learn(client, collation, addressOf(this.#config).host);
+    } finally {
+      client.close();
+    }
+  }
+}

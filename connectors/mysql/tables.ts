@@ -1,0 +1,97 @@
+/** Tables as the catalogue has them now: for what is said before the log is read. What the log holds is told by the log. */
+import { type Finding, parsePatterns, SluiceError, type TableOutline } from '#plugin';
+import type { Client } from './client.ts';
+import type { MysqlConfig } from './config.ts';
+import { generatedColumn, typeRefused, unloggedCascade } from './errors.ts';
+import type { ServerFacts } from './server.ts';
+
+const SYSTEM_DATABASES = new Set(['mysql', 'information_schema', 'performance_schema', 'sys']);
+
+/** Whether a table is captured. */
+export function capturesOf({ tables }: Pick<MysqlConfig, 'tables'>): (database: string, table: string) => boolean {
+  const patterns = parsePatterns(tables);
+  const known = new Map<string, boolean>();
+  return (database, table) => {
+    const key = `${database}\0${table}`;
+    let captured = known.get(key);
+    if (captured === undefined) {
+      captured = !SYSTEM_DATABASES.has(database.toLowerCase()) && patterns.some((pattern) => pattern.matches(database, table));
+      known.set(key, captured);
+    }
+    return captured;
+  };
+}
+
+export interface Matched {
+  readonly outlines: readonly TableOutline[];
+  readonly problems: readonly SluiceError[];
+  readonly findings: readonly Finding[];
+}
+
+/** Types of MariaDB that its log shows as bytes: their text is not there. */
+const HIDDEN_TYPES = new Set(['uuid', 'inet4', 'inet6', 'xmltype']);
+
+export async function matchTables(client: Client, config: MysqlConfig, server: ServerFacts): Promise<Matched> {
+  const captures = capturesOf(config);
+  const columns = await client.rows<{ db: string; name: string; col: string; type: string; extra: string }>(
+    'the catalogue',
+    `SELECT c.TABLE_SCHEMA AS db, c.TABLE_NAME AS name, c.COLUMN_NAME AS col, c.DATA_TYPE AS type, c.EXTRA AS extra
+     FROM information_schema.COLUMNS c JOIN information_schema.TABLES t ON t.TABLE_SCHEMA = c.TABLE_SCHEMA AND t.TABLE_NAME = c.TABLE_NAME
+     WHERE t.TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED') AND c.TABLE_SCHEMA NOT IN ('mysql', 'information_schema', 'performance_schema', 'sys')
+     ORDER BY c.TABLE_SCHEMA, c.TABLE_NAME, c.ORDINAL_POSITION`,
+  );
+  const tables = new Map<string, { db: string; name: string; columns: string[] }>();
+  const problems: SluiceError[] = [];
+  for (const { db, name, col, type, extra } of columns) {
+    if (!captures(db, name)) continue;
+    const label = `${db}.${name}`;
+    const table = tables.get(label) ?? { db, name, columns: [] };
+    tables.set(label, table);
+    table.columns.push(col);
+    if (server.system === 'mariadb' && HIDDEN_TYPES.has(type.toLowerCase()))
+      problems.push(new SluiceError(typeRefused, { table: label, column: col, type }, { table: label }));
+    if (server.system === 'mariadb' && server.versionNumber >= 110_000 && /GENERATED/i.test(extra))
+      problems.push(new SluiceError(generatedColumn, { table: label, column: col }, { table: label }));
+  }
+  if (!config.acceptUnloggedCascades) problems.push(...(await cascadeProblems(client, server, captures)));
+  const outlines = [...tables.values()].map(
+    ({ db, name, columns: names }): TableOutline => ({
+      kind: 'table',
+      catalog: db,
+      schema: '',
+      name,
+      columnNames: names,
+      oldColumnNames: names,
+    }),
+  );
+  return { outlines, problems, findings: unmatched(config, outlines) };
+}
+
+/** MySQL from 9.6 on does it above InnoDB, and so writes it. */
+async function cascadeProblems(client: Client, server: ServerFacts, captures: (database: string, table: string) => boolean): Promise<SluiceError[]> {
+  const isLogged = server.system === 'mysql' && server.versionNumber >= 90_600 && server.settings['innodb_native_foreign_keys'] !== 'ON';
+  if (isLogged) return [];
+  const rows = await client.rows<{ db: string; name: string; parent: string; constraint_name: string }>(
+    'the foreign keys',
+    `SELECT CONSTRAINT_SCHEMA AS db, TABLE_NAME AS name, REFERENCED_TABLE_NAME AS parent, CONSTRAINT_NAME AS constraint_name
+     FROM information_schema.REFERENTIAL_CONSTRAINTS
+     WHERE UPDATE_RULE IN ('CASCADE', 'SET NULL', 'SET DEFAULT') OR DELETE_RULE IN ('CASCADE', 'SET NULL', 'SET DEFAULT')`,
+  );
+  return rows
+    .filter(({ db, name }) => captures(db, name))
+    .map(({ db, name, parent, constraint_name: constraint }) => {
+      const table = `${db}.${name}`;
+      return new SluiceError(unloggedCascade, { table, parent: `${db}.${parent}`, constraint }, { table });
+    });
+}
+
+function unmatched({ tables }: MysqlConfig, outlines: readonly TableOutline[]): Finding[] {
+  return parsePatterns(tables)
+    .filter((pattern) => !outlines.some(({ catalog, name }) => pattern.matches(catalog, name)))
+    .map(({ text }) => ({
+      severity: 'warning',
+      code: 'SLUICE_MYSQL_PATTERN_MATCHES_NOTHING',
+      message: `Pattern "${text}" of "tables" matches no table that this account can see.`,
+      remedy: 'Correct it, GRANT SELECT on the table, or leave it for tables to come.',
+    }));
+}
