@@ -3,13 +3,13 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { nodeRuntime } from '../../src/daemon/node-runtime.ts';
 import type { Runtime } from '../../src/plugin/runtime.ts';
 import { type PostgresServer, startPostgres } from '../servers/index.ts';
-import { availableMajors } from '../support/available-servers.ts';
 import { LogReader, type ReaderOptions, readToEnd } from '../support/log-reader.ts';
+import { EDGE_MAJORS } from '../support/long-form.ts';
 
 /** Short, so that what depends on it is seen in seconds. */
 const WAL_SENDER_TIMEOUT = '2s';
 
-describe.each(availableMajors)('PostgreSQL %i', (major) => {
+describe.each(EDGE_MAJORS)('PostgreSQL %i', (major) => {
   let server: PostgresServer;
   let database: string;
   let readers: LogReader[];
@@ -252,7 +252,7 @@ describe.each(availableMajors)('PostgreSQL %i', (major) => {
   });
 });
 
-describe.each(availableMajors)('PostgreSQL %i, servers of their own', (major) => {
+describe.each(EDGE_MAJORS)('PostgreSQL %i, servers of their own', (major) => {
   test('fast shutdown is not held up: it waits for our confirmation for ever where wal_sender_timeout is 0', async () => {
     const server = await startPostgres({ major, settings: { wal_sender_timeout: 0 } });
     const config = { slot: 's', publication: 'p', tables: ['public.t'], heartbeat: { enabled: false, interval: 1000 } };
@@ -278,7 +278,7 @@ describe.each(availableMajors)('PostgreSQL %i, servers of their own', (major) =>
   });
 });
 
-test.runIf(availableMajors.includes(18))('over TLS, where each row is a record of its own', async () => {
+test.runIf(EDGE_MAJORS.includes(18))('over TLS, where each row is a record of its own', async () => {
   const server = await startPostgres({ major: 18, tls: true });
   try {
     await server.query(`CREATE TABLE t (id int PRIMARY KEY, v text); CREATE ROLE app LOGIN REPLICATION SUPERUSER PASSWORD 'pw'`);
