@@ -8,6 +8,8 @@ import { createTopic, readTopic, topicOffsets, writeRecords } from '../support/k
 import { messageBatch, series } from '../support/message-batches.ts';
 
 const ID = 'sluice.id';
+/** What a start after a recovery waits out. */
+const SHORT = { bytes: 900 * 1024, records: 4000, timeout: 1000 };
 
 describe.runIf(availableKafkas.length > 0).each(KAFKA_DRIVERS)('Kafka sink over %s', (driver) => {
   let server: KafkaServer;
@@ -121,6 +123,27 @@ describe.runIf(availableKafkas.length > 0).each(KAFKA_DRIVERS)('Kafka sink over 
         .map(({ id }) => id)
         .sort(),
     );
+  });
+
+  it('a place that is recovered knows of the topics beside those of the tables, and nothing stands in them twice (I4)', async () => {
+    const topic = `transactions-${driver}`;
+    const begin = { id: 'shop/7/A.1/begin/0', destination: topic, key: 'k', value: 'BEGIN' };
+    const end = { id: 'shop/7/A.1/end/0', destination: topic, key: 'k', value: 'END' };
+    const open = (): ReturnType<typeof kafkaSink>['sink'] =>
+      kafkaSink({ brokers: server.brokers, driver, partitions: 1, topic: `${topic}.{table}`, request: SHORT }, { extraDestinations: [topic] }).sink;
+    const first = open();
+    await first.open(null, unlimited);
+    await first.write(messageBatch([begin]), unlimited);
+    await first.close();
+    const lost = open();
+    expect((await lost.open(null, unlimited)).holdsOutput).toBe(true);
+    const { place } = await lost.recover(unlimited);
+    await lost.close();
+    const second = open();
+    expect((await second.open(place, unlimited)).transactions).toEqual(['7/A.1']);
+    await second.write(messageBatch([begin, end]), unlimited);
+    await second.close();
+    expect(await ids(topic)).toEqual([begin.id, end.id]);
   });
 
   it('keeps the partitions that it began with when some are added (I3)', async () => {
