@@ -9,6 +9,7 @@ interface SchemaOptions {
   readonly json?: boolean;
   readonly at?: number;
   readonly all?: boolean;
+  readonly jsonSchema?: boolean;
   readonly from?: number;
   readonly to?: number;
 }
@@ -49,11 +50,18 @@ export function addSchema(program: Command, action: Action, registry: Registry):
     .requiredOption('--table <name>', TABLE)
     .option('--at <version>', 'which one (default: the newest)', versionNumber)
     .option('--all', 'all versions that are kept, oldest first')
+    .option('--json-schema', 'the JSON Schemas of its messages instead, key and value, as one JSON document (format native)')
     .option('--connector <name>', CONNECTOR)
     .option('--json', 'answer with one JSON document')
     .addHelpText('after', '\nExample:\n  $ sluice schema show --table public.orders --at 3 /etc/sluice')
-    .action((paths: string[], { table, at, all, ...options }: SchemaOptions) =>
-      run({ table, ...options }, paths, { verb: 'show', table, all: all === true, ...(at === undefined ? {} : { version: at }) }),
+    .action((paths: string[], { table, at, all, jsonSchema, ...options }: SchemaOptions) =>
+      run({ table, ...options }, paths, {
+        verb: 'show',
+        table,
+        all: all === true,
+        jsonSchema: jsonSchema === true,
+        ...(at === undefined ? {} : { version: at }),
+      }),
     );
   schema
     .command('diff')

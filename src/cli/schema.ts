@@ -1,4 +1,4 @@
-import type { Configuration } from '../config/load.ts';
+import type { Configuration, ConnectorDefinition } from '../config/load.ts';
 import { CONTROL_NO_DAEMON } from '../daemon/control-errors.ts';
 import { nodeRuntime } from '../daemon/node-runtime.ts';
 import { findConnector } from '../daemon/offsets.ts';
@@ -7,7 +7,7 @@ import { SluiceError } from '../plugin/error.ts';
 import type { Registry } from '../plugin/registry.ts';
 import type { ColumnShape, Since, TableVersion } from '../record/table.ts';
 import { type SchemaChange, schemaChanges } from '../schema-history/changes.ts';
-import { SCHEMA_TABLE_UNKNOWN, SCHEMA_VERSION_UNKNOWN } from '../schema-history/errors.ts';
+import { SCHEMA_NO_JSON_SCHEMA, SCHEMA_TABLE_UNKNOWN, SCHEMA_VERSION_UNKNOWN } from '../schema-history/errors.ts';
 import { openLevel } from '../state/level.ts';
 import type { StateStore } from '../state/state-store.ts';
 import { openStore } from '../state/store.ts';
@@ -18,7 +18,14 @@ import { setUp } from './setup.ts';
 /** What a command asks for. `connector` left out: the only one; for `list` all. */
 export type SchemaAction =
   | { readonly verb: 'list'; readonly connector?: string }
-  | { readonly verb: 'show'; readonly connector?: string; readonly table: string; readonly version?: number; readonly all?: boolean }
+  | {
+      readonly verb: 'show';
+      readonly connector?: string;
+      readonly table: string;
+      readonly version?: number;
+      readonly all?: boolean;
+      readonly jsonSchema?: boolean;
+    }
   | { readonly verb: 'diff'; readonly connector?: string; readonly table: string; readonly from?: number; readonly to?: number };
 
 /** `sluice schema …`: asks the daemon that owns the data directory, or opens the state itself when none runs. Throws a SluiceError. */
@@ -45,6 +52,10 @@ export async function schemaCommand(paths: readonly string[], action: SchemaActi
   }
   if (action.verb === 'show') {
     const shown = numbered(action.version, newest);
+    if (action.jsonSchema === true) {
+      output.out(`${JSON.stringify(jsonSchemasOf(findConnector(configuration.connectors, name), shown), null, 2)}\n`);
+      return 0;
+    }
     print(output, { connector: name, ...shown }, showText(shown));
     return 0;
   }
@@ -53,6 +64,13 @@ export async function schemaCommand(paths: readonly string[], action: SchemaActi
   const changes = schemaChanges(from, to);
   print(output, { connector: name, table: action.table, from: from.version, to: to.version, changes }, diffText(from, to, changes));
   return 0;
+}
+
+/** Throws SLUICE_SCHEMA_NO_JSON_SCHEMA. */
+function jsonSchemasOf({ name, format, source }: ConnectorDefinition, table: TableVersion): object {
+  const schemas = format.plugin.jsonSchemas?.(table, source.plugin.origin);
+  if (schemas === undefined) throw new SluiceError(SCHEMA_NO_JSON_SCHEMA, { connector: name, format: format.plugin.type });
+  return { table: table.label, version: table.version, ...schemas };
 }
 
 async function listed(configuration: Configuration, connector: string | undefined): Promise<readonly SchemaSummary[]> {

@@ -16,4 +16,13 @@ export const SCHEMA_VERSION_UNKNOWN = defineError({
   remedy: 'It has {known}.',
 });
 
-export const schemaHistoryErrors = [SCHEMA_TABLE_UNKNOWN, SCHEMA_VERSION_UNKNOWN];
+export const SCHEMA_NO_JSON_SCHEMA = defineError({
+  code: 'SLUICE_SCHEMA_NO_JSON_SCHEMA',
+  retry: 'never',
+  exit: 2,
+  cause: 'The format {format} of connector {connector} publishes no JSON Schema of its messages.',
+  remedy:
+    'Leave --json-schema out to see the columns; format native has JSON Schemas, and debezium writes schemas into its messages with "schemasEnable": true.',
+});
+
+export const schemaHistoryErrors = [SCHEMA_TABLE_UNKNOWN, SCHEMA_VERSION_UNKNOWN, SCHEMA_NO_JSON_SCHEMA];

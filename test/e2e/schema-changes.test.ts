@@ -85,6 +85,15 @@ describe('schema changes', () => {
       expect(shown.stdout).toContain('amount  integer       not null, default 7');
       const unknown = await sluice(['schema', 'show', '--table', 'public.orders', '--at', '9', daemon.directory]);
       expect([unknown.exit, unknown.stderr]).toEqual([2, expect.stringContaining('SLUICE_SCHEMA_VERSION_UNKNOWN')]);
+      const schemas = await sluice(['schema', 'show', '--table', 'public.orders', '--json-schema', daemon.directory]);
+      expect([schemas.exit, schemas.stderr]).toEqual([2, expect.stringContaining('SLUICE_SCHEMA_NO_JSON_SCHEMA')]);
+      await daemon.rewrite({ name: 'shop', source, format: { type: 'native' }, sink: { type: 'stdout' } });
+      expect(await ask('show', '--table', 'public.orders', '--json-schema', '--at', '1')).toMatchObject({
+        table: 'public.orders',
+        version: 1,
+        key: { properties: { id: { type: 'integer' } } },
+        value: { $defs: { row: { properties: { note: { description: 'character varying(10)' } } } } },
+      });
       const absent = await sluice(['schema', 'diff', '--table', 'public.quiet', daemon.directory]);
       expect([absent.exit, absent.stderr]).toEqual([2, expect.stringContaining('SLUICE_SCHEMA_TABLE_UNKNOWN')]);
     } finally {
