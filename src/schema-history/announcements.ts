@@ -21,6 +21,8 @@ export class SchemaAnnouncements {
   readonly #connector: string;
   readonly #capture: string;
   readonly #current: Map<string, TableVersion | null>;
+  /** Versions that differ in nothing that is told from the one that was announced. */
+  readonly #alike = new Map<TableVersion, TableVersion>();
 
   /** `announced`: as of the checkpoint that is read from; `versions`: the schema history. */
   constructor(
@@ -52,9 +54,11 @@ export class SchemaAnnouncements {
     const id = tableId(table);
     const current = this.#current.get(id);
     if (current === table) return false;
-    if (current == null || schemaChanges(current, table).length > 0) return true;
-    // Another version for what is not told: the catalogue said more, or less.
-    this.#current.set(id, table);
+    if (current == null) return true;
+    if (this.#alike.get(table) === current) return false;
+    if (schemaChanges(current, table).length > 0) return true;
+    // Another version for what is not told: the catalogue, ahead of the log, said less of it. What it is compared with stays: it may be the next one that knows more again.
+    this.#alike.set(table, current);
     return false;
   }
 

@@ -4,11 +4,11 @@ import { type PipelineOptions, runPipeline } from '../../../src/pipeline/pipelin
 import { NOTHING_WRITTEN, type Sink } from '../../../src/plugin/sink.ts';
 import type { Source } from '../../../src/plugin/source.ts';
 import { BatchWriter, OP, type RecordBatch, SNAPSHOT_MARK } from '../../../src/record/batch.ts';
-import { destinationAt, idAt, type MessageBatch, tableAt } from '../../../src/record/messages.ts';
+import { destinationAt, idAt, type MessageBatch, MessageWriter, tableAt } from '../../../src/record/messages.ts';
 import type { Place } from '../../../src/record/position.ts';
-import { TableRegistry, type TableVersion, tableId, tableLabel } from '../../../src/record/table.ts';
+import { type ColumnFacts, TableRegistry, type TableVersion, tableId, tableLabel } from '../../../src/record/table.ts';
 import { SchemaAnnouncements } from '../../../src/schema-history/announcements.ts';
-import { CONTEXT, column, tableShape } from '../../support/encoded.ts';
+import { CONTEXT, column, tableShape, textsOf } from '../../support/encoded.ts';
 import { FakeRuntime, settle } from '../../support/fake-runtime.ts';
 import { unboundedMemory } from '../../support/memory.ts';
 
@@ -18,6 +18,7 @@ const [narrow, wide] = [tableShape([column('id', 'int32')], [0]), tableShape([co
   registry.version(shape),
 ) as [TableVersion, TableVersion];
 const ID = tableId(narrow);
+const NO_FACTS: ColumnFacts = { required: true, default: null, computed: false, labels: null, id: '1' };
 
 interface Row {
   readonly table: TableVersion;
@@ -174,6 +175,27 @@ describe('announced schema changes', () => {
       [row('T1/3/0')],
     ]);
     await end();
+  });
+
+  it('tell a default that changed while the catalogue was ahead of the log and did not tell it: of what was announced last', async () => {
+    const described = new TableRegistry({ described: true });
+    const version = (facts: Partial<ColumnFacts> | null): TableVersion =>
+      described.version({
+        ...tableShape([{ ...column('id', 'int32'), ...(facts === null ? {} : { facts: { ...NO_FACTS, ...facts } }) }], [0]),
+        facts: { id: '1', replicaIdentity: 'default' },
+      });
+    const [first, untold, changed] = [version({ default: '1' }), version(null), version({ default: '2' })] as const;
+    const announcements = new SchemaAnnouncements({ connector: 'g', capture: 'log', destination: TOPIC }, { [ID]: 1 }, [first, untold, changed]);
+    const batch = batchOf(1, [{ table: first }, { table: untold }, { table: untold }, { table: changed }, { table: untold }]);
+    expect(announcements.next(batch, 0)).toBe(3);
+    const out = new MessageWriter(64);
+    announcements.write(batch, 3, out);
+    expect(JSON.parse(textsOf(out)[0]?.value ?? '')).toMatchObject({
+      previousVersion: 1,
+      version: 3,
+      changes: [{ kind: 'defaultChanged', column: 'id', before: '1', after: '2' }],
+    });
+    expect(announcements.next(batch, 3)).toBe(-1);
   });
 
   it('cost a batch of announced shapes nothing', async () => {
