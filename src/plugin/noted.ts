@@ -1,4 +1,4 @@
-import { DEAD_LETTER, HEARTBEAT, isOfLog, type MessageId, parseMessageId, RESUMED, rankOf, SNAPSHOT } from '../record/message-id.ts';
+import { DEAD_LETTER, HEARTBEAT, isOfLog, type MessageId, parseMessageId, RESUMED, rankOf, SHAPE, SNAPSHOT } from '../record/message-id.ts';
 
 /** Messages that may go out before what was noted and never came is forgotten: far more than a replay holds. */
 const FORGET_AFTER = 100_000;
@@ -14,6 +14,8 @@ export class Noted {
   readonly #resumed = new Map<string, Map<string, number>>();
   /** Dead letters in a topic of their own: in no order that one of them would say something of another. Kept, and of no weight: `DeadLetters` asks for them once. */
   readonly #letters = new Map<string, Set<string>>();
+  /** Announced shapes: each by its own id, because a record that stands here may be read again in another shape. */
+  readonly #shapes = new Map<string, Set<string>>();
   #missed = 0;
   /** Number of entries. */
   size = 0;
@@ -34,6 +36,12 @@ export class Noted {
       this.#letters.set(lane, letters.add(id));
       return true;
     }
+    if (parsed.transaction.startsWith(SHAPE)) {
+      const shapes = this.#shapes.get(lane) ?? new Set();
+      if (!shapes.has(id)) this.size++;
+      this.#shapes.set(lane, shapes.add(id));
+      return true;
+    }
     const isResumed = parsed.transaction.startsWith(RESUMED);
     const lanes = isResumed ? this.#resumed : this.#lanes;
     let noted = lanes.get(lane);
@@ -50,6 +58,7 @@ export class Noted {
 
   /** True if the message stands in the stream already. Call it for each message in order, while `size` is not 0. */
   skips(lane: string, id: string): boolean {
+    if (id.startsWith(SHAPE, this.#prefix.length)) return this.#skipsShape(lane, id);
     if (this.isBeside(id)) return this.has(lane, id);
     const noted = this.#lanes.get(lane);
     const parsed = noted === undefined ? null : parseMessageId(id, this.#prefix);
@@ -64,9 +73,16 @@ export class Noted {
     return rank <= highest;
   }
 
+  #skipsShape(lane: string, id: string): boolean {
+    const stands = this.#shapes.get(lane)?.delete(id) === true;
+    if (stands) this.size--;
+    return stands;
+  }
+
   /** True if the message was noted as standing there: asked for one that is not written, and changes nothing. */
   has(lane: string, id: string): boolean {
     if (id.startsWith(DEAD_LETTER, this.#prefix.length)) return this.#letters.get(lane)?.has(id) === true;
+    if (id.startsWith(SHAPE, this.#prefix.length)) return this.#shapes.get(lane)?.has(id) === true;
     const noted = (this.isBeside(id) ? this.#resumed : this.#lanes).get(lane);
     const parsed = noted === undefined ? null : parseMessageId(id, this.#prefix);
     const highest = parsed === null ? undefined : (noted as Map<string, number>).get(parsed.transaction);
@@ -96,6 +112,7 @@ export class Noted {
 
   #forget(): void {
     this.#lanes.clear();
+    this.#shapes.clear();
     this.#missed = 0;
     this.size = 0;
   }

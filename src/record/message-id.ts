@@ -1,7 +1,6 @@
 /**
  * Message ids are `<connector>/<transaction>/<ordinal>/<part>`; the transaction may hold slashes itself (algorithms §1). What is said of the transaction as a whole has
- * a word for its ordinal, `begin` or `end`: it stands before all its changes, or behind them, however many there are. What is said of a record's shape has a word for its part:
- * it stands before the record.
+ * a word for its ordinal, `begin` or `end`: it stands before all its changes, or behind them, however many there are.
  */
 export interface MessageId {
   readonly transaction: string;
@@ -21,8 +20,14 @@ export const SNAPSHOT = 'snapshot/';
 /** In front of a time, microseconds since the epoch, that stands for the transaction of a heartbeat. */
 export const HEARTBEAT = 'heartbeat/';
 
+/**
+ * In front of a version's number and the transaction of the first record in it: a message that announces the shape. It stands before that record and yet beside the order of
+ * the log: the catalogue, ahead of the log, may tell another version when the record is read again, whose announcement is another message then.
+ */
+export const SHAPE = 'shape/';
+
 /** What is sent beside the order of the log. */
-const BESIDE = [DEAD_LETTER, RESUMED, SNAPSHOT, HEARTBEAT] as const;
+const BESIDE = [DEAD_LETTER, RESUMED, SNAPSHOT, HEARTBEAT, SHAPE] as const;
 
 /** True if it is a transaction of the log, and no message that was sent beside it. `at`: where it begins in `text`. */
 export function isOfLog(text: string, at = 0): boolean {
@@ -33,10 +38,6 @@ export function isOfLog(text: string, at = 0): boolean {
 const BEGIN = -1;
 const END = 2 ** 43 - 1;
 
-/** Part of what is said of a record's shape. */
-export const SHAPE_PART = 'shape';
-const SHAPE = -1;
-
 /** The parts of an id of this connector, null if it is none. `prefix` is the connector's name and a slash. */
 export function parseMessageId(id: string, prefix: string): MessageId | null {
   if (!id.startsWith(prefix)) return null;
@@ -44,9 +45,8 @@ export function parseMessageId(id: string, prefix: string): MessageId | null {
   const ordinalAt = id.lastIndexOf('/', partAt - 1);
   if (ordinalAt < prefix.length + 1) return null;
   const ordinal = ordinalOf(id, ordinalAt + 1, partAt);
-  const isShape = id.endsWith(`/${SHAPE_PART}`);
-  const part = isShape ? SHAPE : wholeNumber(id, partAt + 1, id.length);
-  if (ordinal === null || (part < 0 && !isShape)) return null;
+  const part = wholeNumber(id, partAt + 1, id.length);
+  if (ordinal === null || part < 0) return null;
   return { transaction: id.slice(prefix.length, ordinalAt), ordinal, part };
 }
 

@@ -3,7 +3,7 @@
 import { isoFromMicros } from '../formats/calendar.ts';
 import { writeWhole } from '../formats/envelope.ts';
 import { HEAD, HEAD_SIZE, type RecordBatch, SNAPSHOT_MARK, type Transaction } from '../record/batch.ts';
-import { SHAPE_PART } from '../record/message-id.ts';
+import { SHAPE } from '../record/message-id.ts';
 import { encodeHeaders, type MessageWriter } from '../record/messages.ts';
 import type { ColumnShape, TableVersion } from '../record/table.ts';
 import { tableId } from '../record/table.ts';
@@ -91,7 +91,7 @@ export class SchemaAnnouncements {
         ['sluice.capture', this.#capture],
         ['sluice.schema', String(version)],
       ]),
-      id: `${this.#connector}/${transaction.id}/${heads[at + HEAD.ordinal]}/${SHAPE_PART}`,
+      id: `${this.#connector}/${SHAPE}${version}/${transaction.id}/${heads[at + HEAD.ordinal]}/0`,
     });
     return { [id]: version };
   }

@@ -109,7 +109,7 @@ function rig(announced: Readonly<Record<string, number>>) {
 
 describe('announced schema changes', () => {
   const row = (id: string): string => `public.t g/${id} public.t`;
-  const news = (id: string): string => `${TOPIC} g/${id}/shape public.t`;
+  const news = (version: number, id: string): string => `${TOPIC} g/shape/${version}/${id}/0 public.t`;
 
   it('are durable before the first row in the new shape goes, and that before the next batch', async () => {
     const { writes, offer, confirm, end, runtime } = rig({ [ID]: 1 });
@@ -117,7 +117,7 @@ describe('announced schema changes', () => {
     await runtime.advance(10);
     expect(writes.map(({ what }) => what)).toEqual([[row('T1/0/0')]]);
     await confirm(0);
-    expect(writes[1]?.what).toEqual([news('T1/1')]);
+    expect(writes[1]?.what).toEqual([news(2, 'T1/1')]);
     await runtime.advance(100);
     expect(writes).toHaveLength(2);
     await confirm(1);
@@ -167,11 +167,11 @@ describe('announced schema changes', () => {
     }
     expect(writes.map(({ what }) => what)).toEqual([
       [row('T1/0/0')],
-      [news('T1/1')],
+      [news(1, 'T1/1')],
       [row('T1/1/0')],
-      [news('T1/2')],
+      [news(2, 'T1/2')],
       [row('T1/2/0')],
-      [news('T1/3')],
+      [news(1, 'T1/3')],
       [row('T1/3/0')],
     ]);
     await end();

@@ -24,6 +24,19 @@ describe('what stands beyond the place (algorithms §2)', () => {
     expect(noted.size).toBe(0);
   });
 
+  it('an announced shape by its own id: behind it may stand rows of a record that is read again in another shape', () => {
+    const noted = new Noted('shop');
+    expect(noted.note('', 'shop/shape/3/7/A.1/0/0')).toBe(true);
+    noted.note('', 'shop/7/A.1/0/0');
+    noted.note('', 'shop/7/A.1/5/0');
+    expect([noted.size, noted.has('', 'shop/shape/3/7/A.1/0/0'), noted.has('', 'shop/shape/4/7/A.1/3/0')]).toEqual([2, true, false]);
+    expect(noted.skips('', 'shop/shape/3/7/A.1/0/0')).toBe(true);
+    expect(noted.skips('', 'shop/7/A.1/3/0')).toBe(true);
+    expect(noted.skips('', 'shop/shape/4/7/A.1/3/0')).toBe(false);
+    expect(noted.skips('', 'shop/7/A.1/5/0')).toBe(true);
+    expect([noted.size, noted.transactions()]).toEqual([0, []]);
+  });
+
   it('begin and end of a transaction are recognised among its changes, and a heartbeat is noted as nothing (I4)', () => {
     const noted = new Noted('shop');
     expect(noted.note('', 'shop/heartbeat/1795467559506224/0/0')).toBe(true);

@@ -22,12 +22,4 @@ describe('message ids', () => {
     expect(Number.isSafeInteger(end)).toBe(true);
     expect(parseMessageId('shop/7/A/end/0', 'shop/')?.transaction).toBe('7/A');
   });
-
-  it('what is said of the shape of a record stands before the record, and behind the one before it', () => {
-    const rank = (id: string): number => rankOf(parseMessageId(id, 'shop/') as MessageId);
-    expect(rank('shop/7/A/begin/0')).toBeLessThan(rank('shop/7/A/0/shape'));
-    expect(rank('shop/7/A/0/shape')).toBeLessThan(rank('shop/7/A/0/0'));
-    expect(rank('shop/7/A/0/2')).toBeLessThan(rank('shop/7/A/1/shape'));
-    expect(rank('shop/7/A/1/shape')).toBeLessThan(rank('shop/7/A/1/0'));
-  });
 });
