@@ -148,6 +148,45 @@ describe.each(availableMysqls)('the log of %s', (version) => {
     }
   });
 
+  it('keeps tables apart whose numbers a restart of the server gave anew', async () => {
+    const names = Array.from({ length: 8 }, (_, index) => `t${index}`);
+    const [one, other] = [await server.createDatabase(), await server.createDatabase()];
+    const create = names.map((name) => `CREATE TABLE ${name} (id int PRIMARY KEY, v varchar(40))`).join(';');
+    for (const database of [one, other]) await server.query(create, database);
+    const tables = [`${one}.*`, `${other}.*`];
+    const { position } = await readMessages(openMysql(server, { tables }), null, null);
+    const insert = (id: number, databases: readonly string[], order: readonly string[]) =>
+      server.query(databases.flatMap((d) => order.map((name) => `INSERT INTO ${d}.${name} VALUES (${id}, '${d}.${name}')`)).join(';'));
+    await server.restart();
+    await insert(1, [one, other], names);
+    await server.restart();
+    await insert(2, [other, one], [...names].reverse());
+    await server.query(`INSERT INTO ${one}.t0 VALUES (3, 'end')`);
+    const { messages } = await readMessages(openMysql(server, { tables }), position, has('"v":"end"'));
+    const found = values(messages).slice(0, -1);
+    expect(found).toHaveLength(4 * names.length);
+    expect(found.filter(({ after, source }) => after?.['v'] !== `${source['db']}.${source['table']}`)).toEqual([]);
+  });
+
+  it('begins no transaction in its middle', async () => {
+    const database = await server.createDatabase();
+    await server.query('CREATE TABLE t (id int PRIMARY KEY)', database);
+    const tables = [`${database}.t`];
+    const { position } = await readMessages(openMysql(server, { tables }), null, null);
+    await server.query('INSERT INTO t VALUES (1); BEGIN; INSERT INTO t VALUES (2), (3); INSERT INTO t VALUES (4), (5), (6); COMMIT', database);
+    const cut = openMysql(server, { tables }, {}, { batch: { maxRecords: 2, maxBytes: 1024 * 1024 } });
+    let saved = position;
+    for await (const batch of cut.source.read({ from: position, published: [], sinkHoldsOutput: false }, AbortSignal.timeout(10_000))) {
+      saved = batch.checkpoint ?? saved;
+      const isInside = batch.count > batch.checkpointRecords;
+      batch.release();
+      if (isInside) break;
+    }
+    await cut.source.close();
+    const { messages } = await readMessages(openMysql(server, { tables }), saved, has('"id":6}'));
+    expect(values(messages).map(({ after }) => after?.['id'])).toEqual([2, 3, 4, 5, 6]);
+  });
+
   it('refuses a position that the server does not have, or whose log is gone', async () => {
     const database = await server.createDatabase();
     await server.query('CREATE TABLE t (id int PRIMARY KEY)', database);
