@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type MysqlServer, startMysql, startProxy } from '../servers/index.ts';
 import { availableMysqls } from '../support/available-servers.ts';
-import type { EncodedMessage } from '../support/encoded.ts';
+import { type EncodedMessage, encodeBatch, textsOf } from '../support/encoded.ts';
 import { connected, openMysql, readMessages } from '../support/mysql-source.ts';
 import { rejection } from '../support/postgres-source.ts';
 
@@ -113,6 +113,26 @@ describe.each(availableMysqls)('the log of %s', (version) => {
     const found = values(messages).map(({ after }) => after?.['v'] as string);
     expect(found.length).toBe(3 + 2 * 3 ** 6 + 1);
     expect(found[0]?.length).toBe(20_000_000);
+  });
+
+  it('waits for a slow reader, and gives it each row once, in order', async () => {
+    const database = await server.createDatabase();
+    await server.query('CREATE TABLE t (id int PRIMARY KEY, v varchar(100) CHARACTER SET latin1)', database);
+    const { position } = await readMessages(openMysql(server, { tables: [`${database}.t`] }), null, null);
+    const rows = (from: number) => Array.from({ length: 100 }, (_, index) => `(${from + index}, repeat('é', 100))`).join(',');
+    const transactions = Array.from({ length: 150 }, (_, index) => `INSERT INTO t VALUES ${rows(100 * index)}`);
+    await server.query(transactions.join(';'), database);
+    const limits = { batch: { maxRecords: 70, maxBytes: 1024 * 1024 }, maxBufferedBytes: 64 * 1024 };
+    const { source, format } = openMysql(server, { tables: [`${database}.t`] }, {}, limits);
+    const ids: unknown[] = [];
+    for await (const batch of source.read({ from: position, published: [], sinkHoldsOutput: false }, AbortSignal.timeout(20_000))) {
+      if (ids.length < 3000) await new Promise((resolve) => setTimeout(resolve, 10));
+      for (const { after } of values(textsOf(encodeBatch(format, batch)))) ids.push(after?.['id']);
+      batch.release();
+      if (ids.length >= 15_000) break;
+    }
+    await source.close();
+    expect(ids).toEqual(Array.from({ length: 15_000 }, (_, id) => id));
   });
 
   it('ends with an error that is tried again when the connection breaks or the server says nothing', async () => {
