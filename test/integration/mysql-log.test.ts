@@ -99,6 +99,31 @@ describe.each(availableMysqls)('the log of %s', (version) => {
     expect(values(second.messages).map(({ after }) => after?.['id'])).toEqual([3]);
   });
 
+  it('reads every width and every order of columns, whatever their names', async () => {
+    const database = await server.createDatabase();
+    const labels = (count: number) => Array.from({ length: count }, (_, index) => `'l${index}'`).join(',');
+    // MariaDB counts geometries among the columns that have a character set.
+    await server.query(
+      `CREATE TABLE w (id int PRIMARY KEY, g geometry, c char(255), l varchar(50) CHARACTER SET latin1, b binary(255), b16 binary(16), e enum(${labels(300)}),
+         s set(${labels(64)}), \`__proto__\` int, \`1\` int, big varchar(16000), k text CHARACTER SET cp1251, u varchar(9) CHARACTER SET utf16, bits bit(64), ts timestamp(6) NULL)`,
+      database,
+    );
+    const { messages } = await readMessages(openMysql(server, { tables: [`${database}.w`] }), null, has('"id":2'), async () => {
+      await server.query(
+        `SET time_zone = '+00:00'; INSERT INTO w VALUES (1, point(1, 2), repeat('€', 255), 'Ã¼ü€', 'b', 'sixteen', 'l299', 'l0,l31,l32,l63', 1, 2, repeat('x', 16000), 'Привет',
+           '😀é', 0x8000000000000001, '${version === 'mariadb-11' ? '2100-01-01 00:00:00.000001' : '2038-01-19 03:14:07.999999'}'); INSERT INTO w(id) VALUES (2)`,
+        database,
+      );
+    });
+    const binary = (text: string, length: number) => Buffer.concat([Buffer.from(text), Buffer.alloc(length)], length).toString('base64');
+    const row = messages[0]?.value ?? '';
+    expect(row.slice(row.indexOf('"after":'), row.indexOf(',"source"'))).toBe(
+      `"after":{"id":1,"g":{"wkb":"AQEAAAAAAAAAAADwPwAAAAAAAABA","srid":null},"c":"${'€'.repeat(255)}","l":"Ã¼ü€","b":"${binary('b', 255)}","b16":"${binary('sixteen', 16)}",` +
+        `"e":"l299","s":"l0,l31,l32,l63","__proto__":1,"1":2,"big":"${'x'.repeat(16_000)}","k":"Привет","u":"\\uD83D\\uDE00é","bits":"AQAAAAAAAIA=",` +
+        `"ts":"${version === 'mariadb-11' ? '2100-01-01T00:00:00.000001Z' : '2038-01-19T03:14:07.999999Z'}"}`,
+    );
+  });
+
   it('reads rows of 20 MB and transactions larger than its buffers, held by back-pressure', async () => {
     const database = await server.createDatabase();
     await server.query('SET GLOBAL max_allowed_packet = 67108864; CREATE TABLE t (id int AUTO_INCREMENT PRIMARY KEY, v longtext)', database);

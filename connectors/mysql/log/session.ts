@@ -8,7 +8,7 @@ import { type Runtime, SluiceError, type Timer } from '#plugin';
 import type { BinlogDecoder } from './decoder.ts';
 import { serverSilent } from './errors.ts';
 import type { BatchQueue } from './queue.ts';
-import { UnknownCollation } from './table-map.ts';
+import { Question } from './table-map.ts';
 
 export interface SessionOptions {
   readonly runtime: Runtime;
@@ -22,8 +22,8 @@ export interface SessionOptions {
   readonly until: { readonly file: string; readonly pos: number } | null;
   /** How often the server is to say that it lives. */
   readonly heartbeatMs: number;
-  /** Learns the characters of a collation while the stream is held. */
-  readonly learn: (collation: number) => Promise<void>;
+  /** Finds the answer while the stream is held. */
+  readonly learn: (question: Question) => Promise<void>;
   readonly toError: (error: unknown) => SluiceError;
 }
 
@@ -61,7 +61,7 @@ export class LogSession {
   #timer: Timer | null = null;
   #isFull = false;
   #isLearning = false;
-  /** Events that wait until the characters of an earlier one are known. */
+  /** Events that wait until the question of an earlier one is answered. */
   readonly #held: Buffer[] = [];
   #willFlush = false;
 
@@ -144,7 +144,7 @@ export class LogSession {
     try {
       decoder.handle(bytes);
     } catch (error) {
-      if (error instanceof UnknownCollation) this.#learn(error.collation, bytes);
+      if (error instanceof Question) this.#learn(error, bytes);
       else this.#fail(error);
       return;
     }
@@ -162,12 +162,12 @@ export class LogSession {
     });
   }
 
-  /** The event is given again once the characters are known; what comes behind it waits. */
-  #learn(collation: number, bytes: Buffer): void {
+  /** The event is given again once the answer is known; what comes behind it waits. */
+  #learn(question: Question, bytes: Buffer): void {
     this.#isLearning = true;
     this.#held.unshift(Buffer.from(bytes));
     this.#hold();
-    this.#options.learn(collation).then(
+    this.#options.learn(question).then(
       () => {
         this.#isLearning = false;
         for (let event = this.#held.shift(); event !== undefined; event = this.#held.shift()) {
