@@ -65,7 +65,8 @@ describe.each(availableMysqls)('the log of %s', (version) => {
     await server.query(
       `INSERT INTO t VALUES (2, "y", 2); ALTER TABLE t DROP COLUMN a; INSERT INTO t VALUES (3, 3); ALTER TABLE t ADD COLUMN c varchar(10) FIRST;
        INSERT INTO t VALUES ("z", 4, 4); ALTER TABLE t RENAME COLUMN b TO a; INSERT INTO t VALUES ("w", 5, 5); RENAME TABLE t TO u; INSERT INTO u VALUES ("v", 6, 6);
-       TRUNCATE TABLE u; CREATE TABLE t (id bigint PRIMARY KEY); INSERT INTO t VALUES (7); DROP TABLE u; INSERT INTO t VALUES (8)`,
+       TRUNCATE TABLE u; CREATE TABLE t (id bigint PRIMARY KEY); INSERT INTO t VALUES (7); CREATE TABLE s AS SELECT id + 1 AS n FROM t; CREATE VIEW v AS SELECT * FROM s;
+       DROP TABLE u; INSERT INTO t VALUES (8)`,
       database,
     );
     const { messages } = await readMessages(openMysql(server, { tables }), position, has('"id":8}'));
@@ -78,6 +79,7 @@ describe.each(availableMysqls)('the log of %s', (version) => {
       ['c', 'u', { c: 'v', id: 6, a: 6 }],
       ['t', 'u', null],
       ['c', 't', { id: 7 }],
+      ['c', 's', { n: 8 }],
       ['c', 't', { id: 8 }],
     ]);
   });
