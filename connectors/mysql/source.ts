@@ -13,7 +13,7 @@ import {
 } from '#plugin';
 import { Charsets } from './charset-tables.ts';
 import { Client, connectionOptions } from './client.ts';
-import { addressOf, type MysqlConfig, serverIdOf } from './config.ts';
+import { type MysqlConfig, serverIdOf } from './config.ts';
 import { asSluiceError } from './connection-error.ts';
 import { positionUnreadable, startedWithOutput } from './errors.ts';
 import { BinlogDecoder } from './log/decoder.ts';
@@ -21,10 +21,11 @@ import { checkHistory } from './log/history.ts';
 import { type LogPosition, readPosition, type System } from './log/position.ts';
 import { BatchQueue } from './log/queue.ts';
 import { LogSession } from './log/session.ts';
+import { type Question, UnknownBinaries, UnknownCollation } from './log/table-map.ts';
 import { preflightMysql } from './preflight.ts';
 import { recoverPosition } from './recover.ts';
 import { logStatus, readServer, type ServerFacts, settingProblems } from './server.ts';
-import { capturesOf } from './tables.ts';
+import { capturesOf, demandBinaries } from './tables.ts';
 
 /** What is known before the log is read. */
 interface Prepared {
@@ -46,6 +47,8 @@ export class MysqlLogSource implements Source {
   #queue: BatchQueue | null = null;
   #session: LogSession | null = null;
   #decoder: BinlogDecoder | null = null;
+  /** Tables of which the catalogue has said that what looks binary is. */
+  readonly #binaries = new Set<string>();
   readonly #closing = new AbortController();
 
   constructor(config: MysqlConfig, system: System, context: SourceContext) {
@@ -181,6 +184,7 @@ export class MysqlLogSource implements Source {
       from,
       captures,
       charsetOf: charsets.of,
+      areBinary: (key) => this.#binaries.has(key),
       described: this.#context.tables.described,
       target: queue,
     });
@@ -194,15 +198,19 @@ export class MysqlLogSource implements Source {
       queue,
       until: once ? { file: end.file, pos: Number(end.pos) } : null,
       heartbeatMs: this.#config.heartbeat.interval,
-      learn: (collation) => this.#learn(charsets, collation),
+      learn: (question) => this.#learn(charsets, question),
       toError: (error) => asSluiceError(error, { config: this.#config, doing: 'the request for its log', stream: { connector, serverId } }),
     });
   }
 
-  async #learn(charsets: Charsets, collation: number): Promise<void> {
+  async #learn(charsets: Charsets, question: Question): Promise<void> {
     const client = await Client.connect(this.#config, this.#context.runtime.files);
     try {
-      await charsets.learn(client, collation, addressOf(this.#config).host);
+      if (question instanceof UnknownCollation) await charsets.learn(client, question.collation, 'a captured table');
+      else if (question instanceof UnknownBinaries) {
+        await demandBinaries(client, question);
+        this.#binaries.add(question.key);
+      }
     } finally {
       client.close();
     }

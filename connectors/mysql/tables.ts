@@ -3,6 +3,7 @@ import { type Finding, parsePatterns, SluiceError, type TableOutline } from '#pl
 import type { Client } from './client.ts';
 import type { MysqlConfig } from './config.ts';
 import { generatedColumn, typeRefused, unloggedCascade } from './errors.ts';
+import type { UnknownBinaries } from './log/table-map.ts';
 import type { ServerFacts } from './server.ts';
 
 const SYSTEM_DATABASES = new Set(['mysql', 'information_schema', 'performance_schema', 'sys']);
@@ -30,6 +31,22 @@ export interface Matched {
 
 /** Types of MariaDB that its log shows as bytes: their text is not there. */
 const HIDDEN_TYPES = new Set(['uuid', 'inet4', 'inet6', 'xmltype']);
+
+/** Throws a SluiceError unless all these columns are BINARY in today's catalogue, the only place that tells: of a table that is gone nothing is known. */
+export async function demandBinaries(client: Client, { database, table, columns }: UnknownBinaries): Promise<void> {
+  const rows = await client.rows<{ col: string; type: string }>(
+    'the types of columns',
+    'SELECT COLUMN_NAME AS col, DATA_TYPE AS type FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ?',
+    [database, table],
+  );
+  const types = new Map(rows.map(({ col, type }) => [col, type.toLowerCase()]));
+  for (const column of columns) {
+    const type = types.get(column) ?? 'unknown';
+    if (type === 'binary' || type === 'char') continue;
+    const label = `${database}.${table}`;
+    throw new SluiceError(typeRefused, { table: label, column, type }, { table: label });
+  }
+}
 
 export async function matchTables(client: Client, config: MysqlConfig, server: ServerFacts): Promise<Matched> {
   const captures = capturesOf(config);

@@ -100,7 +100,8 @@ describe.each(availableMysqls)('%s to NATS', (version) => {
       snapshot: { mode: 'no_data' },
       heartbeat: { interval: '1s' },
     };
-    daemon = await Daemon.create([{ name: 'shop', source, sink: { type: 'nats', servers: [nats.url], stream: 'SHOP' } }]);
+    // Batches that end inside transactions, so that kills find them there.
+    daemon = await Daemon.create([{ name: 'shop', source, sink: { type: 'nats', servers: [nats.url], stream: 'SHOP' }, batch: { maxRecords: 3 } }]);
     daemon.start();
     await daemon.waitForLog(({ msg }) => msg.startsWith('Streaming'));
     const accounts = Array.from({ length: ACCOUNTS }, (_, index) => `(${index + 1}, 0)`).join(', ');

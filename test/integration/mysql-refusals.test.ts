@@ -23,6 +23,8 @@ const MARIADB: typeof EVERYWHERE = [
     'SLUICE_MYSQL_COMPRESSED',
     "SET GLOBAL log_bin_compress = ON; SET GLOBAL log_bin_compress_min_len = 10; INSERT INTO w(id, e) VALUES (1, repeat('x', 2000)); SET GLOBAL log_bin_compress = OFF",
   ],
+  ['SLUICE_MYSQL_TYPE', 'CREATE TABLE u (id uuid PRIMARY KEY); INSERT INTO u VALUES (uuid())'],
+  ['SLUICE_MYSQL_TYPE', "CREATE TABLE u (id int PRIMARY KEY, a inet6); INSERT INTO u VALUES (1, '::1')"],
   ['SLUICE_MYSQL_COLUMN', 'CREATE TABLE c (id int PRIMARY KEY, e text COMPRESSED); INSERT INTO c(id) VALUES (1)'],
 ];
 

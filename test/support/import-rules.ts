@@ -67,7 +67,11 @@ const DRIVERS: Record<string, readonly string[]> = {
 };
 
 /** Bytes in, values out: no driver, socket, file or clock. */
-const PURE = [/^connectors\/postgres\/log\/pgoutput\b/, /^connectors\/postgres\/log\/(position|cells)\.ts$/];
+const PURE = [
+  /^connectors\/postgres\/log\/pgoutput\b/,
+  /^connectors\/postgres\/log\/(position|cells)\.ts$/,
+  /^connectors\/mysql\/log\/(charsets|columns|digits|events|json|packed|place|row-reader|statements|table-map|temporal)\.ts$/,
+];
 const PURE_NODE = ['node:buffer'];
 
 const VAGUE_NAME = /^(utils?|common|helpers?|misc)\b/;

@@ -32,7 +32,7 @@ import { Place } from './place.ts';
 import { Executed, type LogPosition, type System } from './position.ts';
 import { type RowReader, ValueRefused } from './row-reader.ts';
 import { beginsTransaction, kindOfStatement, truncatedTable } from './statements.ts';
-import { type CharsetOf, UnknownCollation } from './table-map.ts';
+import { type CharsetOf, Question } from './table-map.ts';
 import { type Mapped, TableMaps } from './tables.ts';
 
 /** Where records go: `BatchQueue`. */
@@ -50,6 +50,7 @@ export interface DecoderOptions {
   readonly from: LogPosition;
   readonly captures: (database: string, table: string) => boolean;
   readonly charsetOf: CharsetOf;
+  readonly areBinary: (key: string) => boolean;
   readonly described: boolean;
   readonly target: Target;
 }
@@ -81,7 +82,7 @@ export class BinlogDecoder {
   #transaction: Transaction | null = null;
 
   constructor(options: DecoderOptions) {
-    const { from, system, captures, charsetOf, described, target } = options;
+    const { from, system, captures, charsetOf, areBinary, described, target } = options;
     this.#options = options;
     this.#executed = new Executed(from.gtid, system);
     this.#place = new Place(from.file);
@@ -90,6 +91,7 @@ export class BinlogDecoder {
       system,
       captures,
       charsetOf,
+      areBinary,
       described,
       versionOf: (shape) => target.writer.table(shape, { position: this.#gtid, micros: this.#commitMicros }),
       error: (kind, parameters) => this.#error(kind, parameters),
@@ -107,7 +109,7 @@ export class BinlogDecoder {
     return this.#gtid === NONE && this.#place.reached(file, pos);
   }
 
-  /** One event, with its header and checksum. Throws a SluiceError; UnknownCollation, after which the same event may be given again. */
+  /** One event, with its header and checksum. Throws a SluiceError; a Question, after which the same event may be given again. */
   handle(bytes: Buffer): void {
     const type = bytes.readUInt8(4);
     const flags = bytes.readUInt16LE(17);
@@ -117,7 +119,7 @@ export class BinlogDecoder {
     try {
       this.#handle(type, flags, bytes, end);
     } catch (error) {
-      if (error instanceof SluiceError || error instanceof UnknownCollation) throw error;
+      if (error instanceof SluiceError || error instanceof Question) throw error;
       throw this.#error(protocolViolation, { what: (error as Error).message });
     }
     if (!stands) return;

@@ -8,7 +8,7 @@ import { type Runtime, SluiceError, type Timer } from '#plugin';
 import type { BinlogDecoder } from './decoder.ts';
 import { serverSilent } from './errors.ts';
 import type { BatchQueue } from './queue.ts';
-import { UnknownCollation } from './table-map.ts';
+import { Question } from './table-map.ts';
 
 export interface SessionOptions {
   readonly runtime: Runtime;
@@ -22,8 +22,8 @@ export interface SessionOptions {
   readonly until: { readonly file: string; readonly pos: number } | null;
   /** How often the server is to say that it lives. */
   readonly heartbeatMs: number;
-  /** Learns the characters of a collation while the stream is held. */
-  readonly learn: (collation: number) => Promise<void>;
+  /** Finds the answer while the stream is held. */
+  readonly learn: (question: Question) => Promise<void>;
   readonly toError: (error: unknown) => SluiceError;
 }
 
@@ -38,18 +38,13 @@ const LEFT_ALONE = ['tablemap', 'writerows', 'updaterows', 'deleterows', 'rowsqu
 interface Driver {
   handlePacket(packet?: Packet): void;
   query(sql: string, done: (error: Error | null) => void): void;
-  pause(): void;
-  resume(): void;
-  _paused: boolean;
-  _paused_packets: Packet[];
-  sequenceId: number;
-  stream: { destroy(): void };
+  /** Paused itself, and not by the driver's own way: that would give packets once more that were read already. */
+  stream: { destroy(): void; pause(): void; resume(): void };
 }
 interface Packet {
   readonly buffer: Buffer;
   readonly start: number;
   readonly end: number;
-  clone(): Packet;
 }
 
 /** The protocol's header of a packet, and the byte before each event. */
@@ -66,6 +61,8 @@ export class LogSession {
   #timer: Timer | null = null;
   #isFull = false;
   #isLearning = false;
+  /** Events that wait until the question of an earlier one is answered. */
+  readonly #held: Buffer[] = [];
   #willFlush = false;
 
   constructor(options: SessionOptions) {
@@ -128,32 +125,31 @@ export class LogSession {
     driver.handlePacket = (packet) => {
       // What comes behind the end is nobody's: the driver would complain of packets out of order.
       if (this.#over) return;
-      // Answers to the questions before; what comes while the driver holds packets is kept by it and comes again.
-      if (packet === undefined || !asked || driver._paused) return handle(packet);
+      // Answers to the questions before.
+      if (packet === undefined || !asked) return handle(packet);
       const at = packet.start + PACKET_HEADER;
       if (packet.buffer[at] !== EVENT_FOLLOWS || packet.end - at < 20) return handle(packet);
       this.#streaming = true;
-      if (this.#event(packet.buffer.subarray(at + 1, packet.end), packet)) handle(packet);
+      this.#heardAt = this.#options.runtime.monotonicMs();
+      const bytes = packet.buffer.subarray(at + 1, packet.end);
+      // The rest of what the socket had given when it was paused.
+      if (this.#isLearning) this.#held.push(Buffer.from(bytes));
+      else this.#event(bytes);
+      if (!this.#over) handle(packet);
     };
   }
 
-  /** False: the event is given again later. */
-  #event(bytes: Buffer, packet: Packet): boolean {
-    const { runtime, decoder, queue, until } = this.#options;
-    this.#heardAt = runtime.monotonicMs();
+  #event(bytes: Buffer): void {
+    const { decoder, queue, until } = this.#options;
     try {
       decoder.handle(bytes);
     } catch (error) {
-      if (error instanceof UnknownCollation) {
-        this.#learn(error.collation, packet);
-        return false;
-      }
-      this.#fail(error);
-      return false;
+      if (error instanceof Question) this.#learn(error, bytes);
+      else this.#fail(error);
+      return;
     }
     this.#flushSoon();
     if (until !== null && !queue.over && decoder.reached(until.file, until.pos)) queue.end();
-    return true;
   }
 
   /** Once for all events of one read from the socket. */
@@ -166,33 +162,42 @@ export class LogSession {
     });
   }
 
-  #learn(collation: number, packet: Packet): void {
-    const driver = this.#driver as Driver;
+  /** The event is given again once the answer is known; what comes behind it waits. */
+  #learn(question: Question, bytes: Buffer): void {
     this.#isLearning = true;
-    driver.pause();
-    driver._paused_packets.unshift(packet.clone());
-    this.#options.learn(collation).then(
+    this.#held.unshift(Buffer.from(bytes));
+    this.#hold();
+    this.#options.learn(question).then(
       () => {
         this.#isLearning = false;
+        for (let event = this.#held.shift(); event !== undefined; event = this.#held.shift()) {
+          this.#event(event);
+          if (this.#isLearning || this.#over) return;
+        }
         this.#hold();
       },
       (error: unknown) => this.#fail(error),
     );
   }
 
+  get #isHeld(): boolean {
+    return this.#isFull || this.#isLearning;
+  }
+
   #hold(): void {
-    const driver = this.#driver;
-    if (driver === null || this.#over) return;
-    const holds = this.#isFull || this.#isLearning;
-    if (holds === driver._paused) return;
-    if (holds) driver.pause();
-    else driver.resume();
+    if (this.#driver === null || this.#over) return;
+    if (this.#isHeld) this.#driver.stream.pause();
+    else {
+      // Nothing could be heard meanwhile.
+      this.#heardAt = this.#options.runtime.monotonicMs();
+      this.#driver.stream.resume();
+    }
   }
 
   #tick(): void {
     if (this.#over) return;
     const { runtime, heartbeatMs } = this.#options;
-    const silence = this.#driver?._paused === true ? 0 : runtime.monotonicMs() - this.#heardAt;
+    const silence = this.#isHeld ? 0 : runtime.monotonicMs() - this.#heardAt;
     if (silence > (this.#streaming ? 3 * heartbeatMs : START_MS)) this.#fail(new SluiceError(serverSilent, { seconds: Math.round(silence / 1000) }));
     if (!this.#over) this.#timer = runtime.setTimer(() => this.#tick(), heartbeatMs);
   }

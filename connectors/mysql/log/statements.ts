@@ -59,8 +59,16 @@ export function kindOfStatement(sql: string): StatementKind {
     case 'TRUNCATE':
       return 'truncate';
   }
+  if (first === 'CREATE' && createsRows(text)) return 'rows';
   if (PLAIN.has(first)) return 'plain';
   return ROWS.has(first) ? 'rows' : 'unknown';
+}
+
+/** `CREATE TABLE … SELECT`: in the log as rows the definition is written out, and has no SELECT. A view has one, and no rows. */
+function createsRows(sql: string): boolean {
+  if (!/^CREATE\s+(?:OR\s+REPLACE\s+)?TABLE\b/i.test(sql)) return false;
+  const unquoted = sql.replace(/'(?:[^'\\]|\\[\s\S]|'')*'|"(?:[^"\\]|\\[\s\S]|"")*"|`(?:[^`]|``)*`/g, '');
+  return /\b(?:SELECT|VALUES\s+ROW)\b/i.test(unquoted);
 }
 
 /** MySQL writes `CREATE TABLE … SELECT` as a definition that begins a transaction, whose rows follow. */

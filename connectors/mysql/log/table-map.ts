@@ -72,8 +72,7 @@ export function readNames(bytes: Buffer, at: number): Names {
 }
 
 /**
- * Reads the event's body from `at` (behind the names) to `end`. Throws MetadataMissing; a number of a collation that is not known yet is thrown as
- * UnknownCollation.
+ * Reads the event's body from `at` (behind the names) to `end`. Throws MetadataMissing, UnknownCollation.
  * @param geometryHasCharset MariaDB counts geometries among the columns that have a character set
  */
 export function readTableMap(bytes: Buffer, names: Names, end: number, charsetOf: CharsetOf, geometryHasCharset: boolean): TableMap {
@@ -112,14 +111,37 @@ export function readTableMap(bytes: Buffer, names: Names, end: number, charsetOf
   return { database: names.database, name: names.name, columns, key: readKey(optional) };
 }
 
-/** A collation that the decoder was not told of. */
-export class UnknownCollation extends Error {
-  override readonly name = 'UnknownCollation';
+/** What the decoder must be told before it can read an event: the same event is then given again. */
+export abstract class Question extends Error {
+  override readonly name = 'Question';
+}
+
+/** A collation whose characters are not known yet. */
+export class UnknownCollation extends Question {
   readonly collation: number;
 
   constructor(collation: number) {
     super(`collation ${collation}`);
     this.collation = collation;
+  }
+}
+
+/** A table of MariaDB with columns that are BINARY, or of a type that looks so in the log. */
+export class UnknownBinaries extends Question {
+  readonly database: string;
+  readonly table: string;
+  readonly columns: readonly string[];
+
+  constructor(database: string, table: string, columns: readonly string[]) {
+    super(`binary columns of ${database}.${table}`);
+    this.database = database;
+    this.table = table;
+    this.columns = columns;
+  }
+
+  /** By which the answer is known again. */
+  get key(): string {
+    return JSON.stringify([this.database, this.table, this.columns]);
   }
 }
 

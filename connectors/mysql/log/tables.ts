@@ -1,11 +1,11 @@
 /** The tables that the log has described, by the numbers that its row events name them with. */
 import type { ErrorKind, SluiceError, TableShape, TableVersion } from '#plugin';
-import { planColumn } from './columns.ts';
+import { type ColumnPlan, planColumn, READ } from './columns.ts';
 import { columnRefused, metadataMissing } from './errors.ts';
 import { HEADER_BYTES } from './events.ts';
 import type { System } from './position.ts';
 import { RowReader } from './row-reader.ts';
-import { type CharsetOf, MetadataMissing, type Names, readNames, readTableMap, type TableMap } from './table-map.ts';
+import { type CharsetOf, MetadataMissing, type Names, readNames, readTableMap, type TableMap, UnknownBinaries } from './table-map.ts';
 
 /** A table as one TABLE_MAP event has it. */
 export interface Mapped {
@@ -22,6 +22,8 @@ export interface TableMapsOptions {
   readonly charsetOf: CharsetOf;
   readonly described: boolean;
   readonly versionOf: (shape: TableShape) => TableVersion;
+  /** Of a table with columns that look binary: whether it is known that they are (`UnknownBinaries.key`). */
+  readonly areBinary: (key: string) => boolean;
   /** An error at the place that is being read. */
   readonly error: (kind: ErrorKind, parameters: Record<string, string>) => SluiceError;
 }
@@ -40,7 +42,7 @@ export class TableMaps {
     return this.#byId.get(id);
   }
 
-  /** A TABLE_MAP event. The same one again, as comes before each change, is known by its bytes. Throws SluiceError, UnknownCollation. */
+  /** A TABLE_MAP event. The same one again, as comes before each change, is known by its bytes. Throws SluiceError, Question. */
   see(bytes: Buffer, end: number): void {
     const id = bytes.readUIntLE(HEADER_BYTES, 6);
     const known = this.#byId.get(id)?.body;
@@ -78,9 +80,22 @@ export class TableMaps {
       if (typeof plan === 'string') throw error(columnRefused, { table: label, column: column.name, why: plan });
       return plan;
     });
+    if (system === 'mariadb') this.#demandBinaries(map, plans);
     const columns = plans.map(({ shape }) => shape);
     const table = versionOf({ kind: 'table', catalog: map.database, schema: '', name: map.name, columns, key: map.key });
     return { table, rows: new RowReader(plans) };
+  }
+
+  /** MariaDB writes UUID, INET6 and INET4 as BINARY of 16 and 4 bytes, which is not their text: only the catalogue tells. */
+  #demandBinaries({ database, name }: TableMap, plans: readonly ColumnPlan[]): void {
+    const doubtful = plans.filter(({ read, detail }) => read === READ.paddedBytes && (detail === 16 || detail === 4));
+    if (doubtful.length === 0) return;
+    const question = new UnknownBinaries(
+      database,
+      name,
+      doubtful.map(({ shape }) => shape.name),
+    );
+    if (!this.#options.areBinary(question.key)) throw question;
   }
 
   /** Rows of a table that is not captured are counted all the same, as far as that is possible: ordinals do not depend on what is captured. */

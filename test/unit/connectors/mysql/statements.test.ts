@@ -25,6 +25,11 @@ describe('statements of the log', () => {
     ['WITH a AS (SELECT 1) DELETE FROM t', 'rows'],
     ['LOAD DATA INFILE "x" INTO TABLE t', 'rows'],
     ['CALL p()', 'rows'],
+    ['CREATE TABLE c AS SELECT 1', 'rows'],
+    ['CREATE OR REPLACE TABLE c (a int) SELECT a FROM t', 'rows'],
+    ["CREATE TABLE `select` (a int COMMENT 'it''s a select', b varchar(9) DEFAULT \"select\\\"\")", 'plain'],
+    ['CREATE TEMPORARY TABLE c AS SELECT 1', 'plain'],
+    ['CREATE VIEW v AS SELECT 1', 'plain'],
     ['MERGE INTO t', 'unknown'],
     ['', 'plain'],
   ])('%s: %s', (sql, kind) => {
