@@ -95,7 +95,7 @@ class StormCheck {
     this.#ids.add(messageId);
     const before = this.#announced.get(table) ?? null;
     // At a replay the catalogue may tell a version otherwise: the change is told once more then, from the version that was saved as announced.
-    if (!this.#isTold(table, before, previousVersion) && !this.#told.has(`${table} ${previousVersion}`))
+    if (previousVersion !== null && !this.#isTold(table, before, previousVersion) && !this.#told.has(`${table} ${previousVersion}`))
       this.problems.push(`${table}: version ${version} is announced behind ${previousVersion}, but ${before} was the last`);
     if (version === previousVersion || (previousVersion !== null && changes.length === 0))
       this.problems.push(`${table}: nothing changed to version ${version}`);
