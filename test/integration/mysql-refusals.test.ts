@@ -9,6 +9,7 @@ import { rejection } from '../support/postgres-source.ts';
 const EVERYWHERE: readonly (readonly [code: string, sql: string])[] = [
   ['SLUICE_MYSQL_PARTIAL_ROWS', 'SET SESSION binlog_row_image = MINIMAL; UPDATE t SET v = 2'],
   ['SLUICE_MYSQL_PARTIAL_ROWS', 'SET SESSION binlog_row_image = NOBLOB; UPDATE t SET v = 3'],
+  ['SLUICE_MYSQL_STATEMENT', 'SET SESSION binlog_format = STATEMENT; CREATE TABLE made (id int PRIMARY KEY) SELECT id FROM t'],
   ['SLUICE_MYSQL_XA', "XA START 'x'; INSERT INTO t(id) VALUES (70); XA END 'x'; XA PREPARE 'x'; XA COMMIT 'x'"],
 ];
 const MYSQL: typeof EVERYWHERE = [
@@ -18,6 +19,8 @@ const MYSQL: typeof EVERYWHERE = [
   ['SLUICE_MYSQL_COLUMN', 'CREATE TABLE w (id int PRIMARY KEY, e vector(3)); INSERT INTO w(id) VALUES (1)'],
 ];
 const MARIADB: typeof EVERYWHERE = [
+  ['SLUICE_MYSQL_STATEMENT', 'SET SESSION binlog_format = STATEMENT; SET STATEMENT max_statement_time = 10 FOR INSERT INTO t(id) VALUES (72)'],
+  ['SLUICE_MYSQL_STATEMENT', 'SET SESSION binlog_format = STATEMENT; ANALYZE UPDATE t SET v = 2'],
   ['SLUICE_MYSQL_STATEMENT', 'SET SESSION binlog_format = STATEMENT; INSERT INTO t(id) VALUES (72)'],
   [
     'SLUICE_MYSQL_COMPRESSED',
