@@ -141,7 +141,7 @@ export class MysqlLogSource implements Source {
       }
       const known = readPosition(from, this.#system);
       if (known === null) throw new SluiceError(positionUnreadable, { connector, system: this.#system });
-      await checkHistory(client, known, server, connector);
+      await checkHistory(client, known, server, end, connector);
       return { server, end, charsets, from: { ...known, server: server.identity } };
     } catch (error) {
       signal.throwIfAborted();
