@@ -16,15 +16,16 @@ import { Client, connectionOptions } from './client.ts';
 import { addressOf, type MysqlConfig, serverIdOf } from './config.ts';
 import { asSluiceError } from './connection-error.ts';
 import { positionUnreadable, startedWithOutput } from './errors.ts';
-import { BinlogDecoder } from './log/decoder.ts';
+import { BinlogDecoder, CatalogueChanged } from './log/decoder.ts';
 import { checkHistory } from './log/history.ts';
 import { type LogPosition, readPosition, type System } from './log/position.ts';
 import { BatchQueue } from './log/queue.ts';
 import { LogSession } from './log/session.ts';
+import type { UnknownCollation } from './log/table-map.ts';
 import { preflightMysql } from './preflight.ts';
 import { recoverPosition } from './recover.ts';
 import { logStatus, readServer, type ServerFacts, settingProblems } from './server.ts';
-import { capturesOf } from './tables.ts';
+import { capturesOf, hidesProblems, matchTables } from './tables.ts';
 
 /** What is known before the log is read. */
 interface Prepared {
@@ -131,6 +132,7 @@ export class MysqlLogSource implements Source {
       // What the preflight found may have changed since.
       const [problem] = settingProblems(server, this.#config);
       if (problem !== undefined) throw problem;
+      await this.#checkTables(client, server);
       if (from === null && sinkHoldsOutput) throw new SluiceError(startedWithOutput, { connector });
       const end = await logStatus(client, this.#system);
       const charsets = await Charsets.load(client, this.#system === 'mariadb');
@@ -171,7 +173,7 @@ export class MysqlLogSource implements Source {
     });
   }
 
-  async #makeSession({ end, from, charsets }: Prepared, queue: BatchQueue): Promise<LogSession> {
+  async #makeSession({ server, end, from, charsets }: Prepared, queue: BatchQueue): Promise<LogSession> {
     const { connector, instance, runtime, once } = this.#context;
     const serverId = serverIdOf(this.#config, connector, instance);
     const captures = capturesOf(this.#config);
@@ -182,6 +184,7 @@ export class MysqlLogSource implements Source {
       captures,
       charsetOf: charsets.of,
       described: this.#context.tables.described,
+      asksCatalogue: hidesProblems(server),
       target: queue,
     });
     this.#decoder = decoder;
@@ -194,17 +197,25 @@ export class MysqlLogSource implements Source {
       queue,
       until: once ? { file: end.file, pos: Number(end.pos) } : null,
       heartbeatMs: this.#config.heartbeat.interval,
-      learn: (collation) => this.#learn(charsets, collation),
+      learn: (what) => this.#learn(what, server, charsets),
       toError: (error) => asSluiceError(error, { config: this.#config, doing: 'the request for its log', stream: { connector, serverId } }),
     });
   }
 
-  async #learn(charsets: Charsets, collation: number): Promise<void> {
+  async #learn(what: UnknownCollation | CatalogueChanged, server: ServerFacts, charsets: Charsets): Promise<void> {
     const client = await Client.connect(this.#config, this.#context.runtime.files);
     try {
-      await charsets.learn(client, collation, addressOf(this.#config).host);
+      if (what instanceof CatalogueChanged) await this.#checkTables(client, server);
+      else await charsets.learn(client, what.collation, addressOf(this.#config).host);
     } finally {
       client.close();
     }
+  }
+
+  /** Throws a SluiceError if a table has by now what it is refused for. */
+  async #checkTables(client: Client, server: ServerFacts): Promise<void> {
+    if (!hidesProblems(server)) return;
+    const { problems } = await matchTables(client, this.#config, server);
+    if (problems[0] !== undefined) throw problems[0];
   }
 }

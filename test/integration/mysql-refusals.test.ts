@@ -93,6 +93,27 @@ describe.each(availableMysqls)('what %s may write and is not read', (version) =>
     expect(wrong.code).toBe('SLUICE_MYSQL_AUTHENTICATION');
   });
 
+  it.skipIf(version === 'mysql-9').each([
+    ['SLUICE_MYSQL_TYPE', 'CREATE TABLE u (id uuid PRIMARY KEY); INSERT INTO u VALUES (uuid())'],
+    ['SLUICE_MYSQL_TYPE', 'ALTER TABLE t ADD COLUMN a inet6; INSERT INTO t VALUES (2, "::1")'],
+    ['SLUICE_MYSQL_UNLOGGED_CASCADE', 'ALTER TABLE child ADD FOREIGN KEY (p) REFERENCES t(id) ON DELETE CASCADE; DELETE FROM t'],
+  ])('stops at a definition that comes while it reads: %s: %s', async (code, sql) => {
+    const database = await server.createDatabase();
+    await server.query('CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE child (id int PRIMARY KEY, p int); INSERT INTO t VALUES (1)', database);
+    const seen: string[] = [];
+    const reading = readMessages(
+      openMysql(server, { tables: [`${database}.*`] }),
+      null,
+      ({ value }) => {
+        seen.push(String(value));
+        return false;
+      },
+      () => server.query(`INSERT INTO child VALUES (1, 1); ${sql}`, database).then(() => undefined),
+    );
+    expect((await rejection(reading)).code).toBe(code);
+    expect(seen.filter((value) => !value.includes('"table":"child"'))).toEqual([]);
+  });
+
   it('names the foreign keys whose changes the server does not write', async () => {
     const database = await server.createDatabase();
     await server.query(

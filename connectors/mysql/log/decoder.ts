@@ -31,7 +31,7 @@ import { readPackedInteger } from './packed.ts';
 import { Place } from './place.ts';
 import { Executed, type LogPosition, type System } from './position.ts';
 import { type RowReader, ValueRefused } from './row-reader.ts';
-import { beginsTransaction, kindOfStatement, truncatedTable } from './statements.ts';
+import { beginsTransaction, kindOfStatement, needsCatalogue, truncatedTable } from './statements.ts';
 import { type CharsetOf, UnknownCollation } from './table-map.ts';
 import { type Mapped, TableMaps } from './tables.ts';
 
@@ -51,7 +51,14 @@ export interface DecoderOptions {
   readonly captures: (database: string, table: string) => boolean;
   readonly charsetOf: CharsetOf;
   readonly described: boolean;
+  /** The server's catalogue has to be asked about some definitions (CatalogueChanged). */
+  readonly asksCatalogue: boolean;
   readonly target: Target;
+}
+
+/** A definition has to be looked up in the catalogue before anything behind it is read; then the same event may be given again. */
+export class CatalogueChanged extends Error {
+  override readonly name = 'CatalogueChanged';
 }
 
 type RowsOp = typeof OP.create | typeof OP.update | typeof OP.delete;
@@ -79,6 +86,7 @@ export class BinlogDecoder {
   #hasRows = false;
   #ordinal = 0;
   #transaction: Transaction | null = null;
+  #isCatalogueStale = false;
 
   constructor(options: DecoderOptions) {
     const { from, system, captures, charsetOf, described, target } = options;
@@ -107,8 +115,12 @@ export class BinlogDecoder {
     return this.#gtid === NONE && this.#place.reached(file, pos);
   }
 
-  /** One event, with its header and checksum. Throws a SluiceError; UnknownCollation, after which the same event may be given again. */
+  /** One event, with its header and checksum. Throws a SluiceError; UnknownCollation or CatalogueChanged, after which the same event may be given again. */
   handle(bytes: Buffer): void {
+    if (this.#isCatalogueStale) {
+      this.#isCatalogueStale = false;
+      throw new CatalogueChanged();
+    }
     const type = bytes.readUInt8(4);
     const flags = bytes.readUInt16LE(17);
     if (type === EVENT.format) this.#checksum = checksumOf(bytes, bytes.length);
@@ -245,6 +257,7 @@ export class BinlogDecoder {
         break;
       default:
         if (beginsTransaction(sql)) this.#isOpen = true;
+        if (this.#options.asksCatalogue && needsCatalogue(sql)) this.#isCatalogueStale = true;
     }
     // A statement by itself is its own transaction, and this is its end.
     if (!this.#isOpen && this.#gtid !== NONE) this.#commit();

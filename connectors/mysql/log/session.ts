@@ -5,7 +5,7 @@
 import ZongJi from '@vlasky/zongji';
 import type { ConnectionOptions } from 'mysql2/promise';
 import { type Runtime, SluiceError, type Timer } from '#plugin';
-import type { BinlogDecoder } from './decoder.ts';
+import { type BinlogDecoder, CatalogueChanged } from './decoder.ts';
 import { serverSilent } from './errors.ts';
 import type { BatchQueue } from './queue.ts';
 import { UnknownCollation } from './table-map.ts';
@@ -22,8 +22,8 @@ export interface SessionOptions {
   readonly until: { readonly file: string; readonly pos: number } | null;
   /** How often the server is to say that it lives. */
   readonly heartbeatMs: number;
-  /** Learns the characters of a collation while the stream is held. */
-  readonly learn: (collation: number) => Promise<void>;
+  /** Asks the server for what the decoder has to know, while the stream is held. */
+  readonly learn: (what: UnknownCollation | CatalogueChanged) => Promise<void>;
   readonly toError: (error: unknown) => SluiceError;
 }
 
@@ -144,8 +144,8 @@ export class LogSession {
     try {
       decoder.handle(bytes);
     } catch (error) {
-      if (error instanceof UnknownCollation) {
-        this.#learn(error.collation, packet);
+      if (error instanceof UnknownCollation || error instanceof CatalogueChanged) {
+        this.#learn(error, packet);
         return false;
       }
       this.#fail(error);
@@ -166,12 +166,12 @@ export class LogSession {
     });
   }
 
-  #learn(collation: number, packet: Packet): void {
+  #learn(what: UnknownCollation | CatalogueChanged, packet: Packet): void {
     const driver = this.#driver as Driver;
     this.#isLearning = true;
     driver.pause();
     driver._paused_packets.unshift(packet.clone());
-    this.#options.learn(collation).then(
+    this.#options.learn(what).then(
       () => {
         this.#isLearning = false;
         this.#hold();

@@ -99,6 +99,14 @@ function fillsTable(code: string): boolean {
   return table !== null && /\b(?:SELECT|TABLE)\b|\bVALUES\b(?!\s*(?:LESS|IN)\b)/.test(code.slice(table[0].length));
 }
 
+/**
+ * Whether a definition may give a table what the log does not show and the catalogue does: a foreign key that changes rows by itself, or a type whose text is
+ * not there; by name, or from another table.
+ */
+export function needsCatalogue(sql: string): boolean {
+  return /\b(?:REFERENCES|UUID|INET4|INET6|XMLTYPE|LIKE|RENAME)\b/.test(codeOf(statementText(sql)));
+}
+
 /** MySQL writes `CREATE TABLE … SELECT` as a definition that begins a transaction, whose rows follow. */
 export function beginsTransaction(sql: string): boolean {
   return /\bSTART\s+TRANSACTION\s*$/i.test(sql);

@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { beginsTransaction, kindOfStatement, type StatementKind, truncatedTable } from '../../../../connectors/mysql/log/statements.ts';
+import {
+  beginsTransaction,
+  kindOfStatement,
+  needsCatalogue,
+  type StatementKind,
+  truncatedTable,
+} from '../../../../connectors/mysql/log/statements.ts';
 
 describe('statements of the log', () => {
   it.each<[string, StatementKind]>([
@@ -60,6 +66,15 @@ describe('statements of the log', () => {
     ['SET STATEMENT lock_wait_timeout=1 FOR TRUNCATE TABLE s.t', 's', 't'],
   ])('%s is about %s.%s', (sql, database, name) => {
     expect(truncatedTable(sql, 'd')).toEqual({ database, name });
+  });
+
+  it.each([
+    ['CREATE TABLE t (id uuid)', true],
+    ['ALTER TABLE t ADD FOREIGN KEY (p) REFERENCES q (id)', true],
+    ['RENAME TABLE a TO b', true],
+    ["ALTER TABLE t ADD `uuid` int COMMENT 'like'", false],
+  ])('%s is looked up: %s', (sql, expected) => {
+    expect(needsCatalogue(sql)).toBe(expected);
   });
 
   it('tells a definition that rows follow', () => {
