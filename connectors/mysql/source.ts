@@ -21,11 +21,11 @@ import { checkHistory } from './log/history.ts';
 import { type LogPosition, readPosition, type System } from './log/position.ts';
 import { BatchQueue } from './log/queue.ts';
 import { LogSession } from './log/session.ts';
-import { type Question, UnknownBinaries, UnknownCollation } from './log/table-map.ts';
+import { CatalogueChanged, type Question, UnknownBinaries, UnknownCollation } from './log/table-map.ts';
 import { preflightMysql } from './preflight.ts';
 import { recoverPosition } from './recover.ts';
 import { logStatus, readServer, type ServerFacts, settingProblems } from './server.ts';
-import { capturesOf, demandBinaries } from './tables.ts';
+import { capturesOf, demandBinaries, hidesProblems, matchTables } from './tables.ts';
 
 /** What is known before the log is read. */
 interface Prepared {
@@ -134,6 +134,7 @@ export class MysqlLogSource implements Source {
       // What the preflight found may have changed since.
       const [problem] = settingProblems(server, this.#config);
       if (problem !== undefined) throw problem;
+      await this.#checkTables(client, server);
       if (from === null && sinkHoldsOutput) throw new SluiceError(startedWithOutput, { connector });
       const end = await logStatus(client, this.#system);
       const charsets = await Charsets.load(client, this.#system === 'mariadb');
@@ -144,7 +145,7 @@ export class MysqlLogSource implements Source {
       }
       const known = readPosition(from, this.#system);
       if (known === null) throw new SluiceError(positionUnreadable, { connector, system: this.#system });
-      await checkHistory(client, known, server, connector);
+      await checkHistory(client, known, server, end, connector);
       return { server, end, charsets, from: { ...known, server: server.identity } };
     } catch (error) {
       signal.throwIfAborted();
@@ -174,7 +175,7 @@ export class MysqlLogSource implements Source {
     });
   }
 
-  async #makeSession({ end, from, charsets }: Prepared, queue: BatchQueue): Promise<LogSession> {
+  async #makeSession({ server, end, from, charsets }: Prepared, queue: BatchQueue): Promise<LogSession> {
     const { connector, instance, runtime, once } = this.#context;
     const serverId = serverIdOf(this.#config, connector, instance);
     const captures = capturesOf(this.#config);
@@ -186,6 +187,7 @@ export class MysqlLogSource implements Source {
       charsetOf: charsets.of,
       areBinary: (key) => this.#binaries.has(key),
       described: this.#context.tables.described,
+      asksCatalogue: hidesProblems(server),
       target: queue,
     });
     this.#decoder = decoder;
@@ -198,15 +200,16 @@ export class MysqlLogSource implements Source {
       queue,
       until: once ? { file: end.file, pos: Number(end.pos) } : null,
       heartbeatMs: this.#config.heartbeat.interval,
-      learn: (question) => this.#learn(charsets, question),
+      learn: (question) => this.#learn(charsets, server, question),
       toError: (error) => asSluiceError(error, { config: this.#config, doing: 'the request for its log', stream: { connector, serverId } }),
     });
   }
 
-  async #learn(charsets: Charsets, question: Question): Promise<void> {
+  async #learn(charsets: Charsets, server: ServerFacts, question: Question): Promise<void> {
     const client = await Client.connect(this.#config, this.#context.runtime.files);
     try {
       if (question instanceof UnknownCollation) await charsets.learn(client, question.collation, 'a captured table');
+      else if (question instanceof CatalogueChanged) await this.#checkTables(client, server);
       else if (question instanceof UnknownBinaries) {
         await demandBinaries(client, question);
         this.#binaries.add(question.key);
@@ -214,5 +217,12 @@ export class MysqlLogSource implements Source {
     } finally {
       client.close();
     }
+  }
+
+  /** Throws a SluiceError if a table has by now what it is refused for. */
+  async #checkTables(client: Client, server: ServerFacts): Promise<void> {
+    if (!hidesProblems(server)) return;
+    const { problems } = await matchTables(client, this.#config, server);
+    if (problems[0] !== undefined) throw problems[0];
   }
 }

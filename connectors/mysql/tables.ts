@@ -85,9 +85,17 @@ export async function matchTables(client: Client, config: MysqlConfig, server: S
 }
 
 /** MySQL from 9.6 on does it above InnoDB, and so writes it. */
+function logsCascades({ system, versionNumber, settings }: ServerFacts): boolean {
+  return system === 'mysql' && versionNumber >= 90_600 && settings['innodb_native_foreign_keys'] !== 'ON';
+}
+
+/** Whether a definition can have something that its table is refused for and the log does not show. */
+export function hidesProblems(server: ServerFacts): boolean {
+  return server.system === 'mariadb' || !logsCascades(server);
+}
+
 async function cascadeProblems(client: Client, server: ServerFacts, captures: (database: string, table: string) => boolean): Promise<SluiceError[]> {
-  const isLogged = server.system === 'mysql' && server.versionNumber >= 90_600 && server.settings['innodb_native_foreign_keys'] !== 'ON';
-  if (isLogged) return [];
+  if (logsCascades(server)) return [];
   const rows = await client.rows<{ db: string; name: string; parent: string; constraint_name: string }>(
     'the foreign keys',
     `SELECT CONSTRAINT_SCHEMA AS db, TABLE_NAME AS name, REFERENCED_TABLE_NAME AS parent, CONSTRAINT_NAME AS constraint_name

@@ -234,6 +234,18 @@ describe.each(availableMysqls)('the log of %s', (version) => {
     expect(values(messages).map(({ after }) => after?.['id'])).toEqual([2, 3, 4, 5, 6]);
   });
 
+  it('refuses a log that was reset, even where it has come to as many transactions again', async () => {
+    const database = await server.createDatabase();
+    await server.query('CREATE TABLE t (id int PRIMARY KEY)', database);
+    const tables = [`${database}.t`];
+    const reset = server.system === 'mysql' ? 'RESET BINARY LOGS AND GTIDS' : 'RESET MASTER';
+    await server.query(`${reset}; FLUSH BINARY LOGS; INSERT INTO t VALUES (1)`, database);
+    const { position } = await readMessages(openMysql(server, { tables }), null, null);
+    await server.query(`${reset}; INSERT INTO t VALUES (2); INSERT INTO t VALUES (3); INSERT INTO t VALUES (4)`, database);
+    const error = await rejection(readMessages(openMysql(server, { tables }), position, has('"id":4}')));
+    expect([error.code, error.kind.retry]).toEqual(['SLUICE_MYSQL_OTHER_HISTORY', 'manual']);
+  });
+
   it('refuses a position that the server does not have, or whose log is gone', async () => {
     const database = await server.createDatabase();
     await server.query('CREATE TABLE t (id int PRIMARY KEY)', database);

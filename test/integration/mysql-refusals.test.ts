@@ -9,6 +9,7 @@ import { rejection } from '../support/postgres-source.ts';
 const EVERYWHERE: readonly (readonly [code: string, sql: string])[] = [
   ['SLUICE_MYSQL_PARTIAL_ROWS', 'SET SESSION binlog_row_image = MINIMAL; UPDATE t SET v = 2'],
   ['SLUICE_MYSQL_PARTIAL_ROWS', 'SET SESSION binlog_row_image = NOBLOB; UPDATE t SET v = 3'],
+  ['SLUICE_MYSQL_STATEMENT', 'SET SESSION binlog_format = STATEMENT; CREATE TABLE made (id int PRIMARY KEY) SELECT id FROM t'],
   ['SLUICE_MYSQL_XA', "XA START 'x'; INSERT INTO t(id) VALUES (70); XA END 'x'; XA PREPARE 'x'; XA COMMIT 'x'"],
 ];
 const MYSQL: typeof EVERYWHERE = [
@@ -18,6 +19,8 @@ const MYSQL: typeof EVERYWHERE = [
   ['SLUICE_MYSQL_COLUMN', 'CREATE TABLE w (id int PRIMARY KEY, e vector(3)); INSERT INTO w(id) VALUES (1)'],
 ];
 const MARIADB: typeof EVERYWHERE = [
+  ['SLUICE_MYSQL_STATEMENT', 'SET SESSION binlog_format = STATEMENT; SET STATEMENT max_statement_time = 10 FOR INSERT INTO t(id) VALUES (72)'],
+  ['SLUICE_MYSQL_STATEMENT', 'SET SESSION binlog_format = STATEMENT; ANALYZE UPDATE t SET v = 2'],
   ['SLUICE_MYSQL_STATEMENT', 'SET SESSION binlog_format = STATEMENT; INSERT INTO t(id) VALUES (72)'],
   [
     'SLUICE_MYSQL_COMPRESSED',
@@ -90,6 +93,27 @@ describe.each(availableMysqls)('what %s may write and is not read', (version) =>
       openMysql(server, { url: server.url({ user: 'nobody', password: 'x' }) }).source.preflight(AbortSignal.timeout(5000)),
     );
     expect(wrong.code).toBe('SLUICE_MYSQL_AUTHENTICATION');
+  });
+
+  it.skipIf(version === 'mysql-9').each([
+    ['SLUICE_MYSQL_TYPE', 'CREATE TABLE u (id uuid PRIMARY KEY); INSERT INTO u VALUES (uuid())'],
+    ['SLUICE_MYSQL_TYPE', 'ALTER TABLE t ADD COLUMN a inet6; INSERT INTO t VALUES (2, "::1")'],
+    ['SLUICE_MYSQL_UNLOGGED_CASCADE', 'ALTER TABLE child ADD FOREIGN KEY (p) REFERENCES t(id) ON DELETE CASCADE; DELETE FROM t'],
+  ])('stops at a definition that comes while it reads: %s: %s', async (code, sql) => {
+    const database = await server.createDatabase();
+    await server.query('CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE child (id int PRIMARY KEY, p int); INSERT INTO t VALUES (1)', database);
+    const seen: string[] = [];
+    const reading = readMessages(
+      openMysql(server, { tables: [`${database}.*`] }),
+      null,
+      ({ value }) => {
+        seen.push(String(value));
+        return false;
+      },
+      () => server.query(`INSERT INTO child VALUES (1, 1); ${sql}`, database).then(() => undefined),
+    );
+    expect((await rejection(reading)).code).toBe(code);
+    expect(seen.filter((value) => !value.includes('"table":"child"'))).toEqual([]);
   });
 
   it('names the foreign keys whose changes the server does not write', async () => {

@@ -4,14 +4,14 @@
  */
 
 /** How bytes of a character set become UTF-8. */
-export const TEXT = { utf8: 0, utf16: 1, utf16le: 2, utf32: 3, mapped: 4 } as const;
+export const TEXT = { utf8: 0, utf16: 1, utf16le: 2, utf32: 3, mapped: 4, ascii: 5 } as const;
 export type Text = (typeof TEXT)[keyof typeof TEXT];
 
 const UNICODE: Readonly<Record<string, Text>> = {
   utf8mb4: TEXT.utf8,
   utf8mb3: TEXT.utf8,
   utf8: TEXT.utf8,
-  ascii: TEXT.utf8,
+  ascii: TEXT.ascii,
   ucs2: TEXT.utf16,
   utf16: TEXT.utf16,
   utf16le: TEXT.utf16le,
@@ -53,7 +53,7 @@ export function unicodeCharset(name: string, width: number): Charset | null {
 
 /** Bytes that the UTF-8 text of `length` bytes has at most. */
 export function textBytes({ text }: Charset, length: number): number {
-  return text === TEXT.utf8 ? length : 3 * length;
+  return text === TEXT.utf8 || text === TEXT.ascii ? length : 3 * length;
 }
 
 /** Writes text as UTF-8 and returns its end; −1: there is a character that has no form in Unicode. */
@@ -62,12 +62,25 @@ export function writeText(to: Buffer, at: number, from: Buffer, start: number, e
     case TEXT.utf8:
       from.copy(to, at, start, end);
       return at + end - start;
+    case TEXT.ascii:
+      // MariaDB lets any bytes into such columns.
+      for (let index = start; index < end; index++) {
+        const byte = from[index] as number;
+        if (byte > 0x7f) return -1;
+        to[at++] = byte;
+      }
+      return at;
     case TEXT.utf16:
       return writeUtf16(to, at, from, start, end, 0);
     case TEXT.utf16le:
       return writeUtf16(to, at, from, start, end, 1);
     case TEXT.utf32:
-      for (let index = start; index + 4 <= end; index += 4) at = writePoint(to, at, from.readUInt32BE(index));
+      for (let index = start; index + 4 <= end; index += 4) {
+        const point = from.readUInt32BE(index);
+        // Halves of surrogate pairs, which MariaDB lets in.
+        if (point >= 0xd800 && point <= 0xdfff) return -1;
+        at = writePoint(to, at, point);
+      }
       return at;
     case TEXT.mapped:
       return writeMapped(to, at, from, start, end, table as CharsetTable);

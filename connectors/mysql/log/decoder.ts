@@ -31,8 +31,8 @@ import { readPackedInteger } from './packed.ts';
 import { Place } from './place.ts';
 import { Executed, type LogPosition, type System } from './position.ts';
 import { type RowReader, ValueRefused } from './row-reader.ts';
-import { beginsTransaction, kindOfStatement, truncatedTable } from './statements.ts';
-import { type CharsetOf, Question } from './table-map.ts';
+import { beginsTransaction, kindOfStatement, needsCatalogue, truncatedTable } from './statements.ts';
+import { CatalogueChanged, type CharsetOf, Question } from './table-map.ts';
 import { type Mapped, TableMaps } from './tables.ts';
 
 /** Where records go: `BatchQueue`. */
@@ -52,6 +52,8 @@ export interface DecoderOptions {
   readonly charsetOf: CharsetOf;
   readonly areBinary: (key: string) => boolean;
   readonly described: boolean;
+  /** The server's catalogue has to be asked about some definitions (CatalogueChanged). */
+  readonly asksCatalogue: boolean;
   readonly target: Target;
 }
 
@@ -80,6 +82,7 @@ export class BinlogDecoder {
   #hasRows = false;
   #ordinal = 0;
   #transaction: Transaction | null = null;
+  #isCatalogueStale = false;
 
   constructor(options: DecoderOptions) {
     const { from, system, captures, charsetOf, areBinary, described, target } = options;
@@ -111,6 +114,10 @@ export class BinlogDecoder {
 
   /** One event, with its header and checksum. Throws a SluiceError; a Question, after which the same event may be given again. */
   handle(bytes: Buffer): void {
+    if (this.#isCatalogueStale) {
+      this.#isCatalogueStale = false;
+      throw new CatalogueChanged();
+    }
     const type = bytes.readUInt8(4);
     const flags = bytes.readUInt16LE(17);
     if (type === EVENT.format) this.#checksum = checksumOf(bytes, bytes.length);
@@ -247,6 +254,7 @@ export class BinlogDecoder {
         break;
       default:
         if (beginsTransaction(sql)) this.#isOpen = true;
+        if (this.#options.asksCatalogue && needsCatalogue(sql)) this.#isCatalogueStale = true;
     }
     // A statement by itself is its own transaction, and this is its end.
     if (!this.#isOpen && this.#gtid !== NONE) this.#commit();

@@ -3,10 +3,21 @@ import { SluiceError } from '#plugin';
 import type { Client } from '../client.ts';
 import type { ServerFacts } from '../server.ts';
 import { logPurged, otherHistory } from './errors.ts';
+import { endsBefore } from './place.ts';
 import type { LogPosition } from './position.ts';
 
-/** Throws a SluiceError if it is not. */
-export async function checkHistory(client: Client, from: LogPosition, server: ServerFacts, connector: string): Promise<void> {
+/** @param end where the server's log ends. Throws a SluiceError if it is not. */
+export async function checkHistory(
+  client: Client,
+  from: LogPosition,
+  server: ServerFacts,
+  end: { readonly file: string; readonly pos: string },
+  connector: string,
+): Promise<void> {
+  // A log that was reset counts its transactions from one again: by their numbers alone new ones would pass for those that were read.
+  if (from.server === server.identity && endsBefore(end, from)) {
+    throw new SluiceError(otherHistory, { connector, missing: `to ${from.file}:${from.pos}, where its log ends at ${end.file}:${end.pos}` });
+  }
   if (server.system === 'mysql') await checkMysql(client, from, connector);
   else checkMariadb(from, server, connector);
 }

@@ -34,6 +34,13 @@ export class Place {
   }
 }
 
+/** Whether a log that ends at `end` never came to `place`; false where the two are not of one row of files. */
+export function endsBefore(end: { readonly file: string; readonly pos: string }, place: { readonly file: string; readonly pos: string }): boolean {
+  const rowOf = (name: string): string => name.replace(/\.\d+$/, '');
+  if (end.file === place.file) return Number(end.pos) < Number(place.pos);
+  return rowOf(end.file) === rowOf(place.file) && isLater(place.file, end.file);
+}
+
 /** Files of one log are numbered. */
 function isLater(file: string, than: string): boolean {
   const number = (name: string): number => Number(/\.(\d+)$/.exec(name)?.[1] ?? -1);

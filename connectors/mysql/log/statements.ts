@@ -6,11 +6,9 @@ export type StatementKind = 'begin' | 'commit' | 'rollback' | 'rollbackTo' | 'pl
 /** First words of statements that leave rows as they are, or change them only along with a table's definition. */
 const PLAIN = new Set([
   'ALTER',
-  'ANALYZE',
   'BINLOG',
   'CHANGE',
   'CHECK',
-  'CREATE',
   'DROP',
   'FLUSH',
   'GRANT',
@@ -23,7 +21,6 @@ const PLAIN = new Set([
   'RESET',
   'REVOKE',
   'SAVEPOINT',
-  'SET',
   'UNINSTALL',
 ]);
 const ROWS = new Set(['INSERT', 'UPDATE', 'DELETE', 'REPLACE', 'LOAD', 'WITH', 'CALL', 'DO', 'SELECT', 'VALUES', 'TABLE', 'IMPORT']);
@@ -38,14 +35,36 @@ function withoutComments(sql: string): string {
   }
 }
 
+const QUOTED = `'(?:[^'\\\\]+|\\\\[\\s\\S]|'')*'|"(?:[^"\\\\]+|\\\\[\\s\\S]|"")*"|\`[^\`]*\``;
+/** Between two words. */
+const GAP = '(?:\\s|/\\*[\\s\\S]*?\\*/)+';
+/** MariaDB's `SET STATEMENT variable = value FOR` before the statement that it is about. */
+const PREFIX = new RegExp(`^SET${GAP}STATEMENT\\b(?:${QUOTED}|[^'"\`])*?\\bFOR\\b`, 'i');
+const NOT_CODE = new RegExp(`${QUOTED}|--\\s[^\\n]*|#[^\\n]*|/\\*M?!\\d*|\\*/|/\\*[\\s\\S]*?\\*/`, 'g');
+
+/** From the first word of what is carried out. */
+function statementText(sql: string): string {
+  let text = withoutComments(sql);
+  for (;;) {
+    const shorter = withoutComments(text.replace(PREFIX, ''));
+    if (shorter === text) return text;
+    text = shorter;
+  }
+}
+
+/** The words alone, in upper case: no comment, no literal, no quoted name. */
+function codeOf(text: string): string {
+  return text.replace(NOT_CODE, ' ').trim().toUpperCase();
+}
+
 export function kindOfStatement(sql: string): StatementKind {
-  const text = withoutComments(sql);
+  // One stands before every transaction.
+  if (sql === 'BEGIN') return 'begin';
+  const text = statementText(sql);
   // MariaDB sends a comment in place of an event that the reader would not understand.
   if (text === '') return 'plain';
-  const [first = '', second = ''] = text
-    .slice(0, 200)
-    .toUpperCase()
-    .split(/[\s;(]+/);
+  const code = codeOf(text);
+  const [first = '', second = ''] = code.split(/[\s;(]+/, 2);
   switch (first) {
     case 'BEGIN':
     case 'START':
@@ -53,22 +72,39 @@ export function kindOfStatement(sql: string): StatementKind {
     case 'COMMIT':
       return 'commit';
     case 'ROLLBACK':
-      return second === 'TO' || /^ROLLBACK\s+(WORK\s+)?TO\b/i.test(text) ? 'rollbackTo' : 'rollback';
+      return /^ROLLBACK\s+(WORK\s+)?TO\b/.test(code) ? 'rollbackTo' : 'rollback';
     case 'XA':
       return 'xa';
     case 'TRUNCATE':
       return 'truncate';
+    case 'CREATE':
+      return fillsTable(code) ? 'rows' : 'plain';
+    case 'ANALYZE':
+      // MariaDB carries out what it analyzes.
+      return ['TABLE', 'TABLES', 'LOCAL', 'NO_WRITE_TO_BINLOG'].includes(second) ? 'plain' : 'rows';
+    case 'SET':
+      // A prefix that was not recognised: what it is about is not known.
+      return second === 'STATEMENT' ? 'unknown' : 'plain';
   }
-  if (first === 'CREATE' && createsRows(text)) return 'rows';
   if (PLAIN.has(first)) return 'plain';
   return ROWS.has(first) ? 'rows' : 'unknown';
 }
 
-/** `CREATE TABLE … SELECT`: in the log as rows the definition is written out, and has no SELECT. A view has one, and no rows. */
-function createsRows(sql: string): boolean {
-  if (!/^CREATE\s+(?:OR\s+REPLACE\s+)?TABLE\b/i.test(sql)) return false;
-  const unquoted = sql.replace(/'(?:[^'\\]|\\[\s\S]|'')*'|"(?:[^"\\]|\\[\s\S]|"")*"|`(?:[^`]|``)*`/g, '');
-  return /\b(?:SELECT|VALUES\s+ROW)\b/i.test(unquoted);
+/**
+ * `CREATE TABLE … SELECT` (or `TABLE`, or `VALUES` that are no partition's), as a session writes it whose `binlog_format` is not ROW. Temporary tables
+ * are nobody else's.
+ */
+function fillsTable(code: string): boolean {
+  const table = /^CREATE\s+(?:OR\s+REPLACE\s+)?TABLE\b/.exec(code);
+  return table !== null && /\b(?:SELECT|TABLE)\b|\bVALUES\b(?!\s*(?:LESS|IN)\b)/.test(code.slice(table[0].length));
+}
+
+/**
+ * Whether a definition may give a table what the log does not show and the catalogue does: a foreign key that changes rows by itself, or a type whose text is
+ * not there; by name, or from another table.
+ */
+export function needsCatalogue(sql: string): boolean {
+  return /\b(?:REFERENCES|UUID|INET4|INET6|XMLTYPE|LIKE|RENAME)\b/.test(codeOf(statementText(sql)));
 }
 
 /** MySQL writes `CREATE TABLE … SELECT` as a definition that begins a transaction, whose rows follow. */
@@ -83,7 +119,7 @@ const TRUNCATED = new RegExp(`^TRUNCATE\\s+(?:TABLE\\s+)?${NAME}(?:\\s*\\.\\s*${
 /** The table that a TRUNCATE names, in `database` if it names none; null where the name cannot be read. */
 export function truncatedTable(sql: string, database: string): { readonly database: string; readonly name: string } | null {
   // Comments between the words are no part of a name; one inside quotes is left alone by cutting only where spaces stand.
-  const parts = TRUNCATED.exec(withoutComments(sql).replace(/^(TRUNCATE|TRUNCATE\s+TABLE)\s*\/\*[\s\S]*?\*\//i, '$1 '));
+  const parts = TRUNCATED.exec(statementText(sql).replace(/^(TRUNCATE|TRUNCATE\s+TABLE)\s*\/\*[\s\S]*?\*\//i, '$1 '));
   if (parts === null) return null;
   const [, first, second] = parts;
   return second === undefined ? { database, name: unquoted(first as string) } : { database: unquoted(first as string), name: unquoted(second) };

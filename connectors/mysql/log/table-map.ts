@@ -116,6 +116,9 @@ export abstract class Question extends Error {
   override readonly name = 'Question';
 }
 
+/** A definition has to be looked up in the catalogue before anything behind it is read. */
+export class CatalogueChanged extends Question {}
+
 /** A collation whose characters are not known yet. */
 export class UnknownCollation extends Question {
   readonly collation: number;

@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { beginsTransaction, kindOfStatement, type StatementKind, truncatedTable } from '../../../../connectors/mysql/log/statements.ts';
+import {
+  beginsTransaction,
+  kindOfStatement,
+  needsCatalogue,
+  type StatementKind,
+  truncatedTable,
+} from '../../../../connectors/mysql/log/statements.ts';
 
 describe('statements of the log', () => {
   it.each<[string, StatementKind]>([
@@ -25,11 +31,26 @@ describe('statements of the log', () => {
     ['WITH a AS (SELECT 1) DELETE FROM t', 'rows'],
     ['LOAD DATA INFILE "x" INTO TABLE t', 'rows'],
     ['CALL p()', 'rows'],
-    ['CREATE TABLE c AS SELECT 1', 'rows'],
-    ['CREATE OR REPLACE TABLE c (a int) SELECT a FROM t', 'rows'],
+    ['CREATE TABLE b AS SELECT * FROM a', 'rows'],
+    ['create or replace table b (id int) ignore select id from a', 'rows'],
+    ['CREATE TABLE IF NOT EXISTS b TABLE a', 'rows'],
+    ['CREATE TABLE b AS VALUES ROW(1), ROW(2)', 'rows'],
+    ['CREATE TABLE b /*!50100 AS SELECT 1 */', 'rows'],
+    ["CREATE TABLE b (c varchar(9) COMMENT 'it\\'s SELECT' DEFAULT \"TABLE\", `select` int /* SELECT */)", 'plain'],
+    ['CREATE TABLE b (id int) PARTITION BY LIST (id) (PARTITION p VALUES IN (1))', 'plain'],
+    ['CREATE TABLE b (id int) /*!50100 PARTITION BY RANGE (id) (PARTITION p VALUES LESS THAN (1)) */', 'plain'],
+    ['CREATE TEMPORARY TABLE b SELECT 1', 'plain'],
+    ['CREATE DEFINER=`root`@`%` VIEW v AS SELECT 1', 'plain'],
+    ['DROP/* x */TABLE t', 'plain'],
+    ['ANALYZE TABLE t', 'plain'],
+    ['ANALYZE FORMAT=JSON UPDATE t SET a = 1', 'rows'],
+    ['SET STATEMENT max_statement_time=10 FOR INSERT INTO t VALUES (1)', 'rows'],
+    ['SET /* a */ STATEMENT sql_mode=\' FOR \', lc_messages="FOR" FOR ALTER TABLE t ADD a int', 'plain'],
+    ['SET STATEMENT max_statement_time=10 FOR CREATE TABLE b SELECT 1', 'rows'],
+    ['SET STATEMENT max_statement_time=10 FOR TRUNCATE t', 'truncate'],
+    ['SET STATEMENT max_statement_time=10', 'unknown'],
+    ["SET PASSWORD FOR 'a'@'%' = 'x'", 'plain'],
     ["CREATE TABLE `select` (a int COMMENT 'it''s a select', b varchar(9) DEFAULT \"select\\\"\")", 'plain'],
-    ['CREATE TEMPORARY TABLE c AS SELECT 1', 'plain'],
-    ['CREATE VIEW v AS SELECT 1', 'plain'],
     ['MERGE INTO t', 'unknown'],
     ['', 'plain'],
   ])('%s: %s', (sql, kind) => {
@@ -43,8 +64,18 @@ describe('statements of the log', () => {
     ['/* x */ TRUNCATE /* y */ TABLE shop . orders', 'shop', 'orders'],
     ['TRUNCATE TABLE "q"', 'd', 'q'],
     ['TRUNCATE t;', 'd', 't'],
+    ['SET STATEMENT lock_wait_timeout=1 FOR TRUNCATE TABLE s.t', 's', 't'],
   ])('%s is about %s.%s', (sql, database, name) => {
     expect(truncatedTable(sql, 'd')).toEqual({ database, name });
+  });
+
+  it.each([
+    ['CREATE TABLE t (id uuid)', true],
+    ['ALTER TABLE t ADD FOREIGN KEY (p) REFERENCES q (id)', true],
+    ['RENAME TABLE a TO b', true],
+    ["ALTER TABLE t ADD `uuid` int COMMENT 'like'", false],
+  ])('%s is looked up: %s', (sql, expected) => {
+    expect(needsCatalogue(sql)).toBe(expected);
   });
 
   it('tells a definition that rows follow', () => {

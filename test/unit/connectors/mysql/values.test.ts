@@ -1,6 +1,7 @@
 /** Values of the log whose bytes are made here, by other means than those that read them. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { unicodeCharset, writeText } from '../../../../connectors/mysql/log/charsets.ts';
 import { decimalLength, writeDecimal, writeFloat, writeLong, writeNumber } from '../../../../connectors/mysql/log/digits.ts';
 import { jsonText } from '../../../../connectors/mysql/log/json.ts';
 import { writeDatetime, writeTime, writeTimestamp } from '../../../../connectors/mysql/log/temporal.ts';
@@ -137,5 +138,25 @@ describe('binary JSON', () => {
       }),
       { numRuns: 2000 },
     );
+  });
+});
+
+describe('text', () => {
+  it.each([
+    ['ascii', '61ff'],
+    ['utf32', '0000d800'],
+    ['utf16', 'd8000061'],
+    ['ucs2', '0061dc00'],
+  ])('what servers let into %s and Unicode does not have is refused: %s', (name, hex) => {
+    const charset = unicodeCharset(name, 4);
+    if (charset === null) throw new Error(name);
+    const bytes = Buffer.from(hex, 'hex');
+    expect(writeText(to, 0, bytes, 0, bytes.length, charset)).toBe(-1);
+  });
+
+  it('ASCII is copied', () => {
+    const charset = unicodeCharset('ascii', 1);
+    if (charset === null) throw new Error('ascii');
+    expect(written((at) => writeText(to, at, Buffer.from('xabc\x7fx'), 1, 5, charset))).toBe('abc\x7f');
   });
 });
