@@ -11,7 +11,7 @@ export interface Mutation {
   readonly matrix?: readonly string[];
 }
 
-const PIPELINE = 'src/pipeline/pipeline.ts';
+const SENDER = 'src/pipeline/sender.ts';
 const SAVER = 'src/pipeline/saver.ts';
 const CHECKPOINTS = 'src/pipeline/checkpoints.ts';
 const COMMITTER = 'src/state/committer.ts';
@@ -29,9 +29,9 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'save before durable',
-    file: PIPELINE,
-    find: 'flight.add(bytesLength, oldest);',
-    replace: 'flight.add(bytesLength, oldest);\n    tracker.finish(entry, null);',
+    file: SENDER,
+    find: 'const durable = (place: Place | null): void => {',
+    replace: 'tracker.finish(entry, null);\n    const durable = (place: Place | null): void => {',
   },
   { name: 'gap in the prefix', file: CHECKPOINTS, find: 'if (!done) break;', replace: 'if (!done && position === null) break;' },
   {
@@ -106,13 +106,13 @@ export const MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'encoded batch recycled before it is durable',
-    file: PIPELINE,
-    find: 'flight.add(bytesLength, oldest);',
-    replace: 'flight.add(bytesLength, oldest);\n    encoder.recycle(messages);',
+    file: SENDER,
+    find: 'const durable = (place: Place | null): void => {',
+    replace: 'encoder.recycle(messages);\n    const durable = (place: Place | null): void => {',
   },
   {
     name: 'record batch released before it is encoded',
-    file: PIPELINE,
+    file: SENDER,
     find: 'const messages = encoder.encode(batch, runtime.nowMicros());',
     replace: 'batch.release();\n    const messages = encoder.encode(batch, runtime.nowMicros());',
   },
@@ -151,8 +151,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'table versions taken as saved before they are',
     file: 'src/record/table.ts',
-    find: 'this.#newest.set(id, Math.max(this.#newest.get(id) ?? 0, table.version));',
-    replace: 'void id;',
+    find: 'this.#historyOf(table).push(table);',
+    replace: 'void this.#historyOf;',
   },
   {
     name: 'what a dead client left behind is not waited out',
