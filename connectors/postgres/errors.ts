@@ -223,6 +223,16 @@ export const publicationRight = defineError({
   remedy: 'As the owner of the tables, run: {sql}',
 });
 
+export const publicationBusy = defineError({
+  code: 'SLUICE_PG_PUBLICATION_BUSY',
+  retry: 'auto',
+  exit: 3,
+  cause:
+    'The publication is not changed yet: a transaction is writing to a table that it is to take in or let go, for longer than a second. While one does, the log would be read differently after a crash.',
+  remedy:
+    'It is tried again. If that does not pass: end the transaction (pg_stat_activity tells the oldest), or run in a quiet moment: BEGIN; {sql}; COMMIT;',
+});
+
 export const publicationAfterSlot = defineError({
   code: 'SLUICE_PG_PUBLICATION_AFTER_SLOT',
   retry: 'manual',

@@ -135,7 +135,9 @@ describe.each(availableMajors)('PostgreSQL %i', (major) => {
     const wider = { ...config, tables: ['public.keyed', 'public.other'] };
     const error = await rejection(prepare(wider));
     expect(error.code).toBe('SLUICE_PG_PUBLICATION_RIGHT');
-    expect(error.remedy).toContain('ALTER PUBLICATION "by_dba" ADD TABLE "public"."other";');
+    expect(error.remedy).toContain(
+      'BEGIN; LOCK TABLE "public"."other" IN SHARE MODE; ALTER PUBLICATION "by_dba" ADD TABLE "public"."other"; COMMIT;',
+    );
     expect((await preflightPostgres(wider, context, signal)).findings.map(({ code }) => code)).toContain('SLUICE_PG_PUBLICATION_RIGHT');
     // That statement mends it.
     await server.query((error.remedy.match(/ALTER PUBLICATION.*?;/) as RegExpMatchArray)[0], database);

@@ -3,19 +3,18 @@ import type pg from 'pg';
 import { rootMessage, SluiceError, type SourceContext, type Timer } from '#plugin';
 import type { ControlConnection } from '../client.ts';
 import type { PostgresConfig } from '../config.ts';
+import { publicationBusy } from '../errors.ts';
 import { withinLimit } from '../server.ts';
 import { type NewTable, planCapture } from './capture.ts';
 import { newTable, newTableRefused } from './errors.ts';
 import type { PreparedLog } from './prepare.ts';
+import { asTransaction, changePublications } from './publication.ts';
 import type { Relation } from './relation.ts';
 import { type Noted, noted } from './remembered.ts';
 
 // One row, however many tables there are: whether one was created, dropped, renamed or made logged since.
 const FINGERPRINT = `SELECT count(*) || ' ' || COALESCE(sum(hashtextextended(concat_ws(' ', c.oid, n.nspname, c.relname, c.relpersistence), 0)), 0) AS tables
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'p')`;
-
-/** The control connection serves the heartbeat too: a table that is locked is tried again at the next look. */
-const LOCK_TIMEOUT_MS = 2_000;
 
 export class NewTables {
   readonly #config: PostgresConfig;
@@ -135,12 +134,12 @@ export class NewTables {
     await this.#note(({ added }) => ({ added: [...new Set([...added, ...plan.added])] }));
     const sql = statements.join('; ');
     try {
-      await client.query(`BEGIN; SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}; ${sql}; COMMIT`);
+      await changePublications(client, statements);
     } catch (error) {
-      const { code, severity, message } = error as { code?: string; severity?: string; message?: string };
+      const answer = error instanceof SluiceError && error.kind === publicationBusy ? error.cause : error;
+      const { code, severity, message } = answer as { code?: string; severity?: string; message?: string };
       if (severity === undefined || code === undefined) throw error;
-      await client.query('ROLLBACK');
-      const parameters = { table: table.label, detail: message ?? '', sqlstate: code, sql: `${sql};` };
+      const parameters = { table: table.label, detail: message ?? '', sqlstate: code, sql: asTransaction(statements) };
       return new SluiceError(newTableRefused, parameters, { table: table.label, cause: error });
     }
     this.#context.log.info('The publication was changed.', { statement: sql });

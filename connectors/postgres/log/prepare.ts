@@ -221,7 +221,9 @@ async function publish(
     await context.intent.set({ ...noting, ...last });
   }
   await preparePublications(client, plan);
-  for (const statement of plan.statements) context.log.info('The publication was changed.', { statement });
+  for (const statement of plan.statements) {
+    if (!statement.startsWith('LOCK')) context.log.info('The publication was changed.', { statement });
+  }
   sayNew(context, capture.added);
   return { capture, noting };
 }

@@ -2,7 +2,14 @@ import type pg from 'pg';
 import { type ErrorKind, type ErrorParameters, type Finding, SluiceError } from '#plugin';
 import { quoteIdentifier, quoteTable } from '../client.ts';
 import { insertsPublicationName } from '../config.ts';
-import { publicationAfterSlot, publicationByPartition, publicationByRoot, publicationOperations, publicationRight } from '../errors.ts';
+import {
+  publicationAfterSlot,
+  publicationBusy,
+  publicationByPartition,
+  publicationByRoot,
+  publicationOperations,
+  publicationRight,
+} from '../errors.ts';
 import type { ServerFacts } from '../server.ts';
 import type { CapturedTable, Matched } from '../tables.ts';
 
@@ -41,7 +48,7 @@ export interface Publication {
   owned: boolean;
   tables: [schema: string, name: string][] | null;
   /** Those that were put in one by one. */
-  entries: [oid: number, schema: string, name: string][] | null;
+  entries: [oid: number, schema: string, name: string, owned: boolean][] | null;
   /** Tables with a row filter or a column list (15+). */
   limited: [schema: string, name: string, filter: boolean, list: boolean][] | null;
 }
@@ -49,7 +56,7 @@ export interface Publication {
 const PUBLICATIONS = `SELECT p.pubname::text AS name, p.puballtables AS all_tables, p.pubinsert AS insert, p.pubupdate AS update, p.pubdelete AS delete,
     p.pubtruncate AS truncate, p.pubviaroot AS via_root, pg_has_role(p.pubowner, 'USAGE') AS owned,
     (SELECT json_agg(json_build_array(t.schemaname, t.tablename)) FROM pg_publication_tables t WHERE t.pubname = p.pubname) AS tables,
-    (SELECT json_agg(json_build_array(c.oid::bigint, n.nspname, c.relname))
+    (SELECT json_agg(json_build_array(c.oid::bigint, n.nspname, c.relname, pg_has_role(c.relowner, 'USAGE')))
       FROM pg_publication_rel r JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE r.prpubid = p.oid) AS entries,
     (SELECT json_agg(json_build_array(n.nspname, c.relname, to_jsonb(r) ->> 'prqual' IS NOT NULL, to_jsonb(r) ->> 'prattrs' IS NOT NULL))
       FROM pg_publication_rel r JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -80,8 +87,34 @@ export function planPublications(found: readonly Publication[], request: Publica
 export async function preparePublications(client: pg.Client, plan: PublicationPlan): Promise<void> {
   const problem = plan.problems[0];
   if (problem !== undefined) throw problem;
-  // Several statements in one simple query are one transaction: both publications or none.
-  if (plan.statements.length > 0) await client.query(plan.statements.join('; '));
+  if (plan.statements.length > 0) await changePublications(client, plan.statements);
+}
+
+/**
+ * One transaction: both publications or none. Throws SLUICE_PG_PUBLICATION_BUSY where a table is being written to for longer than a moment, with nothing changed, and what the
+ * server answered.
+ */
+export async function changePublications(client: pg.Client, statements: readonly string[]): Promise<void> {
+  try {
+    await client.query(`BEGIN; SET LOCAL lock_timeout = ${LOCK_TIMEOUT_MS}; ${statements.join('; ')}; COMMIT`);
+  } catch (error) {
+    const { code, severity } = error as { code?: string; severity?: string };
+    if (severity !== undefined) await client.query('ROLLBACK');
+    throw code === LOCK_NOT_AVAILABLE ? new SluiceError(publicationBusy, { sql: statements.join('; ') }, { cause: error }) : error;
+  }
+}
+
+/** Writers of the table wait behind the lock while it waits. */
+const LOCK_TIMEOUT_MS = 1_000;
+const LOCK_NOT_AVAILABLE = '55P03';
+
+/**
+ * Keeps everybody from writing to the tables while a publication that is being read takes them in or lets them go. Without it a transaction may have rows of them from before
+ * the change and from behind it, and which of the former the server sends depends on where its session began: the numbers of all rows of that transaction with it, by which
+ * what stands in the sink is recognised (I1, I4).
+ */
+function lockSql(tables: readonly { readonly schema: string; readonly name: string }[]): string {
+  return `LOCK TABLE ${tables.map(quoteTable).join(', ')} IN SHARE MODE`;
 }
 
 class Planner implements PublicationPlan {
@@ -133,7 +166,7 @@ class Planner implements PublicationPlan {
     const list = tables.length === 0 ? '' : ` FOR TABLE ${tables.map(quoteTable).join(', ')}`;
     const sql = `CREATE PUBLICATION ${quoteIdentifier(name)}${list} WITH (publish = '${operations}', publish_via_partition_root = true)`;
     if (slotExists) this.#problem(publicationAfterSlot, { slot, publication: name, sql: `${sql};`, connector });
-    else this.#change(sql, `create publication "${name}"`, this.#request.server.mayCreate, tables);
+    else this.#change([sql], `create publication "${name}"`, this.#request.server.mayCreate, tables);
   }
 
   #extend(found: Publication, tables: readonly CapturedTable[]): void {
@@ -147,7 +180,7 @@ class Planner implements PublicationPlan {
       else if (!publishes(found, table)) missing.push(table);
     }
     if (missing.length === 0) return;
-    const sql = `ALTER PUBLICATION ${quoteIdentifier(found.name)} ADD TABLE ${missing.map(quoteTable).join(', ')}`;
+    const sql = [lockSql(missing), `ALTER PUBLICATION ${quoteIdentifier(found.name)} ADD TABLE ${missing.map(quoteTable).join(', ')}`];
     this.#change(sql, `add ${missing.map((table) => table.label).join(', ')} to publication "${found.name}"`, found.owned, missing);
   }
 
@@ -157,23 +190,27 @@ class Planner implements PublicationPlan {
     if (!found.owned || server.standby) return;
     const over = (found.entries ?? []).filter(([oid, schema, name]) => added.includes(oid) && !matched.matches(schema, name));
     if (over.length === 0) return;
+    const locked = over.filter(([, , , owned]) => owned).map(([, schema, name]) => ({ schema, name }));
+    if (locked.length > 0) this.statements.push(lockSql(locked));
     this.statements.push(
       `ALTER PUBLICATION ${quoteIdentifier(found.name)} DROP TABLE ${over.map(([, schema, name]) => quoteTable({ schema, name })).join(', ')}`,
     );
   }
 
-  /** Takes a statement into the plan, if the role may run it; a DBA's own publication needs none. */
-  #change(sql: string, what: string, mayChange: boolean, tables: readonly CapturedTable[]): void {
+  /** Takes statements into the plan, if the role may run them; a DBA's own publication needs none. */
+  #change(statements: readonly string[], what: string, mayChange: boolean, tables: readonly CapturedTable[]): void {
     const { server } = this.#request;
     const foreign = tables.filter((table) => !table.owned).map((table) => table.label);
     let detail = '';
     if (server.standby) detail = 'this is a standby: it is done on the primary';
-    else if (!mayChange) detail = sql.startsWith('CREATE') ? `no CREATE right on database "${server.database}"` : 'another role owns the publication';
+    else if (!mayChange)
+      detail =
+        statements[0]?.startsWith('CREATE') === true ? `no CREATE right on database "${server.database}"` : 'another role owns the publication';
     else if (foreign.length > 0) detail = `another role owns ${foreign.join(', ')}`;
     if (detail === '') {
-      this.statements.push(sql);
+      this.statements.push(...statements);
       this.added.push(...tables.map(({ oid }) => oid));
-    } else this.#problem(publicationRight, { user: server.user, what, detail, sql: `${sql};` });
+    } else this.#problem(publicationRight, { user: server.user, what, detail, sql: asTransaction(statements) });
   }
 
   #operations(found: Publication, needed: readonly ('insert' | 'update' | 'delete')[]): void {
@@ -227,6 +264,11 @@ class Planner implements PublicationPlan {
   #warn(code: string, message: string, remedy: string): void {
     this.findings.push({ severity: 'warning', code, message, remedy });
   }
+}
+
+/** For people: LOCK TABLE holds to the end of its transaction. */
+export function asTransaction(statements: readonly string[]): string {
+  return statements.length === 1 ? `${statements[0]};` : `BEGIN; ${statements.join('; ')}; COMMIT;`;
 }
 
 /** Names of what a publication holds, made once: each of ten thousand tables is looked for. */
