@@ -33,7 +33,7 @@ async function runAndKill(directory: string, saves: number): Promise<Map<string,
   return acknowledged;
 }
 
-it('I5: ten times kill -9 in the middle of saves: whatever was acknowledged is there, at most one save more, and table versions with it', async () => {
+it('I5: ten times kill -9 in the middle of saves: whatever was acknowledged is there, at most one save more, and no table version behind it', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'sluice-kill-'));
   try {
     for (let round = 0; round < 10; round++) {
@@ -46,7 +46,8 @@ it('I5: ten times kill -9 in the middle of saves: whatever was acknowledged is t
         const stored = Number(offset?.position['n']);
         expect([n, n + 1]).toContain(stored);
         expect(place).toEqual({ n: String(stored) });
-        expect(tables).toHaveLength(Math.floor(stored / 10));
+        // A version is stored before what names it: ahead of the offset, never behind it.
+        expect([Math.floor(stored / 10), Math.floor((stored + 1) / 10)]).toContain(tables.length);
       }
       await store.close();
     }
