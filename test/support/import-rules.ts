@@ -25,6 +25,7 @@ const ENGINE = [
   'stopped-tables',
   'snapshot',
   'schema-history',
+  'compatibility',
   'pipeline',
   'config',
   'telemetry',
@@ -45,6 +46,8 @@ const LAYERS: Record<string, Layer> = {
   'stopped-tables': { layers: ['plugin', 'record', 'segments', 'state', 'pipeline'] },
   snapshot: { layers: ['plugin', 'record'] },
   'schema-history': { layers: ['plugin', 'record', 'formats'] },
+  // Schemas as messages carry them, not tables: no row and no file.
+  compatibility: { layers: ['plugin'] },
   // The pipeline tells what happens through an interface of its own; metrics implement it. So telemetry knows the pipeline and not the reverse.
   pipeline: { layers: ['plugin', 'record', 'state', 'schema-history'] },
   telemetry: { layers: ['plugin', 'record', 'pipeline', 'version'], packages: ['pino', 'prom-client'] },
