@@ -36,6 +36,7 @@ export function checkAvro(reader: unknown, writer: unknown): readonly Incompatib
 class Comparison {
   readonly pairs = new Pairs();
   readonly #numbers = new Map<AvroType, number>();
+  readonly #branches = new Map<AvroUnion, ReadonlyMap<string, AvroType>>();
 
   compare(reader: AvroType, writer: AvroType): readonly Incompatibility[] {
     return this.pairs.compare(`${this.#number(reader)} ${this.#number(writer)}`, () => this.#parts(reader, writer));
@@ -78,11 +79,19 @@ class Comparison {
 
   #readUnion(reader: AvroUnion, writer: AvroType): readonly Incompatibility[] {
     // A branch of the same type and name first: what is wrong there says most.
-    const same = reader.branches.find((branch) => branch.type === writer.type && (!('name' in branch) || isSameName(branch, writer as AvroNamed)));
+    const same = this.#sameBranch(reader, writer);
     const why = same === undefined ? [] : this.compare(same, writer);
     if (same !== undefined && why.length === 0) return [];
     if (reader.branches.some((branch) => branch !== same && this.compare(branch, writer).length === 0)) return [];
     return why.length > 0 ? why : [found(reader.path, 'branchRemoved', `No branch of the union takes ${nameOf(writer)}, which may be written.`)];
+  }
+
+  /** By name: a union may have thousands of branches. */
+  #sameBranch(union: AvroUnion, writer: AvroType): AvroType | undefined {
+    const known = this.#branches.get(union) ?? new Map(union.branches.flatMap((branch) => namesOf(branch).map((name) => [name, branch] as const)));
+    this.#branches.set(union, known);
+    if (!('name' in writer)) return known.get(writer.type);
+    return known.get(`${writer.type} ${unqualified(writer.name)}`) ?? known.get(`${writer.type} alias ${writer.name}`);
   }
 
   #record(reader: AvroRecord, writer: AvroRecord): readonly Incompatibility[] {
@@ -132,6 +141,12 @@ function logicalText(logical: LogicalType | null): string {
 /** Unqualified names must be the same, or the reader's aliases hold the writer's full name. */
 function isSameName(reader: AvroNamed, writer: AvroNamed): boolean {
   return unqualified(reader.name) === unqualified(writer.name) || reader.aliases.includes(writer.name);
+}
+
+/** What a branch of a union is found by. */
+function namesOf(branch: AvroType): readonly string[] {
+  if (!('name' in branch)) return [branch.type];
+  return [`${branch.type} ${unqualified(branch.name)}`, ...branch.aliases.map((alias) => `${branch.type} alias ${alias}`)];
 }
 
 function unqualified(name: string): string {
