@@ -1,12 +1,15 @@
+import { compatibilityErrors } from '../../src/compatibility/errors.ts';
 import { configErrors } from '../../src/config/errors.ts';
 import { controlErrors } from '../../src/daemon/control-errors.ts';
 import { HEALTH_LISTEN } from '../../src/daemon/health-server.ts';
 import { CONNECTOR_RUNNING, CONNECTOR_UNKNOWN } from '../../src/daemon/offsets.ts';
 import { deadLetterErrors } from '../../src/dead-letters/errors.ts';
 import { debeziumErrors } from '../../src/formats/debezium/errors.ts';
+import { mappingErrors } from '../../src/mapping/errors.ts';
 import { pipelineErrors } from '../../src/pipeline/errors.ts';
 import type { ErrorKind } from '../../src/plugin/error.ts';
 import { schemaHistoryErrors } from '../../src/schema-history/errors.ts';
+import { schemaPolicyErrors } from '../../src/schema-policy/errors.ts';
 import { segmentErrors } from '../../src/segments/errors.ts';
 import { snapshotErrors } from '../../src/snapshot/errors.ts';
 import { stateErrors } from '../../src/state/errors.ts';
@@ -20,6 +23,7 @@ export const engineErrors: readonly { readonly title: string; readonly kinds: re
   { title: 'Format debezium', kinds: debeziumErrors },
   { title: 'State', kinds: stateErrors },
   { title: 'Snapshots', kinds: snapshotErrors },
-  { title: 'Schema history', kinds: schemaHistoryErrors },
+  { title: 'Schema history', kinds: [...schemaHistoryErrors, ...schemaPolicyErrors, ...mappingErrors] },
+  { title: 'Schemas of messages', kinds: compatibilityErrors },
   { title: 'Dead letters and stopped tables', kinds: [...deadLetterErrors, ...stoppedTableErrors, ...segmentErrors] },
 ];

@@ -30,7 +30,7 @@ export function addSchema(program: Command, action: Action, registry: Registry):
       'The schema history: the versions that each captured table has had. The number stands in the header "sluice.schema" of each message.',
     )
     .addHelpText('after', '\nExamples:\n  $ sluice schema list /etc/sluice\n  $ sluice schema diff --table public.orders /etc/sluice');
-  const run = (options: SchemaOptions, paths: readonly string[], request: SchemaAction): Promise<void> =>
+  const run: Run = (options, paths, request) =>
     action(options.json, async (output) => {
       const named = options.connector === undefined ? {} : { connector: options.connector };
       return (await import('./schema.ts')).schemaCommand(paths, { ...request, ...named }, output, registry);
@@ -76,4 +76,21 @@ export function addSchema(program: Command, action: Action, registry: Registry):
     .action((paths: string[], { table, from, to, ...options }: SchemaOptions) =>
       run({ table, ...options }, paths, { verb: 'diff', table, ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) }),
     );
+  addAccept(schema, run);
+}
+
+type Run = (options: SchemaOptions, paths: readonly string[], request: SchemaAction) => Promise<void>;
+
+function addAccept(schema: Command, run: Run): void {
+  schema
+    .command('accept')
+    .description(
+      'Let rows go that the connector\'s "compatibility" does not allow: all versions of the table that are known. Where it was stopped it is resumed.',
+    )
+    .argument('[paths...]', PATHS)
+    .requiredOption('--table <name>', TABLE)
+    .option('--connector <name>', CONNECTOR)
+    .option('--json', 'answer with one JSON document')
+    .addHelpText('after', '\nExample:\n  $ sluice schema accept --table public.orders /etc/sluice')
+    .action((paths: string[], { table, ...options }: SchemaOptions) => run({ table, ...options }, paths, { verb: 'accept', table }));
 }

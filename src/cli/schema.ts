@@ -2,12 +2,14 @@ import type { Configuration, ConnectorDefinition } from '../config/load.ts';
 import { CONTROL_NO_DAEMON } from '../daemon/control-errors.ts';
 import { nodeRuntime } from '../daemon/node-runtime.ts';
 import { findConnector } from '../daemon/offsets.ts';
+import { type AcceptedView, acceptVersions } from '../daemon/schema-policy.ts';
 import { type SchemaSummary, schemaSummaries, schemaVersions } from '../daemon/schemas.ts';
 import { SluiceError } from '../plugin/error.ts';
 import type { Registry } from '../plugin/registry.ts';
 import type { ColumnShape, Since, TableVersion } from '../record/table.ts';
 import { type SchemaChange, schemaChanges } from '../schema-history/changes.ts';
 import { SCHEMA_NO_JSON_SCHEMA, SCHEMA_TABLE_UNKNOWN, SCHEMA_VERSION_UNKNOWN } from '../schema-history/errors.ts';
+import { SCHEMA_ACCEPT_NOTHING } from '../schema-policy/errors.ts';
 import { openLevel } from '../state/level.ts';
 import type { StateStore } from '../state/state-store.ts';
 import { openStore } from '../state/store.ts';
@@ -26,6 +28,7 @@ export type SchemaAction =
       readonly all?: boolean;
       readonly jsonSchema?: boolean;
     }
+  | { readonly verb: 'accept'; readonly connector?: string; readonly table: string }
   | { readonly verb: 'diff'; readonly connector?: string; readonly table: string; readonly from?: number; readonly to?: number };
 
 /** `sluice schema …`: asks the daemon that owns the data directory, or opens the state itself when none runs. Throws a SluiceError. */
@@ -37,6 +40,11 @@ export async function schemaCommand(paths: readonly string[], action: SchemaActi
     return 0;
   }
   const { name } = findConnector(configuration.connectors, action.connector);
+  if (action.verb === 'accept') {
+    const view = await accepted(configuration, name, action.table);
+    print(output, view, acceptedText(view));
+    return 0;
+  }
   const versions = await versionsOf(configuration, name, action.table);
   const numbered = (number: number | undefined, otherwise: TableVersion): TableVersion => {
     if (number === undefined) return otherwise;
@@ -96,6 +104,17 @@ async function versionsOf(configuration: Configuration, connector: string, name:
   );
 }
 
+async function accepted(configuration: Configuration, connector: string, name: string): Promise<AcceptedView> {
+  return daemonOr(
+    () => controlRequest(configuration.daemon.dataDir, 'POST', '/schema/accept', { connector, table: name }) as Promise<AcceptedView>,
+    async () => {
+      const view = await withStore(configuration, (store) => acceptVersions(store, connector, name));
+      if (view === null) throw new SluiceError(SCHEMA_ACCEPT_NOTHING, { connector, table: name });
+      return view;
+    },
+  );
+}
+
 async function daemonOr<T>(ask: () => Promise<T>, otherwise: () => Promise<T>): Promise<T> {
   return ask().catch((error: unknown) => {
     if (!(error instanceof SluiceError) || error.kind !== CONTROL_NO_DAEMON) throw error;
@@ -117,15 +136,21 @@ async function withStore<T>({ daemon }: Configuration, use: (store: StateStore) 
 
 function listText(summaries: readonly SchemaSummary[]): string {
   if (summaries.length === 0) return 'No table is known yet.\n';
-  const lines = summaries.map(({ connector, table: name, version, versions, columns, since }) => [
+  const lines = summaries.map(({ connector, table: name, version, versions, columns, since, waiting }) => [
     connector,
     name,
     String(version),
     String(versions),
     String(columns),
     sinceText(since),
+    waiting.join(', '),
   ]);
-  return table([['CONNECTOR', 'TABLE', 'VERSION', 'KEPT', 'COLUMNS', 'SINCE'], ...lines]);
+  return table([['CONNECTOR', 'TABLE', 'VERSION', 'KEPT', 'COLUMNS', 'SINCE', 'NOT ACCEPTED'], ...lines]);
+}
+
+function acceptedText({ table: name, accepted: versions, isResumed }: AcceptedView): string {
+  const waits = isResumed ? ' What waits of it is sent: `sluice tables list` shows how far that is.' : '';
+  return `${name}: version ${versions.join(', ')} may go from now on.${waits}\n`;
 }
 
 function showText({ label, version, columns, key, facts, since }: TableVersion): string {

@@ -1,6 +1,16 @@
+import { MAPPED_TYPES } from '../mapping/types.ts';
 import { type FieldTable, fields } from '../plugin/field.ts';
 
 const SCHEMA = { kind: 'string', optional: true, about: 'Where editors find the JSON Schema of this file. Not read by Sluice.' } as const;
+
+export const LEVELS = ['none', 'backward', 'backward-transitive', 'forward', 'forward-transitive', 'full', 'full-transitive'] as const;
+export const ACTIONS = ['stopTable', 'stop', 'deadLetter', 'continue'] as const;
+const TABLES = /^\S.*$/s;
+const COLUMN_HINT = 'a column: schema.table.column, with * for any characters';
+const TYPES = Object.keys(MAPPED_TYPES)
+  .map((type) => `\`${type}\``)
+  .join(', ');
+const TABLES_HINT = 'a table pattern: schema.table, with * for any characters, or /regular expression/';
 
 /** What every `source` section has beside the options of its plug-in. */
 export const sourceFields = fields({
@@ -136,6 +146,97 @@ export const connectorFields = fields({
         example: '{connector}.schema-changes',
         about:
           'Topic or subject of the same sink that gets each change, before the first row in the new shape; left out: none does. What the catalogue says of the tables is then read for each shape.',
+      },
+    },
+  },
+  compatibility: {
+    kind: 'object',
+    about: "Which changes of a captured table's shape may go to the sink (docs/compatibility.md).",
+    fields: {
+      level: {
+        kind: 'choice',
+        choices: LEVELS,
+        default: 'none',
+        about:
+          'What a new shape has to be to the one before it: `backward`: whoever knows the new one can read rows of the old; `forward`: whoever knows the old one can read rows of the new; `full`: both; `-transitive`: to all before it.',
+      },
+      levels: {
+        kind: 'map',
+        namePattern: TABLES,
+        nameHint: TABLES_HINT,
+        example: { 'public.orders': 'full-transitive', 'public.scratch_*': 'none' },
+        about: 'Another level for some tables; the first that matches counts.',
+      },
+      rules: {
+        kind: 'choice',
+        choices: ['avro', 'jsonSchema'],
+        default: 'avro',
+        about:
+          'What counts as compatible: the rules by which Avro resolves schemas, or whether each JSON object that was valid stays so (docs/compatibility.md).',
+      },
+      action: {
+        kind: 'choice',
+        choices: ACTIONS,
+        default: 'stopTable',
+        about:
+          'What happens to rows of a shape that is not allowed: their table alone stops, and its changes are kept (`spool`); or the connector stops; or they become dead letters; or they go, and it is said in the log.',
+      },
+      actions: {
+        kind: 'map',
+        namePattern: TABLES,
+        nameHint: TABLES_HINT,
+        example: { 'public.audit_*': 'continue' },
+        about: 'Another action for some tables; the first that matches counts.',
+      },
+      deprecated: {
+        kind: 'list',
+        default: [],
+        example: ['public.orders.old_note'],
+        about: 'Columns, `schema.table.column`, that are on their way out: that they change or go breaks nothing.',
+      },
+    },
+  },
+  mapping: {
+    kind: 'object',
+    about:
+      'Keeps an old shape of tables alive for those who read it: what follows (formats, compatibility, schema changes as messages) sees the mapped table (docs/compatibility.md).',
+    fields: {
+      rename: {
+        kind: 'map',
+        namePattern: TABLES,
+        nameHint: COLUMN_HINT,
+        example: { 'public.orders.full_name': 'name' },
+        about: 'Columns by the name that they have in the table, and the name that they get.',
+      },
+      cast: {
+        kind: 'map',
+        namePattern: TABLES,
+        nameHint: COLUMN_HINT,
+        example: { 'public.orders.total': 'integer' },
+        about: `Columns by the name that they have in the table, and the type that they get: ${TYPES}. The connector stops at a value that is none of it; a cast that cannot be exact is an error.`,
+      },
+      defaults: {
+        kind: 'map',
+        namePattern: TABLES,
+        nameHint: COLUMN_HINT,
+        example: { 'public.orders.fax': 'text', 'public.orders.discount': 'integer=0' },
+        about:
+          'Columns, by the name that readers know, that are there where the table has them no more (or not yet): `type`, for one that is null, or `type=constant`. The types as of `cast`.',
+      },
+      fixed: {
+        kind: 'map',
+        namePattern: TABLES,
+        nameHint: TABLES_HINT,
+        example: { 'public.orders': 'id, name, total' },
+        about:
+          'Schema on read: tables, and the columns (by the name that readers know) that stay columns, whatever comes. All others are gathered in one column, a JSON object of texts: a new column is carried there and changes no schema. The first table pattern that matches counts.',
+      },
+      rest: {
+        kind: 'string',
+        default: 'rest',
+        pattern: /^\S(.*\S)?$/s,
+        patternHint: 'the name of a column',
+        about: 'With `fixed`: the name of that column.',
       },
     },
   },

@@ -6,8 +6,10 @@ import { connectorFields, formatFields, SECTIONS, sectionFields, sinkFields, sou
 import type { ConnectorDefinition, Part } from './definition.ts';
 import { CONFIG_CHECK, CONFIG_CHOICE, CONFIG_DEBEZIUM_FILE, CONFIG_MISSING, CONFIG_NOT_SUPPORTED, CONFIG_WRONG_TYPE } from './errors.ts';
 import type { JsonNode, ObjectNode } from './json.ts';
+import { checkMapping } from './mapping.ts';
 import { nearest } from './nearest.ts';
 import { nodeAt } from './problem.ts';
+import { checkCompatibility, checkDeadLetters } from './undelivered.ts';
 import { show, type Validation, validateField, validateObject } from './validate.ts';
 
 type Section = (typeof SECTIONS)[number];
@@ -52,55 +54,32 @@ export async function loadConnector(tree: JsonNode, file: string, registry: Regi
   const loaded = { ...nothing, name, nameAt: nodeAt(tree, 'name') };
   if (source === null || format === null || sink === null || name === null || problems.errors > errorsBefore || validation.failed.size > 0)
     return loaded;
-  const { batch, checkpoint, retry, onError, deadLetter, spool, schemaChanges, maxInFlightBytes } = common;
+  const { batch, checkpoint, retry, onError, deadLetter, spool, schemaChanges, compatibility, mapping, maxInFlightBytes } = common;
   checkDeadLetters(common, sink.plugin, tree, validation);
+  checkCompatibility(common, tree, validation);
+  checkMapping(common, tree, validation);
   if (problems.errors > errorsBefore) return loaded;
   return {
     ...loaded,
-    definition: { name, file, source, format, sink, batch, checkpoint, retry, onError, deadLetter, spool, schemaChanges, maxInFlightBytes },
+    definition: {
+      name,
+      file,
+      source,
+      format,
+      sink,
+      batch,
+      checkpoint,
+      retry,
+      onError,
+      deadLetter,
+      spool,
+      schemaChanges,
+      compatibility,
+      mapping,
+      maxInFlightBytes,
+    },
     claims: [...claimsOf('source', source, name, validation), ...claimsOf('sink', sink, name, validation)],
   };
-}
-
-/** Options that would be read and ignored are errors. */
-function checkDeadLetters(
-  { onError, deadLetter }: ConfigOf<typeof connectorFields>,
-  sink: SinkPlugin,
-  tree: ObjectNode,
-  validation: Validation,
-): void {
-  const { problems } = validation;
-  const known = (sink.undeliverable ?? []).map(({ code }) => code);
-  const wrong = (path: string, statement: string, advice: string): void =>
-    problems.add(path, nodeAt(tree, path), CONFIG_CHECK, { statement, advice });
-  const given = tree.members.get('deadLetter')?.value;
-  if (onError === 'stop' && given?.kind === 'object' && given.members.size > 0)
-    wrong(
-      'deadLetter',
-      '"deadLetter" says where messages go, and "onError" says that there are none.',
-      'Add "onError": "deadLetter", or leave it out.',
-    );
-  if (onError !== 'stop' && known.length === 0)
-    wrong('onError', `The sink "${sink.type}" takes every message: there is nothing to be done with others.`, 'Leave "onError" out.');
-  if (
-    onError === 'stopTable' &&
-    given?.kind === 'object' &&
-    given.members.size > 0 &&
-    Object.values(deadLetter.routes).every((route) => route === 'stop' || route === 'stopTable')
-  )
-    wrong('deadLetter', '"onError": "stopTable" makes no dead letters, unless "routes" sends some errors there.', 'Leave it out, or add "routes".');
-  const stopsTables = onError === 'stopTable' || (onError === 'deadLetter' && Object.values(deadLetter.routes).includes('stopTable'));
-  const spool = tree.members.get('spool')?.value;
-  if (!stopsTables && spool?.kind === 'object' && spool.members.size > 0)
-    wrong('spool', '"spool" is for stopped tables, and "onError" stops none.', 'Add "onError": "stopTable", or leave it out.');
-  for (const code of Object.keys(deadLetter.routes)) {
-    if (known.length > 0 && !known.includes(code))
-      wrong(
-        `deadLetter.routes.${code}`,
-        `${code} is no error with which the sink "${sink.type}" refuses a message.`,
-        `Possible: ${known.join(', ')}.`,
-      );
-  }
 }
 
 /** Connect's REST API nests a connector's properties under `config`; files hold them on top. */

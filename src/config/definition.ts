@@ -27,5 +27,7 @@ export interface ConnectorDefinition {
   readonly deadLetter: CommonConfig['deadLetter'];
   readonly spool: CommonConfig['spool'];
   readonly schemaChanges: CommonConfig['schemaChanges'];
+  readonly compatibility: CommonConfig['compatibility'];
+  readonly mapping: CommonConfig['mapping'];
   readonly maxInFlightBytes: number;
 }

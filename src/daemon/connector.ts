@@ -2,40 +2,39 @@ import type { ConnectorDefinition } from '../config/load.ts';
 import type { DeadLetters } from '../dead-letters/dead-letters.ts';
 import { DEAD_LETTER_STOPPED } from '../dead-letters/errors.ts';
 import type { DeadLetterFile } from '../dead-letters/file.ts';
-import { runPipeline } from '../pipeline/pipeline.ts';
+import type { Checkpoint } from '../pipeline/checkpoints.ts';
+import { type PipelineEvents, runPipeline } from '../pipeline/pipeline.ts';
 import type { Logger, PluginContext, SinkContext, SourceContext } from '../plugin/context.ts';
-import { rootMessage, SluiceError } from '../plugin/error.ts';
+import { SluiceError } from '../plugin/error.ts';
 import { sleep } from '../plugin/runtime.ts';
 import type { Sink } from '../plugin/sink.ts';
-import type { Source, SourceHealth } from '../plugin/source.ts';
 import type { TableRegistry } from '../record/table.ts';
+import { SCHEMA_INCOMPATIBLE } from '../schema-policy/errors.ts';
 import { isDamagedSegment } from '../segments/errors.ts';
 import type { SnapshotCommands } from '../snapshot/commands.ts';
 import { SNAPSHOT_NOT_RUNNING } from '../snapshot/errors.ts';
 import type { CopyView } from '../snapshot/view.ts';
 import { TABLE_STOPPED, TABLES_NOT_RUNNING } from '../stopped-tables/errors.ts';
 import type { StoppedTableView } from '../stopped-tables/state.ts';
-import { type OpenSpool, sinkPlace } from '../stopped-tables/stopped-tables.ts';
+import { sinkPlace } from '../stopped-tables/stopped-tables.ts';
 import { backoffMs } from './backoff.ts';
 import type { ConnectorPorts, ConnectorStatus } from './connector-ports.ts';
 import { CopyRounds } from './copy-rounds.ts';
 import { chosenLetters, type DeadLetterView, discardLetters, openDeadLetters, openToDiscard, viewsOf } from './dead-letters.ts';
 import { extraDestinations } from './destinations.ts';
 import { asSluiceError, stackOf } from './failure.ts';
+import { HealthWatch } from './health.ts';
 import { formatFindings, judge, refusalOf } from './judge.ts';
 import { type ConnectorState, isFinal, mayFollow } from './lifecycle.ts';
-import { openAnnouncements, openFormat, openTables } from './open.ts';
-import { saveOf } from './saves.ts';
+import { openAnnouncements, openFormat, openShapes, openTables } from './open.ts';
+import { saveHistoryOf, saveOf } from './saves.ts';
+import { type AcceptedView, acceptVersions } from './schema-policy.ts';
 import { storedCopies } from './snapshots.ts';
 import { discardSpool, openStopped, storedViews } from './stopped-tables.ts';
-import { UndeliveredMessages } from './undelivered.ts';
+import { UndeliveredMessages, type UndeliveredPorts } from './undelivered.ts';
 
 /** How often a trouble that lasts is said again. */
 const SAY_AGAIN_MS = 30_000;
-/** How often the source is asked about its slot and lag. */
-const OBSERVE_MS = 5_000;
-/** Until the stream is connected: `/readyz` says so soon after. */
-const OBSERVE_STARTING_MS = 500;
 
 /**
  * Runs one connector for as long as the process lives: run → fail → back off → run. Transient errors are tried again, everything else stops this
@@ -52,7 +51,7 @@ export class Connector {
   #attempts = 0;
   #lastError = '';
   #saidAt = 0;
-  #health: SourceHealth | null = null;
+  readonly #watch: HealthWatch;
   /** This process has opened the sink: what the process before it had sent was reckoned with. */
   #opened = false;
   /** Ends this life in order, for another one. */
@@ -70,6 +69,7 @@ export class Connector {
     this.#definition = definition;
     this.#ports = ports;
     this.#log = ports.log;
+    this.#watch = new HealthWatch(definition.name, ports);
     this.#rounds = new CopyRounds(definition, ports.log, ports.showsCopies);
     ports.metrics.state(this.name, this.#state);
   }
@@ -85,7 +85,7 @@ export class Connector {
 
   status(): ConnectorStatus {
     const error = this.#error === null ? {} : { error: { code: this.#error.code, message: this.#error.message, remedy: this.#error.remedy } };
-    return { name: this.name, state: this.#state, attempts: this.#attempts, health: this.#health, ...error };
+    return { name: this.name, state: this.#state, attempts: this.#attempts, health: this.#watch.health, ...error };
   }
 
   /** Resolves when the connector has stopped for good, or until a command makes it go on. Never throws: see `error`. */
@@ -176,11 +176,12 @@ export class Connector {
     const starting = AbortSignal.any([drain, abort]);
     const { source, snapshots } = this.#rounds.open(stored, context);
     const stopped = await openStopped({ definition, ...this.#ports }, stored.place);
+    const { mapping, policy } = await openShapes(definition, stored, store, this.#log);
     const sink: Sink = definition.sink.plugin.create(definition.sink.config, this.#sinkContext());
     const observing = new AbortController();
     const broken = new AbortController();
     try {
-      const undelivered = await this.#openUndelivered(sink, stopped, abort, (error) => broken.abort(error));
+      const undelivered = await this.#openUndelivered({ sink, stopped, policy }, abort, (error) => broken.abort(error));
       const { findings, tables: captured } = await source.preflight(starting);
       const destinations = [...captured.map((table) => sink.destination(table)), ...extraDestinations(definition)];
       const found = [...findings, ...formatFindings(definition, captured), ...(await sink.preflight([...new Set(destinations)], starting))];
@@ -190,7 +191,7 @@ export class Connector {
       await undelivered.begin();
       this.#snapshots = snapshots;
       this.#become('running');
-      void this.#observe(source, observing.signal);
+      void this.#watch.follow(source, observing.signal);
       const events = metrics.events(this.name, () => runtime.nowMicros());
       await runPipeline(
         {
@@ -204,22 +205,13 @@ export class Connector {
           maxDelayMs: definition.batch.maxDelay,
           checkpointMaxDelayMs: definition.checkpoint.maxDelay,
           undelivered,
-          announcements: openAnnouncements(definition, stored),
+          announcements: openAnnouncements(definition, stored, mapping),
           broken: broken.signal,
           save: (checkpoint) => store.save(this.name, saveOf(checkpoint, undelivered)),
-          saveHistory: () => (tables.hasChanges ? store.saveHistory(this.name, tables.takeChanges()) : null),
-          events: {
-            ...events,
-            saved: ({ place, progress }) => {
-              snapshots?.saved(progress);
-              this.#rounds.saved();
-              undelivered.saved(place);
-              events.saved();
-              // Progress: the trouble is over.
-              this.#attempts = 0;
-              this.#lastError = '';
-            },
-          },
+          saveHistory: saveHistoryOf(store, this.name, tables, policy),
+          policy,
+          mapping,
+          events: { ...events, saved: (checkpoint) => this.#saved(checkpoint, undelivered, events) },
         },
         drain,
         abort,
@@ -232,6 +224,16 @@ export class Connector {
       this.#snapshots = null;
       await Promise.allSettled([sink.close(), source.close(), ended]);
     }
+  }
+
+  #saved(checkpoint: Checkpoint, undelivered: UndeliveredMessages, events: PipelineEvents): void {
+    this.#snapshots?.saved(checkpoint.progress);
+    this.#rounds.saved();
+    undelivered.saved(checkpoint.place);
+    events.saved(checkpoint);
+    // Progress: the trouble is over.
+    this.#attempts = 0;
+    this.#lastError = '';
   }
 
   #context(): PluginContext {
@@ -331,9 +333,18 @@ export class Connector {
     return this.#undelivered.tables.discard(table);
   }
 
-  /** Where it had stopped for files that a command has let go now, and others keep the process alive. */
+  /** Lets all known versions of a table through; where it was stopped for one it is resumed. Throws SLUICE_SCHEMA_ACCEPT_NOTHING. */
+  async acceptVersions(table: string): Promise<AcceptedView> {
+    const view = await acceptVersions(this.#ports.store, this.name, table);
+    if (isFinal(this.#state)) this.#goOn();
+    // What it knows of it is not so any more.
+    else this.#life.abort();
+    return view;
+  }
+
+  /** Where it had stopped for what a command has mended now, and others keep the process alive. */
   #goOn(): void {
-    if (this.#state !== 'failed' || !isDamagedSegment(this.#error)) return;
+    if (this.#state !== 'failed' || !(isDamagedSegment(this.#error) || this.#error?.kind === SCHEMA_INCOMPATIBLE)) return;
     this.#error = null;
     this.#attempts = 0;
     this.#become('starting');
@@ -342,8 +353,7 @@ export class Connector {
 
   /** Opened anew for each life: after a disk's failure nothing else would do. */
   async #openUndelivered(
-    sink: Sink,
-    stopped: readonly OpenSpool[],
+    parts: Pick<UndeliveredPorts, 'sink' | 'stopped' | 'policy'>,
     abort: AbortSignal,
     failed: (error: unknown) => void,
   ): Promise<UndeliveredMessages> {
@@ -351,11 +361,10 @@ export class Connector {
     if (this.#letterFile !== null) this.#ports.metrics.openDeadLetters(this.name, this.#letterFile.size);
     this.#undelivered = new UndeliveredMessages({
       ...this.#ports,
+      ...parts,
       definition: this.#definition,
-      sink,
       abort,
       letters: this.#letterFile,
-      stopped,
       failed,
     });
     return this.#undelivered;
@@ -375,20 +384,6 @@ export class Connector {
       renew: () => life.abort(),
       refusalOf: refusal,
     };
-  }
-
-  async #observe(source: Source, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        this.#health = await source.observe(signal);
-        this.#ports.metrics.health(this.name, this.#health);
-      } catch (error) {
-        if (!signal.aborted) this.#log.debug(`The source could not be observed: ${rootMessage(error)}`);
-      }
-      await sleep(this.#ports.runtime, this.#health?.connected === true ? OBSERVE_MS : OBSERVE_STARTING_MS, signal).catch(() => undefined);
-    }
-    this.#health = null;
-    this.#ports.metrics.disconnected(this.name);
   }
 
   #become(state: ConnectorState): void {

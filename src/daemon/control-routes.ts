@@ -65,6 +65,7 @@ export function controlRoutes(ports: ControlPorts): ControlHandlers {
     },
     'POST /schema/versions': async (body) =>
       schemaVersions(store, findConnector(definitions, (body as { connector?: string }).connector).name, table(body)),
+    'POST /schema/accept': (body) => running(body).acceptVersions(table(body)),
     'GET /offsets': () =>
       showOffsets(
         store,

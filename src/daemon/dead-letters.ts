@@ -1,5 +1,4 @@
 import type { ConnectorDefinition } from '../config/load.ts';
-import { isDeadLetterRoute } from '../dead-letters/dead-letters.ts';
 import { DEAD_LETTER_UNKNOWN } from '../dead-letters/errors.ts';
 import { DeadLetterFile, deadLetterDirectory } from '../dead-letters/file.ts';
 import type { OpenLetter } from '../dead-letters/letter.ts';
@@ -8,6 +7,7 @@ import type { Runtime } from '../plugin/runtime.ts';
 import { isDamagedSegment } from '../segments/errors.ts';
 import { writeError } from '../state/errors.ts';
 import type { StateStore } from '../state/state-store.ts';
+import { makesLetters } from './dead-letter-policy.ts';
 
 /** A dead letter as commands show it: nothing of its content (I12). */
 export interface DeadLetterView {
@@ -35,17 +35,17 @@ export interface DeadLetterPorts {
 
 /** The file of a connector; null: it writes none and has none. Throws SLUICE_SEGMENTS_DAMAGED. */
 export async function openDeadLetters(
-  { name, onError, deadLetter }: Pick<ConnectorDefinition, 'name' | 'onError' | 'deadLetter'>,
+  definition: Pick<ConnectorDefinition, 'name' | 'onError' | 'deadLetter' | 'compatibility'>,
   { store, runtime, dataDir }: DeadLetterPorts,
 ): Promise<DeadLetterFile | null> {
-  const writes = onError === 'deadLetter' || (onError === 'stopTable' && Object.values(deadLetter.routes).some(isDeadLetterRoute));
-  if (!writes && !(await hasDirectory(runtime, deadLetterDirectory(dataDir, name)))) return null;
+  const { name, deadLetter } = definition;
+  if (!makesLetters(definition) && !(await hasDirectory(runtime, deadLetterDirectory(dataDir, name)))) return null;
   return DeadLetterFile.open({ connector: name, dataDir, runtime, store, maxBytes: deadLetter.maxBytes });
 }
 
 /** To let letters go. Those of a file that cannot be read are gone at once where all are meant. */
 export async function openToDiscard(
-  definition: Pick<ConnectorDefinition, 'name' | 'onError' | 'deadLetter'>,
+  definition: Pick<ConnectorDefinition, 'name' | 'onError' | 'deadLetter' | 'compatibility'>,
   ports: DeadLetterPorts,
   id: string | undefined,
 ): Promise<DeadLetterFile | null> {

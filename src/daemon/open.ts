@@ -1,9 +1,12 @@
 import type { ConnectorDefinition } from '../config/load.ts';
-import type { SourceContext } from '../plugin/context.ts';
+import { judgesShapes } from '../config/undelivered.ts';
+import type { Mapping } from '../mapping/mapping.ts';
+import type { Logger, SourceContext } from '../plugin/context.ts';
 import type { Format } from '../plugin/format.ts';
 import type { Source } from '../plugin/source.ts';
 import { TableRegistry } from '../record/table.ts';
 import { SchemaAnnouncements } from '../schema-history/announcements.ts';
+import type { SchemaPolicy } from '../schema-policy/policy.ts';
 import { CHUNK_LIMITS } from '../snapshot/beside-log.ts';
 import { SnapshotCommands } from '../snapshot/commands.ts';
 import { Copies } from '../snapshot/copies.ts';
@@ -11,8 +14,10 @@ import { CopyLog } from '../snapshot/copy-log.ts';
 import { CopyingSource } from '../snapshot/copying-source.ts';
 import { Pace } from '../snapshot/pace.ts';
 import { SignalReader } from '../snapshot/signal-reader.ts';
-import type { Loaded } from '../state/state-store.ts';
+import type { Loaded, StateStore } from '../state/state-store.ts';
 import { schemaChangesDestination } from './destinations.ts';
+import { mappedTables, openMapping } from './mapping.ts';
+import { openPolicy } from './schema-policy.ts';
 
 export interface OpenSource {
   readonly source: Source;
@@ -52,17 +57,30 @@ export function openSource(
 }
 
 /** The table versions of a connector, with what its format needs of them. */
-export function openTables({ format, schemaChanges }: ConnectorDefinition, stored: Loaded): TableRegistry {
-  const described = format.plugin.describes?.(format.config) === true || schemaChanges.topic !== undefined;
+export function openTables({ format, schemaChanges, compatibility }: ConnectorDefinition, stored: Loaded): TableRegistry {
+  const described = format.plugin.describes?.(format.config) === true || schemaChanges.topic !== undefined || judgesShapes(compatibility);
   const tables = new TableRegistry({ described });
   for (const table of stored.tables) tables.restore(table);
   return tables;
 }
 
+/** What readers get of the tables, and what of that may go. */
+export async function openShapes(
+  definition: ConnectorDefinition,
+  stored: Loaded,
+  store: StateStore,
+  log: Logger,
+): Promise<{ readonly mapping: Mapping | null; readonly policy: SchemaPolicy | null }> {
+  const mapping = openMapping(definition);
+  return { mapping, policy: await openPolicy(definition, stored, mapping, store, log) };
+}
+
 /** Null: changes of a table's shape are not announced. */
-export function openAnnouncements(definition: ConnectorDefinition, { shapes, tables }: Loaded): SchemaAnnouncements | null {
+export function openAnnouncements(definition: ConnectorDefinition, { shapes, tables }: Loaded, mapping: Mapping | null): SchemaAnnouncements | null {
   const destination = schemaChangesDestination(definition);
-  return destination === null ? null : new SchemaAnnouncements({ connector: definition.name, capture: 'log', destination }, shapes, tables);
+  return destination === null
+    ? null
+    : new SchemaAnnouncements({ connector: definition.name, capture: 'log', destination }, shapes, mappedTables(tables, mapping));
 }
 
 export function openFormat({ name, source: { plugin, config }, format, sink }: ConnectorDefinition): Format {

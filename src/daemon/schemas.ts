@@ -3,6 +3,7 @@ import { SluiceError } from '../plugin/error.ts';
 import type { Since, TableVersion } from '../record/table.ts';
 import { SCHEMA_TABLE_UNKNOWN } from '../schema-history/errors.ts';
 import type { StateStore } from '../state/state-store.ts';
+import { waitingVersions } from './schema-policy.ts';
 
 /** One table of a connector's schema history. */
 export interface SchemaSummary {
@@ -16,19 +17,25 @@ export interface SchemaSummary {
   readonly columns: number;
   /** Where the log showed the newest version first; null: a copy did. */
   readonly since: Since | null;
+  /** Versions whose rows may not go by the connector's "compatibility", or that none was seen of yet. */
+  readonly waiting: readonly number[];
 }
 
 /** Tables as they were saved last, each with its newest version, by name. */
 export async function schemaSummaries(store: StateStore, connector: string): Promise<readonly SchemaSummary[]> {
   const histories = new Map<string, TableVersion[]>();
-  for (const version of await tablesOf(store, connector)) {
+  const stored = await store.inspect(connector);
+  const notAccepted = waitingVersions(stored);
+  for (const version of stored.tables.filter(isTable)) {
     const history = histories.get(version.label);
     if (history === undefined) histories.set(version.label, [version]);
     else history.push(version);
   }
   return [...histories].sort().map(([table, versions]) => {
     const newest = versions.at(-1) as TableVersion;
-    return { connector, table, version: newest.version, versions: versions.length, columns: newest.columns.length, since: newest.since ?? null };
+    const waiting = versions.filter((version) => notAccepted.includes(version)).map(({ version }) => version);
+    const { version, columns, since = null } = newest;
+    return { connector, table, version, versions: versions.length, columns: columns.length, since, waiting };
   });
 }
 
@@ -40,5 +47,9 @@ export async function schemaVersions(store: StateStore, connector: string, table
 }
 
 async function tablesOf(store: StateStore, connector: string): Promise<readonly TableVersion[]> {
-  return (await store.inspect(connector)).tables.filter(({ kind }) => kind === 'table');
+  return (await store.inspect(connector)).tables.filter(isTable);
+}
+
+function isTable({ kind }: TableVersion): boolean {
+  return kind === 'table';
 }

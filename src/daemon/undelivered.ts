@@ -2,13 +2,15 @@ import type { ConnectorDefinition } from '../config/load.ts';
 import { DeadLetters, routeOf } from '../dead-letters/dead-letters.ts';
 import type { DeadLetterFile } from '../dead-letters/file.ts';
 import { Holds } from '../pipeline/holds.ts';
+import type { RefusedTables } from '../pipeline/options.ts';
 import type { Undelivered } from '../pipeline/pipeline.ts';
 import type { Logger } from '../plugin/context.ts';
 import type { SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
 import type { Sink } from '../plugin/sink.ts';
-import type { MessageBatch, MessageWriter } from '../record/messages.ts';
+import { eachHeader, type MessageBatch, type MessageWriter, tableAt } from '../record/messages.ts';
 import type { Place } from '../record/position.ts';
+import type { Refusal, SchemaPolicy } from '../schema-policy/policy.ts';
 import type { StateStore } from '../state/state-store.ts';
 import { type OpenSpool, StoppedTables } from '../stopped-tables/stopped-tables.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -28,6 +30,8 @@ export interface UndeliveredPorts {
   /** Null: the connector writes no dead letters and has none. */
   readonly letters: DeadLetterFile | null;
   readonly stopped: readonly OpenSpool[];
+  /** Null: rows of every shape may go. */
+  readonly policy: SchemaPolicy | null;
   /** Ends this life. */
   readonly failed: (error: unknown) => void;
 }
@@ -41,6 +45,8 @@ export class UndeliveredMessages implements Undelivered {
   /** Batches that wait for something before they go to the sink, in order. */
   readonly #waiting = new Set<MessageBatch>();
   #last: Promise<unknown> = Promise.resolve();
+  /** The same, of what is sent again. */
+  #lastAgain: Promise<unknown> = Promise.resolve();
 
   constructor(ports: UndeliveredPorts) {
     const { definition, sink, abort, metrics, letters } = ports;
@@ -56,7 +62,7 @@ export class UndeliveredMessages implements Undelivered {
     this.letters = letters === null ? null : new DeadLetters({ ...shared, policy: policyOf(definition), file: letters, counted });
     const ofTables = {
       ...shared,
-      write: (batch: MessageBatch) => this.#again(batch, write),
+      write: (batch: MessageWriter) => this.#again(batch, write),
       directoryOf: (table: string) => spoolOf(ports, table),
       lacking: (batch: MessageBatch, index: number) => sink.lacking?.(batch, index) ?? null,
       changed: (tables: number, bytes: number) => metrics.stoppedTables(name, tables, bytes),
@@ -121,16 +127,60 @@ export class UndeliveredMessages implements Undelivered {
     return letters.undeliverable(batch, index, error);
   }
 
+  async refuse(messages: MessageWriter, refused: RefusedTables): Promise<void> {
+    await this.#takeOut(messages, (index) => refused.get(tableAt(messages, index)) ?? null);
+  }
+
+  async #takeOut(messages: MessageWriter, refusalAt: (index: number) => Refusal | null): Promise<void> {
+    const kept: number[] = [];
+    const { count } = messages;
+    for (let index = 0; index < count; index++) {
+      const refusal = refusalAt(index);
+      if (refusal === null) kept.push(index);
+      else await this.#refuse(messages, index, refusal);
+    }
+    if (kept.length < count) messages.retain(kept);
+  }
+
+  async #refuse(batch: MessageBatch, index: number, { error, action }: Refusal): Promise<void> {
+    const { letters, tables } = this;
+    if (action === 'stopTable') return tables.stop(batch, index, error);
+    if (action === 'stop' || letters === null) throw error;
+    return letters.undeliverable(batch, index, error);
+  }
+
   /** As of the stopped tables. */
   end(): Promise<void> {
     return this.tables.end();
   }
 
-  /** What a stopped table has waiting, as if it came now: letters of its keys are superseded, what is refused may become one. */
-  async #again(batch: MessageBatch, write: (batch: MessageBatch) => Promise<Place>): Promise<Place> {
-    await this.letters?.begin(batch);
-    const place = await write(batch);
+  /**
+   * What a stopped table has waiting, as if it came now: its shapes are judged, letters of its keys are superseded, what is refused may become one. Several batches go to the sink in
+   * the order of the calls, whatever each waits for (I3).
+   */
+  async #again(batch: MessageWriter, write: (batch: MessageBatch) => Promise<Place>): Promise<Place> {
+    const ready = this.#lastAgain.then(() => this.#judgeAgain(batch));
+    // Handled where it is awaited. Where one fails those behind it do not go either.
+    ready.catch(() => undefined);
+    this.#lastAgain = ready;
+    await ready;
+    const place = batch.count === 0 ? {} : await write(batch);
     await this.letters?.settled(batch);
     return place;
   }
+
+  async #judgeAgain(batch: MessageWriter): Promise<void> {
+    const { policy } = this.#ports;
+    await this.letters?.begin(batch);
+    if (policy !== null) await this.#takeOut(batch, (index) => policy.refusalOf(tableAt(batch, index), versionAt(batch, index)));
+  }
+}
+
+/** As the header says; 0: it does not. */
+function versionAt(batch: MessageBatch, index: number): number {
+  let version = 0;
+  eachHeader(batch, index, (name, value) => {
+    if (name === 'sluice.schema') version = Number(value);
+  });
+  return version;
 }

@@ -18,12 +18,16 @@ export interface DeadLetterPolicy {
   readonly topic: string | null;
   /** By error code: a topic, `file`, `stop` or `stopTable`. */
   readonly routes: Readonly<Record<string, string>>;
+  /** By error code, a topic or `file`, whatever `onError` says: of messages that another policy makes letters. */
+  readonly always: Readonly<Record<string, string>>;
   readonly maxPercent: number;
   readonly windowMs: number;
 }
 
 /** Where a message goes that met with this error: `stop`, `stopTable`, `file`, or a topic. */
-export function routeOf({ onError, routes, topic }: DeadLetterPolicy, code: string): string {
+export function routeOf({ onError, routes, always, topic }: DeadLetterPolicy, code: string): string {
+  const route = always[code];
+  if (route !== undefined) return route;
   if (onError === 'stop') return 'stop';
   return routes[code] ?? (onError === 'stopTable' ? 'stopTable' : (topic ?? 'file'));
 }
@@ -128,7 +132,7 @@ export class DeadLetters {
    */
   begin(batch: MessageBatch): Promise<void> | null {
     const { policy, file } = this.#ports;
-    if (policy.onError !== 'stop') this.#inFlight.set(batch, null);
+    if (policy.onError !== 'stop' || Object.keys(policy.always).length > 0) this.#inFlight.set(batch, null);
     const superseded = file.supersede(batch);
     if (superseded.length === 0) return null;
     return file.happened(

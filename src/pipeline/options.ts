@@ -1,3 +1,4 @@
+import type { Mapping } from '../mapping/mapping.ts';
 import type { Format } from '../plugin/format.ts';
 import type { Runtime } from '../plugin/runtime.ts';
 import type { Sink } from '../plugin/sink.ts';
@@ -5,6 +6,7 @@ import type { ReadOptions, Source } from '../plugin/source.ts';
 import type { MessageBatch, MessageWriter } from '../record/messages.ts';
 import type { Place } from '../record/position.ts';
 import type { SchemaAnnouncements } from '../schema-history/announcements.ts';
+import type { Refusal, SchemaPolicy } from '../schema-policy/policy.ts';
 import type { Checkpoint } from './checkpoints.ts';
 import type { RowCounts } from './encode.ts';
 import type { MemoryShare } from './memory.ts';
@@ -33,12 +35,16 @@ export interface PipelineOptions {
   readonly checkpointMaxDelayMs: number;
   /** Stores a checkpoint durably (I5); called one at a time, in order. */
   readonly save: (checkpoint: Checkpoint) => Promise<void>;
-  /** Stores what is new in the schema history, durably; null: nothing is. Called before messages go that name a version. */
+  /** Stores what is new in the schema history and which versions may go, durably; null: nothing is new. Called before messages go that name a version. */
   readonly saveHistory: () => Promise<void> | null;
   readonly events: PipelineEvents;
   readonly undelivered: Undelivered;
   /** Null: changes of a table's shape are not announced. */
   readonly announcements: SchemaAnnouncements | null;
+  /** Null: tables are to readers what they are. */
+  readonly mapping: Mapping | null;
+  /** Null: rows of every shape may go. */
+  readonly policy: SchemaPolicy | null;
   /** Ends it as an error of the sink does; the reason is thrown. For what works beside it. */
   readonly broken?: AbortSignal;
 }
@@ -52,6 +58,11 @@ export interface Undelivered {
   divert(messages: MessageWriter): Promise<Place> | null;
   /** A batch is given to the sink. */
   passing(messages: MessageBatch): void;
+  /** Takes out messages of tables whose shape may not go, by label, as their policy says: resolves when that is durable elsewhere (I1); rejects with what stops. */
+  refuse(messages: MessageWriter, refused: RefusedTables): Promise<void>;
   /** The sink has done with it: null, or resolves when what was not delivered is durable elsewhere (I1), with entries of the place that moved by it. */
   settled(messages: MessageBatch): Promise<Place | null> | null;
 }
+
+/** By label, tables of which the rows of a batch are of a shape that may not go. */
+export type RefusedTables = ReadonlyMap<string, Refusal>;

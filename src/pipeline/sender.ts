@@ -4,12 +4,12 @@ import { HEAD, HEAD_SIZE } from '../record/batch.ts';
 import type { MessageWriter } from '../record/messages.ts';
 import type { Place, Position } from '../record/position.ts';
 import type { TableVersion } from '../record/table.ts';
-import type { SchemaAnnouncements } from '../schema-history/announcements.ts';
 import type { BatchShapes, CheckpointTracker } from './checkpoints.ts';
 import { type BatchEncoder, countRows } from './encode.ts';
 import type { Flight } from './flight.ts';
 import type { Gate } from './gate.ts';
-import type { PipelineOptions } from './options.ts';
+import type { PipelineOptions, RefusedTables } from './options.ts';
+import { type Refusals, refusalsOf, runOf } from './refusals.ts';
 import type { Saver } from './saver.ts';
 
 export interface SenderParts {
@@ -40,21 +40,24 @@ export class Sender {
    * where new shapes are announced, that is durable before the rows in them go.
    */
   send(batch: RecordBatch): Promise<void> | null {
-    const stored = this.#options.saveHistory();
-    return stored === null ? this.#send(batch) : this.#sendBehind(stored, batch);
+    const { mapping, policy, saveHistory } = this.#options;
+    mapping?.apply(batch);
+    const refusals = policy === null ? null : refusalsOf(batch, policy);
+    const stored = saveHistory();
+    return stored === null ? this.#send(batch, refusals) : this.#sendBehind(stored, batch, refusals);
   }
 
-  async #sendBehind(stored: Promise<void>, batch: RecordBatch): Promise<void> {
+  async #sendBehind(stored: Promise<void>, batch: RecordBatch, refusals: Refusals | null): Promise<void> {
     try {
       await stored;
     } catch (error) {
       this.#parts.gate.fail(error);
       return;
     }
-    await this.#send(batch);
+    await this.#send(batch, refusals);
   }
 
-  #send(batch: RecordBatch): Promise<void> | null {
+  #send(batch: RecordBatch, refusals: Refusals | null): Promise<void> | null {
     const { events, runtime, announcements } = this.#options;
     const { encoder, tracker, flight, saver } = this.#parts;
     const isAtEnd = batch.checkpointRecords === batch.count;
@@ -71,8 +74,8 @@ export class Sender {
     const oldest = ((batch.transactions[0] ?? ending) as Transaction).commitMicros;
     const newest = ((batch.transactions.at(-1) ?? ending) as Transaction).commitMicros;
     const rows = countRows(batch);
-    if (announcements !== null && announcements.next(batch, 0) >= 0) {
-      return this.#giveInParts(batch, announcements, oldest, (place, shapes, count, bytes) => {
+    if (refusals !== null || (announcements !== null && announcements.next(batch, 0, null) >= 0)) {
+      return this.#giveInParts(batch, refusals, oldest, (place, shapes, count, bytes) => {
         batch.release();
         tracker.finish(entry, place, shapes);
         events.durable(rows, count, bytes, newest);
@@ -86,36 +89,41 @@ export class Sender {
     return null;
   }
 
-  /** One part after the other: the rows up to one of a new shape, what is said of that shape, the rows from there on. Never throws. */
+  /** One part after the other: the rows up to one of a new shape, what is said of that shape, the rows from there on; those that may not go by themselves. Never throws. */
   async #giveInParts(
     batch: RecordBatch,
-    announcements: SchemaAnnouncements,
+    refusals: Refusals | null,
     oldestMicros: number,
     done: (place: Place, shapes: BatchShapes, messages: number, bytes: number) => void,
   ): Promise<void> {
     const { encoder, gate } = this.#parts;
+    const { announcements } = this.#options;
     const before: Record<string, number> = {};
     const behind: Record<string, number> = {};
     const place: Record<string, string | null> = {};
     let [messages, bytes] = [0, 0];
-    const give = async (part: MessageWriter): Promise<void> => {
+    const give = async (part: MessageWriter, refused: RefusedTables | null): Promise<void> => {
       messages += part.count;
       bytes += part.bytesLength;
-      Object.assign(place, await this.#deliver(part, oldestMicros));
+      Object.assign(place, await this.#deliver(part, oldestMicros, refused));
       encoder.recycle(part);
     };
     try {
       for (let from = 0; ; ) {
-        const next = announcements.next(batch, from);
-        const to = next < 0 ? batch.count : next;
-        if (to > from || (next >= 0 && encoder.marksTransactions)) await give(encoder.encode(batch, this.#options.runtime.nowMicros(), from, to));
-        if (next < 0) break;
+        const next = announcements === null ? -1 : announcements.next(batch, from, refusals);
+        const end = next < 0 ? batch.count : next;
+        const { to, refused } = refusals === null ? { to: end, refused: null } : runOf(batch, refusals, from, end);
+        if (to > from || (next >= 0 && encoder.marksTransactions))
+          await give(encoder.encode(batch, this.#options.runtime.nowMicros(), from, to), refused);
+        from = to;
+        if (to < end) continue;
+        if (announcements === null || next < 0) break;
         const { label } = batch.tables[batch.heads[next * HEAD_SIZE + HEAD.table] as number] as TableVersion;
         const shapes = next < batch.checkpointRecords ? before : behind;
         await give(
           encoder.announcement(announcements.destination, label, (out) => void Object.assign(shapes, announcements.write(batch, next, out))),
+          null,
         );
-        from = next;
       }
       done(place, { before, behind }, messages, bytes);
       gate.wake();
@@ -124,12 +132,12 @@ export class Sender {
     }
   }
 
-  async #deliver(messages: MessageWriter, oldestMicros: number): Promise<Place | null> {
+  async #deliver(messages: MessageWriter, oldestMicros: number, refused: RefusedTables | null): Promise<Place | null> {
     const { flight, abort } = this.#parts;
     const { bytesLength } = messages;
     flight.add(bytesLength, oldestMicros);
     try {
-      return messages.count === 0 ? null : await deliver(this.#options, messages, abort);
+      return messages.count === 0 ? null : await deliver(this.#options, messages, abort, refused);
     } finally {
       flight.remove(bytesLength, oldestMicros);
     }
@@ -158,7 +166,7 @@ export class Sender {
       durable(null);
       return;
     }
-    deliver(this.#options, messages, abort).then(durable, (error: unknown) => {
+    deliver(this.#options, messages, abort, null).then(durable, (error: unknown) => {
       flight.remove(bytesLength, oldestMicros);
       gate.fail(error);
     });
@@ -166,10 +174,16 @@ export class Sender {
 }
 
 /** Resolves when every message is durable, in the sink or where undeliverable ones are kept (I1), with the entries of the place that moved. */
-async function deliver({ sink, undelivered }: PipelineOptions, messages: MessageWriter, abort: AbortSignal): Promise<Place> {
+async function deliver(
+  { sink, undelivered }: PipelineOptions,
+  messages: MessageWriter,
+  abort: AbortSignal,
+  refused: RefusedTables | null,
+): Promise<Place> {
   const diverted = undelivered.divert(messages);
   const kept = diverted === null ? null : await diverted;
   undelivered.passing(messages);
+  if (refused !== null) await undelivered.refuse(messages, refused);
   const place = messages.count === 0 ? {} : await sink.write(messages, abort);
   const rest = undelivered.settled(messages);
   if (rest === null) return kept === null ? place : { ...kept, ...place };

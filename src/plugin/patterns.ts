@@ -44,6 +44,23 @@ export function parsePatterns(texts: readonly string[]): readonly TablePattern[]
   });
 }
 
+/** A pattern of columns of captured tables, parsed. */
+export interface ColumnPattern {
+  readonly table: TablePattern;
+  /** Without wildcards; null: it has some. */
+  readonly name: string | null;
+  matches(column: string): boolean;
+}
+
+/** Reads `schema.table.column`, each part as in a table pattern; null: it is none. */
+export function parseColumnPattern(text: string): ColumnPattern | null {
+  const parts = /^(.+)\.("(?:[^"]|"")+"|[^".]+)$/s.exec(text);
+  const table = parts === null ? null : parsePattern(parts[1] as string);
+  if (parts === null || table === null || isPatternError(table)) return null;
+  const column = part(parts[2] as string);
+  return { table, name: column.literal ? column.text : null, matches: (name) => column.expression.test(name) };
+}
+
 function parseRegex(text: string): TablePattern | PatternError {
   if (text.length < 3 || !text.endsWith('/'))
     return { message: `"${text}" begins like a regular expression but does not end with a slash`, remedy: 'write /expression/' };
@@ -58,10 +75,10 @@ function parseRegex(text: string): TablePattern | PatternError {
   }
 }
 
-function part(text: string): { literal: boolean; expression: RegExp } {
+function part(text: string): { text: string; literal: boolean; expression: RegExp } {
   const quoted = text.startsWith('"');
   const name = quoted ? text.slice(1, -1).replaceAll('""', '"') : text;
   const escaped = name.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&');
   const source = quoted ? escaped : escaped.replaceAll('\\*', '.*');
-  return { literal: quoted || !text.includes('*'), expression: new RegExp(`^${source}$`, 'su') };
+  return { text: name, literal: quoted || !text.includes('*'), expression: new RegExp(`^${source}$`, 'su') };
 }

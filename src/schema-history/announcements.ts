@@ -38,10 +38,13 @@ export class SchemaAnnouncements {
     );
   }
 
-  /** The first record at `from` or behind it that is of a shape not announced yet; −1: there is none. */
-  next(batch: RecordBatch, from: number): number {
+  /**
+   * The first record at `from` or behind it that is of a shape not announced yet; −1: there is none. `refused`, by index of the table: null where its rows go; of the others
+   * nothing is said before they do.
+   */
+  next(batch: RecordBatch, from: number, refused: readonly unknown[] | null): number {
     const { tables, heads, count } = batch;
-    const isNews = tables.map((table) => table.kind === 'table' && this.#isNews(table));
+    const isNews = tables.map((table, index) => table.kind === 'table' && (refused?.[index] ?? null) === null && this.#isNews(table));
     if (!isNews.includes(true)) return -1;
     for (let index = from; index < count; index++) {
       const at = index * HEAD_SIZE;

@@ -61,6 +61,22 @@ export function shapeTable(key: string): string {
   return lastPart(key, SHAPE_PREFIX);
 }
 
+export const ACCEPTED_PREFIX = 'accepted/';
+
+/** Relative to the connector: stands while versions of tables are judged. */
+export const JUDGED_KEY = 'judged';
+
+/** Relative to the connector: that rows of a version of a table, by its `tableId`, may go. */
+export function acceptedKey(table: string, version: number): string {
+  return `${ACCEPTED_PREFIX}${encodeURIComponent(table)}/${String(version).padStart(8, '0')}`;
+}
+
+/** Table and version of a whole key. */
+export function acceptedVersion(key: string): { readonly table: string; readonly version: number } {
+  const [table = '', version] = (parseKey(key)?.rest ?? '').slice(ACCEPTED_PREFIX.length).split('/');
+  return { table: decodeURIComponent(table), version: Number(version) };
+}
+
 export const TABLE_STATE_PREFIX = 'table-state/';
 
 /** Relative to the connector: of one table, by its label. */

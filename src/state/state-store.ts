@@ -2,14 +2,18 @@ import type { PreviousShutdown } from '../plugin/context.ts';
 import { SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
 import type { Place, Position, Progress } from '../record/position.ts';
-import type { HistoryChanges, TableVersion } from '../record/table.ts';
+import { type HistoryChanges, type TableVersion, tableId } from '../record/table.ts';
 import type { Change, Committer } from './committer.ts';
 import { STATE_CLOSED, STATE_CORRUPT, STATE_RECOVERING } from './errors.ts';
 import { FrameError, frameJson, unframeJson } from './frame.ts';
 import { EngineError, type KeyValueStore, type Operation } from './key-value.ts';
 import {
+  ACCEPTED_PREFIX,
+  acceptedKey,
+  acceptedVersion,
   connectorPrefix,
   INTENT_KEY,
+  JUDGED_KEY,
   LOST_KEY,
   markKey,
   OFFSET_KEY,
@@ -52,6 +56,8 @@ export interface Loaded {
   readonly progress: Progress;
   /** By `tableId`, the number of the version that was announced last; empty: none was. */
   readonly shapes: Readonly<Record<string, number>>;
+  /** By `tableId`, the versions whose rows may go, in order; null: no version was judged yet. */
+  readonly accepted: Readonly<Record<string, readonly number[]>> | null;
   /** The schema history; versions of one table in order. */
   readonly tables: readonly TableVersion[];
 }
@@ -103,9 +109,9 @@ export class StateStore {
    * disk (SLUICE_STATE_FULL) it opens the state anew, with every check: a connector that is started again goes on as soon as there is space (I10).
    */
   async load(connector: string): Promise<Loaded> {
-    const { offset, place, progress, shapes, tables, lost } = await this.inspect(connector);
+    const { offset, place, progress, shapes, accepted, tables, lost } = await this.inspect(connector);
     if (lost) throw new SluiceError(STATE_RECOVERING, { connector });
-    return { offset, place, progress, shapes, tables };
+    return { offset, place, progress, shapes, accepted, tables };
   }
 
   /** As `load`, for commands: says that an offset is lost instead of throwing. */
@@ -124,9 +130,16 @@ export class StateStore {
     const announced: [string, number][] = [];
     await this.#each(prefix + SHAPE_PREFIX, (key, value) => announced.push([shapeTable(key), value as number]));
     const shapes = Object.fromEntries(announced);
+    const isJudged = (await this.#read(prefix + JUDGED_KEY)) !== null;
+    const versions: Record<string, number[]> = {};
+    await this.#each(prefix + ACCEPTED_PREFIX, (key) => {
+      const { table, version } = acceptedVersion(key);
+      versions[table] = [...(versions[table] ?? []), version];
+    });
+    const accepted = isJudged ? versions : null;
     const offset = stored === null ? null : { position: stored.position };
     const place = entries.length === 0 ? null : Object.fromEntries(entries);
-    return { offset, place, progress, shapes, tables, lost, savedMicros: stored?.savedMicros ?? null, reason: stored?.reason ?? null };
+    return { offset, place, progress, shapes, accepted, tables, lost, savedMicros: stored?.savedMicros ?? null, reason: stored?.reason ?? null };
   }
 
   /**
@@ -145,13 +158,26 @@ export class StateStore {
   }
 
   /**
-   * Saves what is new in the schema history (`TableRegistry.takeChanges`): each version has a key of its own, the offset stays small. Durable when it resolves, and ahead of the
-   * offset then, never behind it; errors as of `save`.
+   * Saves what is new in the schema history (`TableRegistry.takeChanges`), and the versions that were accepted since: each version has a key of its own, the offset stays
+   * small. Durable when it resolves, and ahead of the offset then, never behind it; errors as of `save`.
    */
-  async saveHistory(connector: string, { put: added, drop }: HistoryChanges): Promise<void> {
+  async saveHistory(connector: string, { put: added, drop }: HistoryChanges, accepted: readonly TableVersion[] = []): Promise<void> {
     const prefix = connectorPrefix(connector);
     const operations: Operation[] = added.map((table) => put(prefix + tableKey(table), table));
-    for (const table of drop) operations.push({ type: 'del', key: prefix + tableKey(table) });
+    for (const table of drop) {
+      operations.push({ type: 'del', key: prefix + tableKey(table) });
+      operations.push({ type: 'del', key: prefix + acceptedKey(tableId(table), table.version) });
+    }
+    for (const table of accepted) operations.push(put(prefix + acceptedKey(tableId(table), table.version), true));
+    await this.#commit({ operations });
+  }
+
+  /** From now on versions of tables are judged, and all that are known may go; or they are not judged any more. Durable when it resolves. */
+  async setJudged(connector: string, known: readonly TableVersion[] | null): Promise<void> {
+    const prefix = connectorPrefix(connector);
+    const operations: Operation[] = [known === null ? { type: 'del', key: prefix + JUDGED_KEY } : put(prefix + JUDGED_KEY, true)];
+    if (known === null) await this.#each(prefix + ACCEPTED_PREFIX, (key) => operations.push({ type: 'del', key }));
+    for (const table of known ?? []) operations.push(put(prefix + acceptedKey(tableId(table), table.version), true));
     await this.#commit({ operations });
   }
 
@@ -177,6 +203,8 @@ export class StateStore {
       await this.#each(prefix + TABLE_PREFIX, (key) => operations.push({ type: 'del', key }));
       await this.#each(prefix + PROGRESS_PREFIX, (key) => operations.push({ type: 'del', key }));
       await this.#each(prefix + SHAPE_PREFIX, (key) => operations.push({ type: 'del', key }));
+      operations.push({ type: 'del', key: prefix + JUDGED_KEY });
+      await this.#each(prefix + ACCEPTED_PREFIX, (key) => operations.push({ type: 'del', key }));
     }
     await this.#commit({ operations, position: { connector, value: offset?.position ?? null } });
   }

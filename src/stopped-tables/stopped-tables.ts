@@ -33,7 +33,7 @@ export interface StoppedTablesPorts {
   /** The sink's. */
   readonly stands: (batch: MessageBatch, index: number) => boolean;
   readonly lacking: (batch: MessageBatch, index: number) => readonly number[] | null;
-  readonly write: (batch: MessageBatch) => Promise<Place>;
+  readonly write: (batch: MessageWriter) => Promise<Place>;
   /** Ends the life: what waits cannot be sent. */
   readonly failed: (error: unknown) => void;
   /** Their number, and the bytes of all spools. */

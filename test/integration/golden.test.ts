@@ -21,7 +21,7 @@ import { type Line, postgresConfig, sourceContext } from '../support/postgres-so
 const END = 'golden.end';
 const PREFIXES = ['pfx', 'nontx', 'outbox', 'bin', 'rb', 'rb2', END];
 
-const NOTHING_STORED: Loaded = { offset: null, place: null, progress: {}, shapes: {}, tables: [] };
+const NOTHING_STORED: Loaded = { offset: null, place: null, progress: {}, shapes: {}, accepted: null, tables: [] };
 
 /** Debezium's properties as options of the format. */
 const OPTIONS: Readonly<Record<string, (value: string) => Partial<DebeziumConfig>>> = {

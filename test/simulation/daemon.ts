@@ -118,6 +118,8 @@ export class Daemon implements Owner {
       deadLetter: { routes: {}, maxPercent: 5, window: 60_000, maxBytes: 2 ** 30 },
       spool: { maxBytes: 2 ** 30 },
       schemaChanges: {},
+      compatibility: { level: 'none', levels: {}, rules: 'avro', action: 'stopTable', actions: {}, deprecated: [] },
+      mapping: { rename: {}, cast: {}, defaults: {}, fixed: {}, rest: 'rest' },
       maxInFlightBytes: plan.maxInFlightBytes,
     } satisfies Omit<ConnectorDefinition, 'format'> & { readonly format: unknown };
     return definition as unknown as ConnectorDefinition;

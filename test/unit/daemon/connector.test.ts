@@ -33,7 +33,7 @@ function connectorWith(
   let runs = 0;
   let closed = 0;
   const source = {
-    preflight: () => Promise.resolve({ findings, progress: {}, shapes: {}, tables: [] }),
+    preflight: () => Promise.resolve({ findings, progress: {}, shapes: {}, accepted: null, tables: [] }),
     read: () => (lives[runs++] ?? endless)(),
     acknowledge: () => undefined,
     observe: () => Promise.resolve({ lagBytes: 0, retainedBytes: 0, slotState: 'reserved', connected: true }),
@@ -93,11 +93,13 @@ function connectorWith(
     deadLetter: { routes: {}, maxPercent: 5, window: 60_000, maxBytes: 1_000_000 },
     spool: { maxBytes: 1_000_000 },
     schemaChanges: {},
+    compatibility: { level: 'none', levels: {} },
+    mapping: { rename: {}, cast: {}, defaults: {}, fixed: {} },
   } as unknown as ConnectorDefinition;
   const store = {
     instance: 'i',
     previousShutdown: 'unclean',
-    load: () => Promise.resolve({ offset: null, place: null, progress: {}, shapes: {}, tables: [] }),
+    load: () => Promise.resolve({ offset: null, place: null, progress: {}, shapes: {}, accepted: null, tables: [] }),
     save: () => Promise.resolve(),
     getTableStates: () => Promise.resolve(new Map()),
     ...changes.store,
@@ -222,7 +224,7 @@ describe('Connector', () => {
         },
       },
       store: {
-        load: () => Promise.resolve({ offset: null, place, progress: {}, shapes: {}, tables: [] }),
+        load: () => Promise.resolve({ offset: null, place, progress: {}, shapes: {}, accepted: null, tables: [] }),
         savePlace: (...what) => Promise.resolve(void saved.push(what)),
       },
     });

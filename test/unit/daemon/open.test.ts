@@ -8,7 +8,10 @@ import { DEBEZIUM_DEFAULTS } from '../../support/encoded.ts';
 
 describe('table versions of a connector', () => {
   const described = (plugin: object, config: object, schemaChanges = {}): boolean =>
-    openTables({ format: { plugin, config }, schemaChanges } as unknown as ConnectorDefinition, { tables: [] } as unknown as Loaded).described;
+    openTables(
+      { format: { plugin, config }, schemaChanges, compatibility: { level: 'none', levels: {} } } as unknown as ConnectorDefinition,
+      { tables: [] } as unknown as Loaded,
+    ).described;
 
   it('hold what the catalogue says of columns where the format writes schemas, and only there', () => {
     expect(described(debezium, DEBEZIUM_DEFAULTS)).toBe(false);

@@ -43,7 +43,7 @@ describe('dead letters', () => {
   });
 
   const openFile = (maxBytes = 2 ** 24): Promise<DeadLetterFile> => DeadLetterFile.open({ connector: 'shop', dataDir, runtime, store, maxBytes });
-  const allowing = { onError: 'deadLetter', topic: null, routes: {}, maxPercent: 100, windowMs: 60_000 } as const;
+  const allowing = { onError: 'deadLetter', topic: null, routes: {}, always: {}, maxPercent: 100, windowMs: 60_000 } as const;
   /** Ids that stand in the sink already. */
   const standing = new Set<string>();
   const lettersOn = (file: DeadLetterFile, policy: DeadLetterPolicy = allowing): DeadLetters => {
@@ -98,9 +98,16 @@ describe('dead letters', () => {
     const file = await openFile();
     await filled(2, file);
     const { messages, stores } = { messages: [change(10, 1), change(11, 7), change(12, 8)] as MessageWriter[], stores: [] as number[] };
-    const definition = { name: 'shop', onError: 'deadLetter', deadLetter: { routes: {}, maxPercent: 100, window: 60_000 } };
+    const compatibility = { level: 'none', levels: {} };
+    const definition = { name: 'shop', onError: 'deadLetter', deadLetter: { routes: {}, maxPercent: 100, window: 60_000 }, compatibility };
     const ports = { definition, dataDir, store, runtime, metrics: {}, log: pluginContext().log, sink: {}, abort: new AbortController().signal };
-    const undelivered = new UndeliveredMessages({ ...ports, letters: file, stopped: [], failed: () => undefined } as unknown as UndeliveredPorts);
+    const undelivered = new UndeliveredMessages({
+      ...ports,
+      letters: file,
+      stopped: [],
+      policy: null,
+      failed: () => undefined,
+    } as unknown as UndeliveredPorts);
     const noted = async (): Promise<boolean> => (await openFile()).letters()[1]?.superseded === true;
     const given = messages.map(async (batch, n) => {
       const diverted = undelivered.divert(batch);

@@ -81,7 +81,9 @@ function rig(announced: Readonly<Record<string, number>>) {
     maxDelayMs: 5,
     checkpointMaxDelayMs: 20,
     save: ({ position, place, shapes }) => Promise.resolve(void saved.push([position['lsn'], place?.['n'] ?? null, shapes])),
-    undelivered: { divert: () => null, passing: () => undefined, settled: () => null },
+    undelivered: { divert: () => null, passing: () => undefined, refuse: () => Promise.resolve(), settled: () => null },
+    policy: null,
+    mapping: null,
     saveHistory: () => null,
     announcements: new SchemaAnnouncements({ connector: 'g', capture: 'log', destination: TOPIC }, announced, [narrow, wide]),
     events: { durable: () => undefined, idle: () => undefined, inFlight: () => undefined, saved: () => undefined },
@@ -187,7 +189,7 @@ describe('announced schema changes', () => {
     const [first, untold, changed] = [version({ default: '1' }), version(null), version({ default: '2' })] as const;
     const announcements = new SchemaAnnouncements({ connector: 'g', capture: 'log', destination: TOPIC }, { [ID]: 1 }, [first, untold, changed]);
     const batch = batchOf(1, [{ table: first }, { table: untold }, { table: untold }, { table: changed }, { table: untold }]);
-    expect(announcements.next(batch, 0)).toBe(3);
+    expect(announcements.next(batch, 0, null)).toBe(3);
     const out = new MessageWriter(64);
     announcements.write(batch, 3, out);
     expect(JSON.parse(textsOf(out)[0]?.value ?? '')).toMatchObject({
@@ -195,7 +197,7 @@ describe('announced schema changes', () => {
       version: 3,
       changes: [{ kind: 'defaultChanged', column: 'id', before: '1', after: '2' }],
     });
-    expect(announcements.next(batch, 3)).toBe(-1);
+    expect(announcements.next(batch, 3, null)).toBe(-1);
   });
 
   it('cost a batch of announced shapes nothing', async () => {

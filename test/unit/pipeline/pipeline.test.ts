@@ -109,7 +109,9 @@ class Rig {
         if (this.saveFails !== null) throw this.saveFails;
         this.happened.push(`saved ${position['lsn']}`);
       },
-      undelivered: { divert: () => null, passing: () => undefined, settled: () => null },
+      undelivered: { divert: () => null, passing: () => undefined, refuse: () => Promise.resolve(), settled: () => null },
+      policy: null,
+      mapping: null,
       saveHistory: () => null,
       announcements: null,
       events: { durable: () => undefined, idle: () => undefined, inFlight: () => undefined, saved: () => undefined },

@@ -3,9 +3,11 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Place } from '../../../src/record/position.ts';
+import { TableRegistry, type TableVersion, tableId } from '../../../src/record/table.ts';
 import type { KeyValueStore, OpenEngine, Operation } from '../../../src/state/key-value.ts';
 import { openLevel } from '../../../src/state/level.ts';
 import { openStore, openStoreWhenFree, type StateStore } from '../../../src/state/store.ts';
+import { column, tableShape } from '../../support/encoded.ts';
 import { dataDirectory, errorOf, offset, offsetOf, tableVersions, withStore } from './state-directory.ts';
 
 /** The real engine, with what is written to it. */
@@ -31,7 +33,7 @@ describe('the state store', () => {
     const options = await dataDirectory();
     const [orders, items] = tableVersions('orders', 'items/ü"\u2028');
     await withStore(options, async (store) => {
-      expect(await store.load('shop')).toEqual({ offset: null, place: null, progress: {}, shapes: {}, tables: [] });
+      expect(await store.load('shop')).toEqual({ offset: null, place: null, progress: {}, shapes: {}, accepted: null, tables: [] });
       expect(await store.connectors()).toEqual([]);
       await store.saveHistory('shop', { put: [orders!], drop: [] });
       await store.save('shop', { offset: offset(1) });
@@ -115,7 +117,7 @@ describe('the state store', () => {
       await store.replaceOffset('shop', null, 'offsets reset');
     });
     await withStore(options, async (store) => {
-      expect(await store.load('shop')).toEqual({ offset: null, place: null, progress: {}, shapes: {}, tables: [] });
+      expect(await store.load('shop')).toEqual({ offset: null, place: null, progress: {}, shapes: {}, accepted: null, tables: [] });
       expect(await store.getIntent('shop')).toEqual({ slot: 's' });
     });
   });
@@ -141,6 +143,28 @@ describe('the state store', () => {
     });
   });
 
+  it('keeps which versions may go, from when they are judged on, and forgets them with what they are of', async () => {
+    const options = await dataDirectory();
+    const registry = new TableRegistry();
+    const [one, two] = [['id'], ['id', 'a/b é']].map((names) => registry.version(tableShape(names.map((name) => column(name, 'text'))))) as [
+      TableVersion,
+      TableVersion,
+    ];
+    const accepted = async (): Promise<unknown> => withStore(options, async (store) => (await store.load('shop')).accepted);
+    await withStore(options, (store) => store.saveHistory('shop', { put: [one, two], drop: [] }, [one]));
+    expect(await accepted(), 'none is judged yet').toBeNull();
+    await withStore(options, (store) => store.setJudged('shop', [one]));
+    expect(await accepted()).toEqual({ [tableId(one)]: [1] });
+    await withStore(options, (store) => store.saveHistory('shop', { put: [], drop: [one] }, [two]));
+    expect(await accepted()).toEqual({ [tableId(one)]: [2] });
+    await withStore(options, (store) => store.setJudged('shop', null));
+    expect(await accepted()).toBeNull();
+    await withStore(options, (store) => store.setJudged('shop', []));
+    expect(await accepted(), 'they are forgotten').toEqual({});
+    await withStore(options, (store) => store.replaceOffset('shop', null, 'offsets reset'));
+    expect(await accepted()).toBeNull();
+  });
+
   it('keeps each entry of a place under a key of its own: only those that moved are written, null removes one', async () => {
     const options = await dataDirectory();
     const position = { lsn: '0/1' };
@@ -152,6 +176,7 @@ describe('the state store', () => {
         place: { 'a.b/0': '1 x', 'a.b/1': '2', gone: '3' },
         progress: {},
         shapes: {},
+        accepted: null,
         tables: [],
       });
       await store.save('shop', { offset: { position, place: { 'a.b/1': '5', gone: null } } });
@@ -164,7 +189,7 @@ describe('the state store', () => {
       await store.replaceOffset('shop', { position, place: { other: '1' } }, 'offsets recover');
       expect((await store.load('shop')).place).toEqual({ other: '1' });
       await store.replaceOffset('shop', null, 'offsets reset');
-      expect(await store.load('shop')).toEqual({ offset: null, place: null, progress: {}, shapes: {}, tables: [] });
+      expect(await store.load('shop')).toEqual({ offset: null, place: null, progress: {}, shapes: {}, accepted: null, tables: [] });
       await store.save('shop', { offset: { position, place: null } });
       expect((await store.load('shop')).place).toBeNull();
       expect((await store.load('stock')).place).toEqual({ 'a.b/0': '9' });
