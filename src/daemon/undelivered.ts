@@ -127,6 +127,10 @@ export class UndeliveredMessages implements Undelivered {
     return letters.undeliverable(batch, index, error);
   }
 
+  isAside(table: string): boolean {
+    return this.tables.has(table);
+  }
+
   async refuse(messages: MessageWriter, refused: RefusedTables): Promise<void> {
     await this.#takeOut(messages, (index) => refused.get(tableAt(messages, index)) ?? null);
   }

@@ -56,6 +56,8 @@ export interface Undelivered {
    * durable elsewhere (I1), in the order of the calls. Only then the rest is given to the sink: what stands there says that all before it is safe.
    */
   divert(messages: MessageWriter): Promise<Place> | null;
+  /** Messages of the table, by label, are taken out by `divert` as things stand. */
+  isAside(table: string): boolean;
   /** A batch is given to the sink. */
   passing(messages: MessageBatch): void;
   /** Takes out messages of tables whose shape may not go, by label, as their policy says: resolves when that is durable elsewhere (I1); rejects with what stops. */

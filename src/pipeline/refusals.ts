@@ -38,3 +38,17 @@ export function runOf(
   }
   return { to, refused: refused.size === 0 ? null : refused };
 }
+
+/** Without those whose messages are kept elsewhere in any case, so that nothing has to go by itself for them; null: none is left. */
+export function pressingOf({ tables }: RecordBatch, refusals: Refusals, isAside: (table: string) => boolean): Refusals | null {
+  const pressing = refusals.map((refusal, index) => (isAside((tables[index] as RecordBatch['tables'][number]).label) ? null : refusal));
+  return pressing.every((refusal) => refusal === null) ? null : pressing;
+}
+
+export function refusedTables({ tables }: RecordBatch, refusals: Refusals): RefusedTables {
+  const refused = new Map<string, Refusal>();
+  for (const [index, refusal] of refusals.entries()) {
+    if (refusal !== null) refused.set((tables[index] as RecordBatch['tables'][number]).label, refusal);
+  }
+  return refused;
+}

@@ -9,7 +9,7 @@ import { type BatchEncoder, countRows } from './encode.ts';
 import type { Flight } from './flight.ts';
 import type { Gate } from './gate.ts';
 import type { PipelineOptions, RefusedTables } from './options.ts';
-import { type Refusals, refusalsOf, runOf } from './refusals.ts';
+import { pressingOf, type Refusals, refusalsOf, refusedTables, runOf } from './refusals.ts';
 import type { Saver } from './saver.ts';
 
 export interface SenderParts {
@@ -74,8 +74,9 @@ export class Sender {
     const oldest = ((batch.transactions[0] ?? ending) as Transaction).commitMicros;
     const newest = ((batch.transactions.at(-1) ?? ending) as Transaction).commitMicros;
     const rows = countRows(batch);
-    if (refusals !== null || (announcements !== null && announcements.next(batch, 0, null) >= 0)) {
-      return this.#giveInParts(batch, refusals, oldest, (place, shapes, count, bytes) => {
+    const pressing = refusals === null ? null : pressingOf(batch, refusals, (table) => this.#options.undelivered.isAside(table));
+    if (pressing !== null || (announcements !== null && announcements.next(batch, 0, null) >= 0)) {
+      return this.#giveInParts(batch, { refusals, pressing }, oldest, (place, shapes, count, bytes) => {
         batch.release();
         tracker.finish(entry, place, shapes);
         events.durable(rows, count, bytes, newest);
@@ -84,15 +85,17 @@ export class Sender {
     }
     const messages = encoder.encode(batch, runtime.nowMicros());
     const { count, bytesLength } = messages;
+    // One that is aside now may be live when they go.
+    const refused = refusals === null ? null : refusedTables(batch, refusals);
     batch.release();
-    this.#give(messages, entry, oldest, () => events.durable(rows, count, bytesLength, newest));
+    this.#give(messages, entry, oldest, refused, () => events.durable(rows, count, bytesLength, newest));
     return null;
   }
 
   /** One part after the other: the rows up to one of a new shape, what is said of that shape, the rows from there on; those that may not go by themselves. Never throws. */
   async #giveInParts(
     batch: RecordBatch,
-    refusals: Refusals | null,
+    { refusals, pressing }: { readonly refusals: Refusals | null; readonly pressing: Refusals | null },
     oldestMicros: number,
     done: (place: Place, shapes: BatchShapes, messages: number, bytes: number) => void,
   ): Promise<void> {
@@ -110,7 +113,7 @@ export class Sender {
     };
     try {
       for (let from = 0; ; ) {
-        const next = announcements === null ? -1 : announcements.next(batch, from, refusals);
+        const next = announcements === null ? -1 : announcements.next(batch, from, pressing);
         const end = next < 0 ? batch.count : next;
         const { to, refused } = refusals === null ? { to: end, refused: null } : runOf(batch, refusals, from, end);
         if (to > from || (next >= 0 && encoder.marksTransactions))
@@ -147,10 +150,16 @@ export class Sender {
   beat(heartbeats: HeartbeatMessages): void {
     const nowMicros = this.#options.runtime.nowMicros();
     const entry = this.#parts.tracker.begin(this.#settled, true, null);
-    this.#give(this.#parts.encoder.heartbeat(heartbeats, nowMicros), entry, nowMicros, () => undefined);
+    this.#give(this.#parts.encoder.heartbeat(heartbeats, nowMicros), entry, nowMicros, null, () => undefined);
   }
 
-  #give(messages: MessageWriter, entry: ReturnType<CheckpointTracker['begin']>, oldestMicros: number, tell: () => void): void {
+  #give(
+    messages: MessageWriter,
+    entry: ReturnType<CheckpointTracker['begin']>,
+    oldestMicros: number,
+    refused: RefusedTables | null,
+    tell: () => void,
+  ): void {
     const { gate, flight, encoder, tracker, saver, abort } = this.#parts;
     const { count, bytesLength } = messages;
     flight.add(bytesLength, oldestMicros);
@@ -166,7 +175,7 @@ export class Sender {
       durable(null);
       return;
     }
-    deliver(this.#options, messages, abort, null).then(durable, (error: unknown) => {
+    deliver(this.#options, messages, abort, refused).then(durable, (error: unknown) => {
       flight.remove(bytesLength, oldestMicros);
       gate.fail(error);
     });

@@ -207,6 +207,11 @@ export class StoppedTables {
     return view;
   }
 
+  /** It is stopped, or being resumed. */
+  has(table: string): boolean {
+    return this.#tables.has(table);
+  }
+
   views(): readonly StoppedTableView[] {
     return [...this.#tables].map(([table, stopped]) => this.#view(table, stopped));
   }

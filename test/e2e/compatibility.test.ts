@@ -54,7 +54,7 @@ describe('compatibility of table versions', () => {
   const ADD = 'ALTER TABLE t ADD c timestamptz NOT NULL DEFAULT now()';
 
   it('stopTable: that table alone stops in front of the first row, its changes wait over kill -9, and come in order once accepted (I1, I3, I4)', async () => {
-    await begin({ compatibility: { level: 'backward' } });
+    await begin({ compatibility: { level: 'backward' }, schemaChanges: { topic: `SHAPE${count + 1}.meta.changes` } });
     await sql(`${put(1)}; ALTER TABLE t ADD b int; ${put(2)}`);
     await arrive([1, 2]);
     await sql(`BEGIN; ${put(3)}; ${ADD}; ${put(4)}; INSERT INTO other VALUES (1); COMMIT`);
@@ -92,6 +92,12 @@ describe('compatibility of table versions', () => {
     await sql(put(7));
     await arrive([1, 2, 3, 4, 5, 6, 7]);
     await expect.poll(() => ask('tables', 'list')).toEqual([]);
+    const stored = (await to.stored()).filter(({ destination }) => !destination.endsWith('.other'));
+    expect(
+      stored.map(({ destination, row, headers }) => (destination.endsWith('.changes') ? `version ${headers['sluice.schema']}` : row)),
+      'each shape is announced in front of its first row, also of those that waited',
+      // The second "version 1" is that of the other table.
+    ).toEqual(['version 1', 1, 'version 2', 2, 3, 'version 1', 'version 3', 4, 5, 'version 4', 6, 7]);
     const again = await sluice(['schema', 'accept', '--table', 'public.t', daemon.directory]);
     expect([again.exit, again.stderr]).toEqual([2, expect.stringContaining('SLUICE_SCHEMA_ACCEPT_NOTHING')]);
   });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Refusals, runOf } from '../../../src/pipeline/refusals.ts';
+import { pressingOf, type Refusals, refusedTables, runOf } from '../../../src/pipeline/refusals.ts';
 import { HEAD, HEAD_SIZE, type RecordBatch } from '../../../src/record/batch.ts';
 
 /** Records of these tables, by index; versions 0 and 1 are of table a, 2 and 3 of table b. */
@@ -33,5 +33,12 @@ describe('rows that may not go', () => {
       from = to;
     }
     expect(found).toEqual(expected);
+  });
+
+  it('press nobody where their table is aside, and are named all the same: it may be live when they go', () => {
+    const batch = batchOf([0, 1]);
+    expect(pressingOf(batch, refusals, (table) => table === 'a')).toBeNull();
+    expect(pressingOf(batch, refusals, (table) => table === 'b')).toEqual(refusals);
+    expect([...refusedTables(batch, refusals)]).toEqual([['a', refusal]]);
   });
 });
