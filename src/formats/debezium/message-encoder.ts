@@ -11,7 +11,7 @@ import { ImageEncoder } from './image.ts';
 import { type CellPlan, planOf } from './mapping.ts';
 import { SourceBlock } from './source-block.ts';
 import type { DebeziumOptions } from './table-encoder.ts';
-import { messageSchemas } from './table-schema.ts';
+import { CONTENT_COLUMN, messageSchemas, PREFIX_COLUMN } from './table-schema.ts';
 import { TransactionBlock } from './transaction-block.ts';
 import type { Transactions } from './transactions.ts';
 
@@ -20,8 +20,6 @@ const MESSAGE = piece(',"message":');
 const NULL_TEXT = piece('null');
 /** What Debezium counts messages as among the tables of a transaction. */
 const COLLECTION = 'LOGICAL_DECODING_MESSAGE';
-const PREFIX_COLUMN = 0;
-const CONTENT_COLUMN = 1;
 const CLOSE = 0x7d;
 const FRAME_BYTES = 64;
 
