@@ -13,8 +13,8 @@ import { valueBytes, writeValue } from './values.ts';
 
 /** The schemas of a table's messages. */
 export interface TableSchemas extends MessageSchemas {
-  /** Per column: what stands for it where an old image does not carry it. A reader that goes by the schema takes no null of a required column. */
-  readonly absent: readonly string[];
+  /** Per column: what stands for it where an old image does not carry it. A reader that goes by the schema takes no null of a required column. Null: nothing is ever left out. */
+  readonly absent: readonly string[] | null;
 }
 
 /** Cells that stand for a default that the server computes, and for what a required column has not: Debezium's. */
@@ -65,7 +65,7 @@ export interface MessageColumns {
   readonly row: readonly number[];
 }
 
-export function tableSchemas(table: TableShape, written: MessageColumns, context: SchemaContext, config: DebeziumConfig): TableSchemas {
+function tableSchemas(table: TableShape, written: MessageColumns, context: SchemaContext, config: DebeziumConfig): TableSchemas {
   const plans = table.columns.map((column) => planOf(column, config));
   const propagated = propagatedColumns(table, config);
   const columns = table.columns.map((column, index) => new ColumnSchema(column, plans[index] as CellPlan, table.key.includes(index)));
@@ -97,14 +97,14 @@ export function tableSchemas(table: TableShape, written: MessageColumns, context
 }
 
 /** Of any table's messages: rows, or logical decoding messages. Throws where `messageKeyColumns` asks for what the table does not have. */
-export function connectSchemas(table: TableShape, context: SchemaContext, config: DebeziumConfig): MessageSchemas {
+export function connectSchemas(table: TableShape, context: SchemaContext, config: DebeziumConfig): TableSchemas {
   if (table.kind === 'message') return messageSchemas(table, context, planOf(table.columns[CONTENT_COLUMN] as ColumnShape, config));
   const { columns: key } = messageKeyOf(table, config);
   return tableSchemas(table, { key, row: rowColumns(table.columns, key, config) }, context, config);
 }
 
 /** Of logical decoding messages. */
-export function messageSchemas(table: TableShape, context: SchemaContext, content: CellPlan): MessageSchemas {
+function messageSchemas(table: TableShape, context: SchemaContext, content: CellPlan): TableSchemas {
   const name = (last: string): Omit<SchemaType, 'type' | 'fields'> => ({
     name: `io.debezium.connector.${context.origin.system}.${last}`,
     version: 1,
@@ -121,7 +121,7 @@ export function messageSchemas(table: TableShape, context: SchemaContext, conten
     ],
     name('MessageValue'),
   );
-  return { key: { ...struct([prefix], name('MessageKey')), optional: false }, value: { ...value, optional: false } };
+  return { key: { ...struct([prefix], name('MessageKey')), optional: false }, value: { ...value, optional: false }, absent: null };
 }
 
 /** One column's schema. Without facts of the catalogue every column but the key's may be null. */
