@@ -15,7 +15,7 @@ import { SNAPSHOT_NOT_RUNNING } from '../snapshot/errors.ts';
 import type { CopyView } from '../snapshot/view.ts';
 import { TABLE_STOPPED, TABLES_NOT_RUNNING } from '../stopped-tables/errors.ts';
 import type { StoppedTableView } from '../stopped-tables/state.ts';
-import { type OpenSpool, sinkPlace } from '../stopped-tables/stopped-tables.ts';
+import { sinkPlace } from '../stopped-tables/stopped-tables.ts';
 import { backoffMs } from './backoff.ts';
 import type { ConnectorPorts, ConnectorStatus } from './connector-ports.ts';
 import { CopyRounds } from './copy-rounds.ts';
@@ -28,7 +28,7 @@ import { openAnnouncements, openFormat, openTables } from './open.ts';
 import { saveOf } from './saves.ts';
 import { storedCopies } from './snapshots.ts';
 import { discardSpool, openStopped, storedViews } from './stopped-tables.ts';
-import { UndeliveredMessages } from './undelivered.ts';
+import { UndeliveredMessages, type UndeliveredPorts } from './undelivered.ts';
 
 /** How often a trouble that lasts is said again. */
 const SAY_AGAIN_MS = 30_000;
@@ -177,10 +177,11 @@ export class Connector {
     const { source, snapshots } = this.#rounds.open(stored, context);
     const stopped = await openStopped({ definition, ...this.#ports }, stored.place);
     const sink: Sink = definition.sink.plugin.create(definition.sink.config, this.#sinkContext());
+    const format = openFormat(definition, this.#context(), metrics);
     const observing = new AbortController();
     const broken = new AbortController();
     try {
-      const undelivered = await this.#openUndelivered(sink, stopped, abort, (error) => broken.abort(error));
+      const undelivered = await this.#openUndelivered({ sink, format, stopped, abort, failed: (error) => broken.abort(error) }, tables);
       const { findings, tables: captured } = await source.preflight(starting);
       const destinations = [...captured.map((table) => sink.destination(table)), ...extraDestinations(definition)];
       const found = [...findings, ...formatFindings(definition, captured), ...(await sink.preflight([...new Set(destinations)], starting))];
@@ -196,7 +197,7 @@ export class Connector {
         {
           source,
           sink,
-          format: openFormat(definition),
+          format,
           read: this.#rounds.from(written),
           runtime,
           maxInFlightBytes: definition.maxInFlightBytes,
@@ -248,6 +249,7 @@ export class Connector {
       previousShutdown,
       savePlace: (entries) => store.savePlace(this.name, entries),
       undeliverable: (batch, index, error) => this.#undelivered?.undeliverable(batch, index, error) ?? Promise.reject(error),
+      isBinary: this.#definition.format.plugin.isBinary === true,
       extraDestinations: extraDestinations(this.#definition),
     };
   }
@@ -342,21 +344,18 @@ export class Connector {
 
   /** Opened anew for each life: after a disk's failure nothing else would do. */
   async #openUndelivered(
-    sink: Sink,
-    stopped: readonly OpenSpool[],
-    abort: AbortSignal,
-    failed: (error: unknown) => void,
+    ofLife: Pick<UndeliveredPorts, 'sink' | 'format' | 'stopped' | 'abort' | 'failed'>,
+    tables: TableRegistry,
   ): Promise<UndeliveredMessages> {
-    this.#letterFile = await openDeadLetters(this.#definition, this.#ports);
-    if (this.#letterFile !== null) this.#ports.metrics.openDeadLetters(this.name, this.#letterFile.size);
+    const letters = await openDeadLetters(this.#definition, this.#ports);
+    this.#letterFile = letters;
+    if (letters !== null) this.#ports.metrics.openDeadLetters(this.name, letters.size);
     this.#undelivered = new UndeliveredMessages({
       ...this.#ports,
+      ...ofLife,
       definition: this.#definition,
-      sink,
-      abort,
-      letters: this.#letterFile,
-      stopped,
-      failed,
+      letters,
+      versionOf: (label, version) => tables.find(label, version),
     });
     return this.#undelivered;
   }

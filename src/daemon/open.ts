@@ -1,6 +1,6 @@
 import type { ConnectorDefinition } from '../config/load.ts';
-import type { SourceContext } from '../plugin/context.ts';
-import type { Format } from '../plugin/format.ts';
+import type { PluginContext, SourceContext } from '../plugin/context.ts';
+import type { Format, FormatPorts } from '../plugin/format.ts';
 import type { Source } from '../plugin/source.ts';
 import { TableRegistry } from '../record/table.ts';
 import { SchemaAnnouncements } from '../schema-history/announcements.ts';
@@ -12,6 +12,7 @@ import { CopyingSource } from '../snapshot/copying-source.ts';
 import { Pace } from '../snapshot/pace.ts';
 import { SignalReader } from '../snapshot/signal-reader.ts';
 import type { Loaded } from '../state/state-store.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import { schemaChangesDestination } from './destinations.ts';
 
 export interface OpenSource {
@@ -65,13 +66,17 @@ export function openAnnouncements(definition: ConnectorDefinition, { shapes, tab
   return destination === null ? null : new SchemaAnnouncements({ connector: definition.name, capture: 'log', destination }, shapes, tables);
 }
 
-export function openFormat({ name, source: { plugin, config }, format, sink }: ConnectorDefinition): Format {
+export function openFormat(
+  { name, source: { plugin, config }, format, sink }: ConnectorDefinition,
+  context: PluginContext,
+  metrics: Metrics,
+): Format {
   const { cloudEvents } = sink.plugin;
-  return format.plugin.create(format.config, {
-    connector: name,
-    capture: 'log',
-    catalog: plugin.catalog(config),
-    origin: plugin.origin,
-    cloudEvents,
-  });
+  const ports: FormatPorts = {
+    ...context,
+    circuit: (state) => metrics.circuit(name, state),
+    asked: (outcome) => metrics.registryAsked(name, outcome),
+  };
+  const about = { connector: name, capture: 'log', catalog: plugin.catalog(config), origin: plugin.origin, cloudEvents };
+  return format.plugin.create(format.config, about, ports);
 }

@@ -5,6 +5,7 @@ import { Holds } from '../pipeline/holds.ts';
 import type { Undelivered } from '../pipeline/pipeline.ts';
 import type { Logger } from '../plugin/context.ts';
 import type { SluiceError } from '../plugin/error.ts';
+import type { Format, Refused, VersionOf } from '../plugin/format.ts';
 import type { Runtime } from '../plugin/runtime.ts';
 import type { Sink } from '../plugin/sink.ts';
 import type { MessageBatch, MessageWriter } from '../record/messages.ts';
@@ -23,6 +24,9 @@ export interface UndeliveredPorts {
   readonly metrics: Metrics;
   readonly log: Logger;
   readonly sink: Sink;
+  readonly format: Format;
+  /** Table versions that messages name. */
+  readonly versionOf: VersionOf;
   /** Ends the calls of the sink. */
   readonly abort: AbortSignal;
   /** Null: the connector writes no dead letters and has none. */
@@ -86,7 +90,16 @@ export class UndeliveredMessages implements Undelivered {
   }
 
   #begin(messages: MessageBatch): Promise<void> | null {
-    return messages.count > 0 ? (this.letters?.begin(messages) ?? null) : null;
+    if (messages.count === 0) return null;
+    const refused = this.#ports.format.refused?.(messages, this.#ports.versionOf) ?? null;
+    if (refused !== null) return this.#refuse(messages, refused);
+    return this.letters?.begin(messages) ?? null;
+  }
+
+  /** What nobody could read as it is becomes no dead letter: it waits with its table, or the connector stops. */
+  #refuse(messages: MessageBatch, { index, error }: Refused): Promise<never> {
+    const route = routeOf(policyOf(this.#ports.definition), error.code);
+    return route === 'stopTable' ? this.tables.stop(messages, index, error) : Promise.reject(error);
   }
 
   passing(messages: MessageBatch): void {
@@ -128,6 +141,10 @@ export class UndeliveredMessages implements Undelivered {
 
   /** What a stopped table has waiting, as if it came now: letters of its keys are superseded, what is refused may become one. */
   async #again(batch: MessageBatch, write: (batch: MessageBatch) => Promise<Place>): Promise<Place> {
+    const { format, versionOf, abort } = this.#ports;
+    await format.complete?.(batch, versionOf, abort);
+    const refused = format.refused?.(batch, versionOf) ?? null;
+    if (refused !== null) await this.tables.stop(batch, refused.index, refused.error);
     await this.letters?.begin(batch);
     const place = await write(batch);
     await this.letters?.settled(batch);

@@ -57,6 +57,18 @@ export class BatchEncoder {
     this.#marks = transactions === undefined ? null : new TransactionMarks(transactions, this.#aimAt(transactions.destination));
   }
 
+  /** Null, or resolves when what is new in the batch can be encoded. Rejects as `Format.ready`. */
+  ready(batch: RecordBatch, signal: AbortSignal): Promise<unknown> | null {
+    const format = this.#format;
+    if (format.ready === undefined) return null;
+    const waits: Promise<void>[] = [];
+    for (const table of batch.tables) {
+      const ready = this.#prepared.has(table) ? null : format.ready(table, this.#destinationOf(table), signal);
+      if (ready !== null) waits.push(ready);
+    }
+    return waits.length === 0 ? null : Promise.all(waits);
+  }
+
   /** Transactions begin and end among its messages: a part of a batch may have some in front of its first record. */
   get marksTransactions(): boolean {
     return this.#marks !== null;

@@ -20,6 +20,8 @@ export interface SenderParts {
   readonly saver: Saver;
   /** Ends the sink's calls. */
   readonly abort: AbortSignal;
+  /** Nothing is waited for any longer. */
+  readonly ending: AbortSignal;
 }
 
 /** Gives batches to the sink, in order, and notes what is durable. */
@@ -37,14 +39,15 @@ export class Sender {
 
   /**
    * Null, or resolves when the next batch may be given: a new version of a table is stored before a message names it, so that a crash gives its number to no other (I4), and
-   * where new shapes are announced, that is durable before the rows in them go.
+   * where new shapes are announced, that is durable before the rows in them go. What a format must learn of a version elsewhere, it has learned.
    */
   send(batch: RecordBatch): Promise<void> | null {
     const stored = this.#options.saveHistory();
-    return stored === null ? this.#send(batch) : this.#sendBehind(stored, batch);
+    const ready = this.#parts.encoder.ready(batch, this.#parts.ending);
+    return stored === null && ready === null ? this.#send(batch) : this.#sendBehind(Promise.all([stored, ready]), batch);
   }
 
-  async #sendBehind(stored: Promise<void>, batch: RecordBatch): Promise<void> {
+  async #sendBehind(stored: Promise<unknown>, batch: RecordBatch): Promise<void> {
     try {
       await stored;
     } catch (error) {

@@ -47,21 +47,24 @@ export interface Frames {
   readonly value: Frame;
 }
 
-/** `absent` by column: what stands for it where an old image does not carry it; null: null does. */
+/** `absent` by column: what stands for it where an old image does not carry it; null: null does. `isBinary`: the frames are no text. */
 export function jsonTable(
   { context, options, clock, transactions }: JsonEnvelope,
   table: TableVersion,
   { columns: key }: MessageKey,
   frames: Frames,
   absent: readonly string[] | null,
+  isBinary = false,
 ): TableParts {
   const plans = table.columns.map((column) => planOf(column, options));
+  const keyImage = new ImageEncoder(table.columns, key, plans);
   return {
     pieces: ENVELOPE,
     row: new ImageEncoder(table.columns, rowColumns(table.columns, key, options), plans, absent),
-    key: new ImageEncoder(table.columns, key, plans),
+    key: keyImage,
     keyFrame: frames.key,
     valueFrame: frames.value,
+    namedKey: isBinary ? keyImage : null,
     sourceOf: (mark) => new SourceBlock(context, new JsonSource(context, options.version, table, mark), mark),
     clock,
     block: transactions === null ? null : new TransactionBlock(context, clock, transactions, qualifiedName(table)),

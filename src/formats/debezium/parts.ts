@@ -51,6 +51,8 @@ export interface TableParts {
   readonly key: ImageWriter;
   readonly keyFrame: Frame;
   readonly valueFrame: Frame;
+  /** Writes keys as text, for headers that name them, where they are none themselves; null: they are. */
+  readonly namedKey: ImageWriter | null;
   readonly sourceOf: (mark: SnapshotMark) => SourceBlock;
   readonly clock: Clock;
   /** Null: messages do not tell their transaction. */

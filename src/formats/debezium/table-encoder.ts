@@ -40,6 +40,8 @@ export class TableEncoder implements Encoder {
   readonly #keyImage: ImageWriter;
   readonly #keyFrame: Frame;
   readonly #valueFrame: Frame;
+  /** Null: headers name keys as messages do. */
+  readonly #namedKey: ImageWriter | null;
   readonly #envelope: Envelope;
   readonly #streamed: SourceBlock;
   readonly #block: TableParts['block'];
@@ -59,6 +61,7 @@ export class TableEncoder implements Encoder {
     this.#keyImage = parts.key;
     this.#keyFrame = parts.keyFrame;
     this.#valueFrame = parts.valueFrame;
+    this.#namedKey = parts.namedKey;
     this.#block = parts.block;
     this.#sourceOf = parts.sourceOf;
     this.#envelope = new Envelope(context, table);
@@ -192,15 +195,16 @@ export class TableEncoder implements Encoder {
     const { before, after } = record;
     // Each key once by itself and once in a header; the new one again in its own message.
     const keys = 2 * this.#keyBytes(record, before) + 3 * this.#keyBytes(record, after);
+    const named = this.#namedKey === null ? 0 : 2 * (this.#namedKey.bytes(record, before, -1) + this.#namedKey.bytes(record, after, before));
     const rows = 2 * this.#row.bytes(record, before, -1) + this.#row.bytes(record, after, before);
     const frames =
       2 * (this.#streamed.bytes(record) + this.#clock.tail(OP.delete).length + FRAME_BYTES + this.#valueFrame.head.length) + 6 * this.#envelope.bytes;
     const blocks = this.#block === null ? 0 : 2 * this.#block.bytes(record);
-    out.reserve(keys + rows + frames + blocks);
+    out.reserve(keys + named + rows + frames + blocks);
     const to = out.bytes;
     const oldStart = out.bytesLength;
-    const oldEnd = this.#writeKey(record, before, -1, to, oldStart);
-    const newEnd = this.#writeKey(record, after, before, to, oldEnd);
+    const oldEnd = this.#writeNamed(record, before, -1, to, oldStart);
+    const newEnd = this.#writeNamed(record, after, before, to, oldEnd);
     // Cells may differ where keys do not: 1.0 and 1.00.
     if (sameBytes(to, oldStart, oldEnd, oldEnd, newEnd)) {
       this.#change(record, out, this.#streamed, OP.update, before, after, -1, -1);
@@ -209,8 +213,14 @@ export class TableEncoder implements Encoder {
     const deleteHeadersEnd = this.#writeHeaders(to, newEnd, NEW_KEY, oldEnd, newEnd);
     const createHeadersEnd = this.#writeHeaders(to, deleteHeadersEnd, OLD_KEY, oldStart, oldEnd);
     out.bytesLength = createHeadersEnd;
-    this.#delete(record, out, oldStart, oldEnd, newEnd, deleteHeadersEnd);
+    const isKey = this.#namedKey === null;
+    this.#delete(record, out, isKey ? oldStart : -1, isKey ? oldEnd : -1, newEnd, deleteHeadersEnd);
     this.#change(record, out, this.#streamed, OP.create, -1, after, deleteHeadersEnd, createHeadersEnd);
+  }
+
+  /** A key as headers name it. */
+  #writeNamed(record: RecordCursor, image: number, fallback: number, to: Buffer, at: number): number {
+    return this.#namedKey === null ? this.#writeKey(record, image, fallback, to, at) : this.#namedKey.write(record, image, fallback, to, at);
   }
 
   /** The shared headers and one whose value stands at `start` … `end` in the same bytes. */

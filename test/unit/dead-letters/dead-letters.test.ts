@@ -100,7 +100,13 @@ describe('dead letters', () => {
     const { messages, stores } = { messages: [change(10, 1), change(11, 7), change(12, 8)] as MessageWriter[], stores: [] as number[] };
     const definition = { name: 'shop', onError: 'deadLetter', deadLetter: { routes: {}, maxPercent: 100, window: 60_000 } };
     const ports = { definition, dataDir, store, runtime, metrics: {}, log: pluginContext().log, sink: {}, abort: new AbortController().signal };
-    const undelivered = new UndeliveredMessages({ ...ports, letters: file, stopped: [], failed: () => undefined } as unknown as UndeliveredPorts);
+    const undelivered = new UndeliveredMessages({
+      ...ports,
+      letters: file,
+      format: {},
+      stopped: [],
+      failed: () => undefined,
+    } as unknown as UndeliveredPorts);
     const noted = async (): Promise<boolean> => (await openFile()).letters()[1]?.superseded === true;
     const given = messages.map(async (batch, n) => {
       const diverted = undelivered.divert(batch);
