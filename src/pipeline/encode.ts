@@ -59,14 +59,17 @@ export class BatchEncoder {
 
   /** Null, or resolves when what is new in the batch can be encoded. Rejects as `Format.ready`. */
   ready(batch: RecordBatch, signal: AbortSignal): Promise<unknown> | null {
-    const format = this.#format;
-    if (format.ready === undefined) return null;
-    const waits: Promise<void>[] = [];
-    for (const table of batch.tables) {
-      const ready = this.#prepared.has(table) ? null : format.ready(table, this.#destinationOf(table), signal);
-      if (ready !== null) waits.push(ready);
+    if (this.#format.ready === undefined) return null;
+    const unknown = batch.tables.filter((table) => !this.#prepared.has(table));
+    return unknown.length === 0 ? null : this.#readyAll(unknown, signal);
+  }
+
+  /** One after the other: versions of a table in their order. */
+  async #readyAll(tables: readonly TableVersion[], signal: AbortSignal): Promise<void> {
+    for (const table of tables) {
+      const ready = this.#format.ready?.(table, this.#destinationOf(table), signal) ?? null;
+      if (ready !== null) await ready;
     }
-    return waits.length === 0 ? null : Promise.all(waits);
   }
 
   /** Transactions begin and end among its messages: a part of a batch may have some in front of its first record. */

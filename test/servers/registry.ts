@@ -6,6 +6,7 @@ import { type JavaBinary, resolveRegistry } from './resolve.ts';
 
 /** The root of Confluent's API there. */
 const API = '/apis/ccompat/v7';
+const ADMIN = '/apis/registry/v2/admin';
 
 /** One process that keeps all in memory: what it knew is gone when it ends. */
 export class RegistryServer {
@@ -51,6 +52,20 @@ export class RegistryServer {
     const server = this.#process;
     this.#process = null;
     await server?.killAndWait();
+  }
+
+  /** All that it knows, with its ids, for `put`. */
+  async take(): Promise<ArrayBuffer> {
+    const answer = await fetch(`http://127.0.0.1:${this.port}${ADMIN}/export`, { headers: { Accept: 'application/zip' } });
+    if (!answer.ok) throw new Error(`export: HTTP ${answer.status} ${await answer.text()}`);
+    return answer.arrayBuffer();
+  }
+
+  /** Into a registry that knows nothing. */
+  async put(contents: ArrayBuffer): Promise<void> {
+    const headers = { 'Content-Type': 'application/zip', 'X-Registry-Preserve-GlobalId': 'true', 'X-Registry-Preserve-ContentId': 'true' };
+    const answer = await fetch(`http://127.0.0.1:${this.port}${ADMIN}/import`, { method: 'POST', headers, body: contents });
+    if (!answer.ok) throw new Error(`import: HTTP ${answer.status} ${await answer.text()}`);
   }
 
   /** Stops it and removes its files. */

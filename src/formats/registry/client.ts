@@ -22,6 +22,8 @@ const OPEN_MS = 2000;
 /** Between two tries of one call. */
 const PAUSE_MS = 500;
 const WORDS = { [CircuitState.Closed]: 'closed', [CircuitState.Open]: 'open', [CircuitState.HalfOpen]: 'half-open' } as const;
+const OK = 200;
+const CONFLICT = 409;
 const MEDIA = 'application/vnd.schemaregistry.v1+json';
 /** Of the registry's own words in an error. */
 const MOST_WORDS = 500;
@@ -52,10 +54,16 @@ export class RegistryClient {
   async id(registration: Registration, signal: AbortSignal): Promise<number> {
     const { subject, type, text } = registration;
     const { autoRegister, normalize } = this.#config;
-    const path = `subjects/${encodeURIComponent(subject)}${autoRegister ? '/versions' : ''}${normalize ? '?normalize=true' : ''}`;
     const body = JSON.stringify({ schema: text, ...(type === 'AVRO' ? {} : { schemaType: type }) });
-    const answer = await this.#persist(path, body, signal);
-    if (answer.status !== 200) throw this.#refusal(registration, answer);
+    const ask = (path: string): Promise<HttpAnswer> =>
+      this.#persist(`subjects/${encodeURIComponent(subject)}${path}${normalize ? '?normalize=true' : ''}`, body, signal);
+    let answer = await ask(autoRegister ? '/versions' : '');
+    if (answer.status === CONFLICT) {
+      // Apicurio says the same where another client registers at the same moment: then it stands there now.
+      const known = await ask('');
+      if (known.status === OK) answer = known;
+    }
+    if (answer.status !== OK) throw this.#refusal(registration, answer);
     const { id } = parsed(answer.text) as { readonly id?: unknown };
     if (typeof id !== 'number' || !Number.isInteger(id) || id < 1 || id > 0x7fff_ffff) throw this.#strange(registration, answer);
     return id;
@@ -135,7 +143,8 @@ export class RegistryClient {
     const about = { table };
     if (status === 401 || status === 403) return new SluiceError(REGISTRY_ACCESS, { url: this.#url, subject, status });
     if (status === 404 && !this.#config.autoRegister) return new SluiceError(REGISTRY_MISSING, { table, subject }, about);
-    if (status === 409 || status === 422) return new SluiceError(REGISTRY_INCOMPATIBLE, { table, subject, status, reason: words(answer) }, about);
+    if (status === CONFLICT || status === 422)
+      return new SluiceError(REGISTRY_INCOMPATIBLE, { table, subject, status, reason: words(answer) }, about);
     return this.#strange(registration, answer);
   }
 
