@@ -53,4 +53,20 @@ export const REGISTRY_ANSWER = defineError({
     'Check that "format.registry.urls" names the root of a Confluent-compatible API (Apicurio: http://host:8080/apis/ccompat/v7), and look into the registry\'s log.',
 });
 
-export const registryErrors = [REGISTRY_UNREACHABLE, REGISTRY_ACCESS, REGISTRY_TLS, REGISTRY_INCOMPATIBLE, REGISTRY_MISSING, REGISTRY_ANSWER];
+export const REGISTRY_FORGOTTEN = defineError({
+  code: 'SLUICE_REGISTRY_FORGOTTEN',
+  retry: 'manual',
+  exit: 3,
+  cause: 'Messages of {table} wait for the id of a schema whose version of the table is not kept any more: 200 newer ones are.',
+  remedy: '`sluice tables discard`, then a new copy of the table: `sluice snapshot start`.',
+});
+
+export const registryErrors = [
+  REGISTRY_UNREACHABLE,
+  REGISTRY_ACCESS,
+  REGISTRY_TLS,
+  REGISTRY_INCOMPATIBLE,
+  REGISTRY_MISSING,
+  REGISTRY_ANSWER,
+  REGISTRY_FORGOTTEN,
+];

@@ -4,7 +4,7 @@ import { destinationAt, eachHeader, type MessageBatch, SPAN, SPAN_SIZE, tableAt 
 import type { TableVersion } from '../../record/table.ts';
 import type { Frames } from '../debezium/json-parts.ts';
 import { type Registration, RegistryClient } from './client.ts';
-import { REGISTRY_INCOMPATIBLE } from './errors.ts';
+import { REGISTRY_FORGOTTEN, REGISTRY_INCOMPATIBLE } from './errors.ts';
 import type { RegistryConfig } from './options.ts';
 
 /** A schema as the registry is told it. */
@@ -75,8 +75,7 @@ export class SchemaIds {
     for (let index = 0; index < messages.count; index++) {
       if (!lacksId(messages, index)) continue;
       const table = versionAt(messages, index, versionOf);
-      const refusal = table === null ? null : this.#known.get(table)?.refusal;
-      if (refusal !== null && refusal !== undefined) return { index, error: refusal };
+      return { index, error: (table === null ? null : this.#known.get(table)?.refusal) ?? forgotten(messages, index) };
     }
     return null;
   }
@@ -91,7 +90,10 @@ export class SchemaIds {
     for (let index = first; index < messages.count; index++) {
       if (!lacksId(messages, index)) continue;
       const table = versionAt(messages, index, versionOf);
-      if (table === null) continue;
+      if (table === null) {
+        this.#refusals++;
+        continue;
+      }
       const known = this.#known.get(table);
       const ids = known === undefined || known.refusal !== null ? await this.#register(table, destinationAt(messages, index), signal) : known;
       if (ids.refusal !== null) continue;
@@ -153,16 +155,20 @@ function lacksId(messages: MessageBatch, index: number): boolean {
   return lacksIn(messages, index, SPAN.valueStart) || lacksIn(messages, index, SPAN.keyStart);
 }
 
-function lacksIn({ bytes, spans, tables }: MessageBatch, index: number, part: number): boolean {
+/** Messages that others write in between are JSON, which begins with no 0. */
+function lacksIn({ bytes, spans }: MessageBatch, index: number, part: number): boolean {
   const at = index * SPAN_SIZE;
-  // What is of no table is no message of ours.
-  if (tables[spans[at + SPAN.table] as number] === '') return false;
   const start = spans[at + part] as number;
   return start >= 0 && (spans[at + part + 1] as number) - start >= PREFIX_BYTES && bytes[start] === 0 && bytes.readUInt32BE(start + 1) === NO_ID;
 }
 
 function give(messages: MessageBatch, index: number, part: number, id: number): void {
   if (lacksIn(messages, index, part)) messages.bytes.writeUInt32BE(id, (messages.spans[index * SPAN_SIZE + part] as number) + 1);
+}
+
+function forgotten(messages: MessageBatch, index: number): SluiceError {
+  const table = tableAt(messages, index);
+  return new SluiceError(REGISTRY_FORGOTTEN, { table }, { table });
 }
 
 function versionAt(messages: MessageBatch, index: number, versionOf: VersionOf): TableVersion | null {
