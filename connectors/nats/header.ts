@@ -2,7 +2,7 @@ import { type MessageBatch, SPAN, SPAN_SIZE } from '#plugin';
 
 /** Header that marks a tombstone, whose body is empty: an empty body alone could be an empty value. */
 export const TOMBSTONE_HEADER = 'sluice.tombstone';
-/** Header that holds the message's key: JetStream has none of its own. */
+/** Header that holds the message's key, in base64 where keys are no text: JetStream has none of its own. */
 export const KEY_HEADER = 'sluice.key';
 
 /** What the message says about the stream's end, so that the server refuses what would change the order (algorithms §4). */
@@ -42,6 +42,7 @@ export class UnsafeHeader extends Error {
  * stand in a ring that is much larger than what may wait.
  */
 export class HeaderWriter {
+  readonly #isBinary: boolean;
   #ring: Buffer;
   #at = 0;
   #start = 0;
@@ -51,7 +52,9 @@ export class HeaderWriter {
   #filling = 0;
   readonly #own = new Map<number, Uint8Array>();
 
-  constructor(ringBytes = 1024 * 1024) {
+  /** `isBinary`: keys are no text. */
+  constructor(ringBytes = 1024 * 1024, isBinary = false) {
+    this.#isBinary = isBinary;
     this.#ring = Buffer.allocUnsafeSlow(ringBytes);
   }
 
@@ -78,7 +81,7 @@ export class HeaderWriter {
     const idEnd = spans[from + SPAN.idEnd] as number;
     const own = this.#ownHeaders(batch, spans[from + SPAN.headersStart] as number, spans[from + SPAN.headersEnd] as number);
     const previous = this.#ring;
-    this.#reserve(FIXED_BYTES + (idEnd - idStart) + (this.#idEnd - this.#idStart) + own.length + (keyStart < 0 ? 0 : keyEnd - keyStart));
+    this.#reserve(FIXED_BYTES + (idEnd - idStart) + (this.#idEnd - this.#idStart) + own.length + (keyStart < 0 ? 0 : 2 * (keyEnd - keyStart)));
     this.#start = this.#at;
     this.#put(BEGIN);
     const id = this.#at;
@@ -90,7 +93,8 @@ export class HeaderWriter {
     this.#putRange(own, 0, own.length);
     if (keyStart >= 0) {
       this.#put(KEY);
-      if (!this.#putChecked(batch.bytes, keyStart, keyEnd)) throw this.#unsafe('its key');
+      if (this.#isBinary) this.#at += this.#ring.write(batch.bytes.toString('base64', keyStart, keyEnd), this.#at, 'latin1');
+      else if (!this.#putChecked(batch.bytes, keyStart, keyEnd)) throw this.#unsafe('its key');
     }
     if ((spans[from + SPAN.valueStart] as number) < 0) this.#put(TOMBSTONE);
     this.#put(END);

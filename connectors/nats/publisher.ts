@@ -49,7 +49,7 @@ export class Publisher implements SessionEvents {
   readonly limits: SizeLimits;
   readonly #host: PublisherHost;
   readonly #order: Order;
-  readonly #headers = new HeaderWriter();
+  readonly #headers: HeaderWriter;
   readonly #jobs: (Job | null)[];
   readonly #indexes: Int32Array;
   readonly #sizes: Int32Array;
@@ -79,6 +79,7 @@ export class Publisher implements SessionEvents {
     const { window, publishTimeout } = host.config;
     const slots = window.messages;
     this.#host = host;
+    this.#headers = new HeaderWriter(undefined, host.context.isBinary);
     this.#watch = new QuietWatch(
       host.context.runtime,
       publishTimeout,

@@ -12,9 +12,9 @@ const LARGE_BYTES = 256 * 1024;
 
 /**
  * One JSON line per message: `{"topic","key","value","headers"}`. Key and value are JSON text already and are copied as they are, or, where they are
- * large, are pieces of their own that still belong to the batch.
+ * large, are pieces of their own that still belong to the batch. `isBinary`: they are no text, and strings of base64 here.
  */
-export function toLines(batch: MessageBatch): readonly Uint8Array[] {
+export function toLines(batch: MessageBatch, isBinary = false): readonly Uint8Array[] {
   const pieces: Uint8Array[] = [];
   const topics = batch.destinations.map((name) => Buffer.from(TOPIC + JSON.stringify(name)));
   const headers = new Map<number, Buffer>();
@@ -25,6 +25,7 @@ export function toLines(batch: MessageBatch): readonly Uint8Array[] {
   };
   const range = (start: number, end: number): void => {
     if (start < 0) parts.push(NULL);
+    else if (isBinary) parts.push(Buffer.from(`"${batch.bytes.toString('base64', start, end)}"`, 'latin1'));
     else if (end - start < LARGE_BYTES) parts.push(batch.bytes.subarray(start, end));
     else {
       cut();

@@ -4,8 +4,8 @@ import {
   type MessageBatch,
   NOTHING_WRITTEN,
   type Place,
-  type PluginContext,
   type Sink,
+  type SinkContext,
   SluiceError,
   type TableIdentity,
   type Written,
@@ -20,7 +20,7 @@ const NOWHERE: Place = {};
 /** Writes one JSON line per message. Durable means: handed to the operating system. A slow reader slows the write, and so the pipeline. */
 export class StdoutSink implements Sink {
   readonly #config: StdoutConfig;
-  readonly #context: PluginContext;
+  readonly #context: SinkContext;
   readonly #output: Writable;
   #failure: unknown = null;
   /** Rejects each pending write; a stream that is closed calls nobody back. */
@@ -28,7 +28,7 @@ export class StdoutSink implements Sink {
   readonly #listening = new Map<AbortSignal, () => void>();
   readonly #onError = (error: Error): void => this.#fail(this.#typed(error));
 
-  constructor(config: StdoutConfig, context: PluginContext, output: Writable = process.stdout) {
+  constructor(config: StdoutConfig, context: SinkContext, output: Writable = process.stdout) {
     this.#config = config;
     this.#context = context;
     this.#output = output;
@@ -58,7 +58,7 @@ export class StdoutSink implements Sink {
       if (signal.aborted) return reject(signal.reason);
       this.#listen(signal);
       this.#pending.add(reject);
-      const pieces = toLines(batch);
+      const pieces = toLines(batch, this.#context.isBinary);
       const done = (error: Error | null | undefined): void => {
         if (error) {
           this.#onError(error);

@@ -4,7 +4,9 @@ import { controlErrors } from '../../src/daemon/control-errors.ts';
 import { HEALTH_LISTEN } from '../../src/daemon/health-server.ts';
 import { CONNECTOR_RUNNING, CONNECTOR_UNKNOWN } from '../../src/daemon/offsets.ts';
 import { deadLetterErrors } from '../../src/dead-letters/errors.ts';
+import { avroErrors } from '../../src/formats/avro/errors.ts';
 import { debeziumErrors } from '../../src/formats/debezium/errors.ts';
+import { registryErrors } from '../../src/formats/registry/errors.ts';
 import { mappingErrors } from '../../src/mapping/errors.ts';
 import { pipelineErrors } from '../../src/pipeline/errors.ts';
 import type { ErrorKind } from '../../src/plugin/error.ts';
@@ -21,6 +23,7 @@ export const engineErrors: readonly { readonly title: string; readonly kinds: re
   { title: 'Daemon and commands', kinds: [CONNECTOR_UNKNOWN, CONNECTOR_RUNNING, HEALTH_LISTEN, ...controlErrors] },
   { title: 'Pipeline', kinds: pipelineErrors },
   { title: 'Format debezium', kinds: debeziumErrors },
+  { title: 'Formats avro and json-schema', kinds: [...avroErrors, ...registryErrors] },
   { title: 'State', kinds: stateErrors },
   { title: 'Snapshots', kinds: snapshotErrors },
   { title: 'Schema history', kinds: [...schemaHistoryErrors, ...schemaPolicyErrors, ...mappingErrors] },

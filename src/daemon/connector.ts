@@ -26,6 +26,7 @@ import { asSluiceError, stackOf } from './failure.ts';
 import { HealthWatch } from './health.ts';
 import { formatFindings, judge, refusalOf } from './judge.ts';
 import { type ConnectorState, isFinal, mayFollow } from './lifecycle.ts';
+import { mappedVersion } from './mapping.ts';
 import { openAnnouncements, openFormat, openShapes, openTables } from './open.ts';
 import { saveHistoryOf, saveOf } from './saves.ts';
 import { type AcceptedView, acceptVersions } from './schema-policy.ts';
@@ -178,10 +179,12 @@ export class Connector {
     const stopped = await openStopped({ definition, ...this.#ports }, stored.place);
     const { mapping, policy } = await openShapes(definition, stored, store, this.#log);
     const sink: Sink = definition.sink.plugin.create(definition.sink.config, this.#sinkContext());
+    const format = openFormat(definition, this.#context(), metrics);
     const observing = new AbortController();
     const broken = new AbortController();
     try {
-      const undelivered = await this.#openUndelivered({ sink, stopped, policy }, abort, (error) => broken.abort(error));
+      const ofLife = { sink, format, policy, stopped, abort, failed: (error: unknown) => broken.abort(error) };
+      const undelivered = await this.#openUndelivered(ofLife, (label, version) => mappedVersion(tables.find(label, version), mapping));
       const { findings, tables: captured } = await source.preflight(starting);
       const destinations = [...captured.map((table) => sink.destination(table)), ...extraDestinations(definition)];
       const found = [...findings, ...formatFindings(definition, captured), ...(await sink.preflight([...new Set(destinations)], starting))];
@@ -197,7 +200,7 @@ export class Connector {
         {
           source,
           sink,
-          format: openFormat(definition),
+          format,
           read: this.#rounds.from(written),
           runtime,
           maxInFlightBytes: definition.maxInFlightBytes,
@@ -250,6 +253,7 @@ export class Connector {
       previousShutdown,
       savePlace: (entries) => store.savePlace(this.name, entries),
       undeliverable: (batch, index, error) => this.#undelivered?.undeliverable(batch, index, error) ?? Promise.reject(error),
+      isBinary: this.#definition.format.plugin.isBinary === true,
       extraDestinations: extraDestinations(this.#definition),
     };
   }
@@ -353,19 +357,18 @@ export class Connector {
 
   /** Opened anew for each life: after a disk's failure nothing else would do. */
   async #openUndelivered(
-    parts: Pick<UndeliveredPorts, 'sink' | 'stopped' | 'policy'>,
-    abort: AbortSignal,
-    failed: (error: unknown) => void,
+    ofLife: Pick<UndeliveredPorts, 'sink' | 'format' | 'policy' | 'stopped' | 'abort' | 'failed'>,
+    versionOf: UndeliveredPorts['versionOf'],
   ): Promise<UndeliveredMessages> {
-    this.#letterFile = await openDeadLetters(this.#definition, this.#ports);
-    if (this.#letterFile !== null) this.#ports.metrics.openDeadLetters(this.name, this.#letterFile.size);
+    const letters = await openDeadLetters(this.#definition, this.#ports);
+    this.#letterFile = letters;
+    if (letters !== null) this.#ports.metrics.openDeadLetters(this.name, letters.size);
     this.#undelivered = new UndeliveredMessages({
       ...this.#ports,
-      ...parts,
+      ...ofLife,
       definition: this.#definition,
-      abort,
-      letters: this.#letterFile,
-      failed,
+      letters,
+      versionOf,
     });
     return this.#undelivered;
   }

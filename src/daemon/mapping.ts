@@ -33,15 +33,12 @@ function columnsOf<T>(map: Readonly<Record<string, string>>, read: (value: strin
   });
 }
 
-/** Versions as readers have them. One that is mapped no more, by what the file says today, is what it was. */
-export function mappedTables(tables: readonly TableVersion[], mapping: Mapping | null): readonly TableVersion[] {
-  if (mapping === null) return tables;
-  return tables.map((table) => {
-    try {
-      return mapping.table(table);
-    } catch {
-      // A row of it says what is wrong.
-      return table;
-    }
-  });
+/** A version as readers have it. One that cannot be mapped, by what the file says today, is what it is: a row of it says what is wrong. */
+export function mappedVersion<T extends TableVersion | null>(table: T, mapping: Mapping | null): TableVersion | T {
+  if (table === null || mapping === null) return table;
+  try {
+    return mapping.table(table);
+  } catch {
+    return table;
+  }
 }

@@ -1,8 +1,8 @@
 import type { ConnectorDefinition } from '../config/load.ts';
 import { judgesShapes } from '../config/undelivered.ts';
 import type { Mapping } from '../mapping/mapping.ts';
-import type { Logger, SourceContext } from '../plugin/context.ts';
-import type { Format } from '../plugin/format.ts';
+import type { Logger, PluginContext, SourceContext } from '../plugin/context.ts';
+import type { Format, FormatPorts } from '../plugin/format.ts';
 import type { Source } from '../plugin/source.ts';
 import { TableRegistry } from '../record/table.ts';
 import { SchemaAnnouncements } from '../schema-history/announcements.ts';
@@ -15,8 +15,9 @@ import { CopyingSource } from '../snapshot/copying-source.ts';
 import { Pace } from '../snapshot/pace.ts';
 import { SignalReader } from '../snapshot/signal-reader.ts';
 import type { Loaded, StateStore } from '../state/state-store.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import { schemaChangesDestination } from './destinations.ts';
-import { mappedTables, openMapping } from './mapping.ts';
+import { mappedVersion, openMapping } from './mapping.ts';
 import { openPolicy } from './schema-policy.ts';
 
 export interface OpenSource {
@@ -80,16 +81,24 @@ export function openAnnouncements(definition: ConnectorDefinition, { shapes, tab
   const destination = schemaChangesDestination(definition);
   return destination === null
     ? null
-    : new SchemaAnnouncements({ connector: definition.name, capture: 'log', destination }, shapes, mappedTables(tables, mapping));
+    : new SchemaAnnouncements(
+        { connector: definition.name, capture: 'log', destination },
+        shapes,
+        tables.map((table) => mappedVersion(table, mapping)),
+      );
 }
 
-export function openFormat({ name, source: { plugin, config }, format, sink }: ConnectorDefinition): Format {
+export function openFormat(
+  { name, source: { plugin, config }, format, sink }: ConnectorDefinition,
+  context: PluginContext,
+  metrics: Metrics,
+): Format {
   const { cloudEvents } = sink.plugin;
-  return format.plugin.create(format.config, {
-    connector: name,
-    capture: 'log',
-    catalog: plugin.catalog(config),
-    origin: plugin.origin,
-    cloudEvents,
-  });
+  const ports: FormatPorts = {
+    ...context,
+    circuit: (state) => metrics.circuit(name, state),
+    asked: (outcome) => metrics.registryAsked(name, outcome),
+  };
+  const about = { connector: name, capture: 'log', catalog: plugin.catalog(config), origin: plugin.origin, cloudEvents };
+  return format.plugin.create(format.config, about, ports);
 }

@@ -13,7 +13,7 @@ import { type PolicyAction, type PolicyRules, SchemaPolicy } from '../schema-pol
 import { avroSchemas, jsonSchemas, type RowSchemas } from '../schema-policy/row-schemas.ts';
 import type { Loaded, StateStore } from '../state/state-store.ts';
 import type { TableState } from '../stopped-tables/state.ts';
-import { mappedTables } from './mapping.ts';
+import { mappedVersion } from './mapping.ts';
 
 /** Null: no version is judged. What is judged from now on, and what no longer is, is stored before. */
 export async function openPolicy(
@@ -37,7 +37,12 @@ export async function openPolicy(
     accepted = known;
   }
   const say = (error: SluiceError): void => log.warn(`${error.message} It goes all the same ("action": "continue").`, { code: error.code });
-  return new SchemaPolicy(rulesOf(definition), accepted, mappedTables(stored.tables, mapping), say);
+  return new SchemaPolicy(
+    rulesOf(definition),
+    accepted,
+    stored.tables.map((table) => mappedVersion(table, mapping)),
+    say,
+  );
 }
 
 /** What `sluice schema accept` answers. */

@@ -2,10 +2,11 @@ import type { ConnectorDefinition } from '../config/load.ts';
 import { DeadLetters, routeOf } from '../dead-letters/dead-letters.ts';
 import type { DeadLetterFile } from '../dead-letters/file.ts';
 import { Holds } from '../pipeline/holds.ts';
-import type { RefusedTables } from '../pipeline/options.ts';
 import type { Undelivered } from '../pipeline/pipeline.ts';
+import type { RefusedTables } from '../pipeline/refusals.ts';
 import type { Logger } from '../plugin/context.ts';
 import type { SluiceError } from '../plugin/error.ts';
+import type { Format, Refused, VersionOf } from '../plugin/format.ts';
 import type { Runtime } from '../plugin/runtime.ts';
 import type { Sink } from '../plugin/sink.ts';
 import { eachHeader, type MessageBatch, type MessageWriter, tableAt } from '../record/messages.ts';
@@ -15,7 +16,11 @@ import type { StateStore } from '../state/state-store.ts';
 import { type OpenSpool, StoppedTables } from '../stopped-tables/stopped-tables.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { policyOf } from './dead-letter-policy.ts';
+import { rulesOf } from './schema-policy.ts';
 import { spoolOf } from './stopped-tables.ts';
+
+/** Somebody waits for the answer. */
+const COMPLETE_MS = 10_000;
 
 export interface UndeliveredPorts {
   readonly definition: ConnectorDefinition;
@@ -25,6 +30,9 @@ export interface UndeliveredPorts {
   readonly metrics: Metrics;
   readonly log: Logger;
   readonly sink: Sink;
+  readonly format: Format;
+  /** Table versions that messages name. */
+  readonly versionOf: VersionOf;
   /** Ends the calls of the sink. */
   readonly abort: AbortSignal;
   /** Null: the connector writes no dead letters and has none. */
@@ -54,12 +62,13 @@ export class UndeliveredMessages implements Undelivered {
     const write = (batch: MessageBatch): Promise<Place> => sink.write(batch, abort);
     const stands = (batch: MessageBatch, index: number): boolean => sink.stands(batch, index);
     const shared = { ...ports, connector: name, holds: this.#holds, write, stands };
+    const complete = (batch: MessageBatch): Promise<SluiceError | null> => this.#complete(batch);
     const counted = (code: string, open: number): void => {
       metrics.deadLetter(name, code);
       metrics.openDeadLetters(name, open);
     };
     this.#ports = ports;
-    this.letters = letters === null ? null : new DeadLetters({ ...shared, policy: policyOf(definition), file: letters, counted });
+    this.letters = letters === null ? null : new DeadLetters({ ...shared, complete, policy: policyOf(definition), file: letters, counted });
     const ofTables = {
       ...shared,
       write: (batch: MessageWriter) => this.#again(batch, write),
@@ -92,7 +101,17 @@ export class UndeliveredMessages implements Undelivered {
   }
 
   #begin(messages: MessageBatch): Promise<void> | null {
-    return messages.count > 0 ? (this.letters?.begin(messages) ?? null) : null;
+    if (messages.count === 0) return null;
+    const refused = this.#ports.format.refused?.(messages, this.#ports.versionOf) ?? null;
+    if (refused !== null) return this.#refuseUnreadable(messages, refused);
+    return this.letters?.begin(messages) ?? null;
+  }
+
+  /** What nobody could read as it is becomes no dead letter, and does not go on: it waits with its table, or the connector stops. */
+  #refuseUnreadable(messages: MessageBatch, { index, error }: Refused): Promise<never> {
+    const table = this.#ports.versionOf(tableAt(messages, index), versionAt(messages, index));
+    const isStop = table !== null && rulesOf(this.#ports.definition).actionOf(table) === 'stop';
+    return isStop ? Promise.reject(error) : this.tables.stop(messages, index, error);
   }
 
   passing(messages: MessageBatch): void {
@@ -153,6 +172,13 @@ export class UndeliveredMessages implements Undelivered {
     return letters.undeliverable(batch, index, error);
   }
 
+  /** What a letter lacks to be read, is asked for: why it does not get it; null: it lacks nothing. */
+  async #complete(batch: MessageBatch): Promise<SluiceError | null> {
+    const { format, versionOf, abort } = this.#ports;
+    await format.complete?.(batch, versionOf, AbortSignal.any([abort, AbortSignal.timeout(COMPLETE_MS)]));
+    return format.refused?.(batch, versionOf)?.error ?? null;
+  }
+
   /** As of the stopped tables. */
   end(): Promise<void> {
     return this.tables.end();
@@ -175,8 +201,12 @@ export class UndeliveredMessages implements Undelivered {
 
   async #judgeAgain(batch: MessageWriter): Promise<void> {
     const { policy } = this.#ports;
+    const { format, versionOf, abort } = this.#ports;
     await this.letters?.begin(batch);
     if (policy !== null) await this.#takeOut(batch, (index) => policy.refusalOf(tableAt(batch, index), versionAt(batch, index)));
+    await format.complete?.(batch, versionOf, abort);
+    const refused = format.refused?.(batch, versionOf) ?? null;
+    if (refused !== null) await this.tables.stop(batch, refused.index, refused.error);
   }
 }
 

@@ -49,6 +49,8 @@ export interface DeadLettersPorts {
   /** The sink's `write`. */
   readonly write: (batch: MessageBatch) => Promise<Place>;
   readonly stands: (batch: MessageBatch, index: number) => boolean;
+  /** What a message lacks to be read, is asked for: why it does not get it; null: it lacks nothing. */
+  readonly complete: (batch: MessageBatch) => Promise<SluiceError | null>;
   /** Ends this life. */
   readonly failed: (error: unknown) => void;
 }
@@ -215,6 +217,8 @@ export class DeadLetters {
     const parts = await partsOrError(file, letter);
     if (parts instanceof SluiceError) return { id, destination, outcome: 'damaged', error: parts.message };
     const message = messageOf(letter.head, parts);
+    const lacking = await this.#ports.complete(message);
+    if (lacking !== null) return { id, destination, outcome: 'refused', error: lacking.message };
     if (letter.superseded) return { id, destination, outcome: 'superseded', note: letter.key === null ? TABLE_SINCE : KEY_SINCE };
     // From the check to the sink's queue nothing is awaited: what is published after it comes behind it.
     const refused = await holds.during(this.#again(id, message));

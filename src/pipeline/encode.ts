@@ -6,6 +6,7 @@ import type { MessageWriter } from '../record/messages.ts';
 import { type TableVersion, tableLabel } from '../record/table.ts';
 import { NAME_COLLISION } from './errors.ts';
 import type { MemoryShare } from './memory.ts';
+import type { Refusals } from './refusals.ts';
 import { TransactionMarks } from './transaction-marks.ts';
 
 /** What is decided once per table version. */
@@ -55,6 +56,21 @@ export class BatchEncoder {
     this.#memory = memory;
     const { transactions } = format;
     this.#marks = transactions === undefined ? null : new TransactionMarks(transactions, this.#aimAt(transactions.destination));
+  }
+
+  /** Null, or resolves when what is new in the batch can be encoded. Nothing is asked for versions that may not go. Rejects as `Format.ready`. */
+  ready(batch: RecordBatch, refusals: Refusals | null, signal: AbortSignal): Promise<unknown> | null {
+    if (this.#format.ready === undefined) return null;
+    const unknown = batch.tables.filter((table, index) => !this.#prepared.has(table) && (refusals?.[index] ?? null) === null);
+    return unknown.length === 0 ? null : this.#readyAll(unknown, signal);
+  }
+
+  /** One after the other: versions of a table in their order. */
+  async #readyAll(tables: readonly TableVersion[], signal: AbortSignal): Promise<void> {
+    for (const table of tables) {
+      const ready = this.#format.ready?.(table, this.#destinationOf(table), signal) ?? null;
+      if (ready !== null) await ready;
+    }
   }
 
   /** Transactions begin and end among its messages: a part of a batch may have some in front of its first record. */

@@ -6,10 +6,11 @@ import type { ReadOptions, Source } from '../plugin/source.ts';
 import type { MessageBatch, MessageWriter } from '../record/messages.ts';
 import type { Place } from '../record/position.ts';
 import type { SchemaAnnouncements } from '../schema-history/announcements.ts';
-import type { Refusal, SchemaPolicy } from '../schema-policy/policy.ts';
+import type { SchemaPolicy } from '../schema-policy/policy.ts';
 import type { Checkpoint } from './checkpoints.ts';
 import type { RowCounts } from './encode.ts';
 import type { MemoryShare } from './memory.ts';
+import type { RefusedTables } from './refusals.ts';
 
 /** What the pipeline tells about itself, once per batch. */
 export interface PipelineEvents {
@@ -65,6 +66,3 @@ export interface Undelivered {
   /** The sink has done with it: null, or resolves when what was not delivered is durable elsewhere (I1), with entries of the place that moved by it. */
   settled(messages: MessageBatch): Promise<Place | null> | null;
 }
-
-/** By label, tables of which the rows of a batch are of a shape that may not go. */
-export type RefusedTables = ReadonlyMap<string, Refusal>;

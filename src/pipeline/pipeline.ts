@@ -37,7 +37,7 @@ export async function runPipeline(options: PipelineOptions, drain: AbortSignal, 
     failed: (error) => gate.fail(error),
   });
 
-  const sender = new Sender(options, { gate, flight, encoder, tracker, saver, abort });
+  const sender = new Sender(options, { gate, flight, encoder, tracker, saver, abort, ending: AbortSignal.any([drain, abort]) });
   const { heartbeats } = options.format;
   const clock = heartbeats === undefined ? null : new HeartbeatClock(runtime, heartbeats.intervalMs, () => gate.wake());
   const beat = (): void => {

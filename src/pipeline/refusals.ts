@@ -1,10 +1,12 @@
 /** Rows of a batch that may not go to the sink, because of their table's shape. */
 import { HEAD, HEAD_SIZE, type RecordBatch } from '../record/batch.ts';
 import type { Refusal, SchemaPolicy } from '../schema-policy/policy.ts';
-import type { RefusedTables } from './options.ts';
 
 /** Of the tables of a batch, by index; null: its rows may go. */
 export type Refusals = readonly (Refusal | null)[];
+
+/** By label, tables of which the rows of a batch are of a shape that may not go. */
+export type RefusedTables = ReadonlyMap<string, Refusal>;
 
 /** Null: all of the batch may go. */
 export function refusalsOf({ tables }: RecordBatch, policy: SchemaPolicy): Refusals | null {

@@ -8,8 +8,8 @@ import type { BatchShapes, CheckpointTracker } from './checkpoints.ts';
 import { type BatchEncoder, countRows } from './encode.ts';
 import type { Flight } from './flight.ts';
 import type { Gate } from './gate.ts';
-import type { PipelineOptions, RefusedTables } from './options.ts';
-import { pressingOf, type Refusals, refusalsOf, refusedTables, runOf } from './refusals.ts';
+import type { PipelineOptions } from './options.ts';
+import { pressingOf, type Refusals, type RefusedTables, refusalsOf, refusedTables, runOf } from './refusals.ts';
 import type { Saver } from './saver.ts';
 
 export interface SenderParts {
@@ -20,6 +20,8 @@ export interface SenderParts {
   readonly saver: Saver;
   /** Ends the sink's calls. */
   readonly abort: AbortSignal;
+  /** Nothing is waited for any longer. */
+  readonly ending: AbortSignal;
 }
 
 /** Gives batches to the sink, in order, and notes what is durable. */
@@ -37,17 +39,18 @@ export class Sender {
 
   /**
    * Null, or resolves when the next batch may be given: a new version of a table is stored before a message names it, so that a crash gives its number to no other (I4), and
-   * where new shapes are announced, that is durable before the rows in them go.
+   * where new shapes are announced, that is durable before the rows in them go. What a format must learn of a version elsewhere, it has learned.
    */
   send(batch: RecordBatch): Promise<void> | null {
     const { mapping, policy, saveHistory } = this.#options;
     mapping?.apply(batch);
     const refusals = policy === null ? null : refusalsOf(batch, policy);
     const stored = saveHistory();
-    return stored === null ? this.#send(batch, refusals) : this.#sendBehind(stored, batch, refusals);
+    const ready = this.#parts.encoder.ready(batch, refusals, this.#parts.ending);
+    return stored === null && ready === null ? this.#send(batch, refusals) : this.#sendBehind(Promise.all([stored, ready]), batch, refusals);
   }
 
-  async #sendBehind(stored: Promise<void>, batch: RecordBatch, refusals: Refusals | null): Promise<void> {
+  async #sendBehind(stored: Promise<unknown>, batch: RecordBatch, refusals: Refusals | null): Promise<void> {
     try {
       await stored;
     } catch (error) {

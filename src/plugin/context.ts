@@ -48,6 +48,8 @@ export interface SinkContext extends PluginContext {
    * goes on behind it. Rejects with what ends the sink. The lane waits for it (I3).
    */
   readonly undeliverable: (batch: MessageBatch, index: number, error: SluiceError) => Promise<void>;
+  /** Keys and values are no text; left out: they are. */
+  readonly isBinary?: boolean;
   /** Topics or subjects beside those of the tables that messages may be written to: dead letters, and what the format says of transactions and of itself. */
   readonly extraDestinations: readonly string[];
 }

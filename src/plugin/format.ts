@@ -1,8 +1,9 @@
 import type { Transaction } from '../record/batch.ts';
 import type { RecordCursor } from '../record/cursor.ts';
-import type { MessageWriter } from '../record/messages.ts';
+import type { MessageBatch, MessageWriter } from '../record/messages.ts';
 import type { TableShape, TableVersion } from '../record/table.ts';
-import type { ErrorKind } from './error.ts';
+import type { PluginContext } from './context.ts';
+import type { ErrorKind, SluiceError } from './error.ts';
 import type { ConfigOf, FieldTable } from './field.ts';
 import type { Finding } from './finding.ts';
 import type { TableOutline } from './outline.ts';
@@ -18,6 +19,14 @@ export interface FormatContext {
   readonly origin: Origin;
   /** As the sink has it (`SinkPlugin.cloudEvents`). */
   readonly cloudEvents?: CloudEventsHeaders | undefined;
+}
+
+/** What a format is given that asks a server. */
+export interface FormatPorts extends PluginContext {
+  /** State of the circuit breaker in front of the server. */
+  circuit(state: 'closed' | 'open' | 'half-open'): void;
+  /** The server was asked; `withheld`: it was not, because the circuit is open. */
+  asked(outcome: 'answered' | 'failed' | 'withheld'): void;
 }
 
 export interface Encoder {
@@ -46,10 +55,28 @@ export interface HeartbeatMessages {
   write(nowMicros: number, out: MessageWriter): void;
 }
 
+/** A message that cannot be delivered. */
+export interface Refused {
+  readonly index: number;
+  readonly error: SluiceError;
+}
+
+/** A version of a table by its label; null: it is not known any more. */
+export type VersionOf = (label: string, version: number) => TableVersion | null;
+
 export interface Format {
   /** Left out: it writes none. */
   readonly transactions?: TransactionMessages;
   readonly heartbeats?: HeartbeatMessages;
+  /**
+   * Called before a table version is prepared, with the topic or subject of its messages. Null: it can be encoded; else resolves when it can, however long that takes.
+   * Rejects with a SluiceError, and once `signal` is aborted. Left out: nothing is ever waited for.
+   */
+  ready?(table: TableVersion, destination: string, signal: AbortSignal): Promise<void> | null;
+  /** The first of the messages that lack what nobody would grant them, and why: they cannot be delivered as they are. Null: there is none. */
+  refused?(messages: MessageBatch, versionOf: VersionOf): Refused | null;
+  /** Asks once more for what messages lack, which were kept meanwhile, and gives it to them. Null: they lack nothing. Rejects as `ready`. */
+  complete?(messages: MessageBatch, versionOf: VersionOf, signal: AbortSignal): Promise<void> | null;
   /** Everything that can be decided once per table version is decided here. Throws a SluiceError for a table that the configuration does not fit. */
   prepare(table: TableVersion): Encoder;
   /** Called before each batch, with the processing time in microseconds since the epoch. Forgets what was prepared per transaction. */
@@ -60,6 +87,8 @@ export interface FormatPlugin<T extends FieldTable = FieldTable> {
   readonly role: 'format';
   readonly type: string;
   readonly fields: T;
+  /** Keys and values are no text; left out: they are. */
+  readonly isBinary?: boolean;
   /** Kinds of what its encoders throw and its preflight finds; left out: there are none. */
   readonly errors?: readonly ErrorKind[];
   /** Checks that one field table cannot say; each problem with the path inside the section. */
@@ -78,5 +107,5 @@ export interface FormatPlugin<T extends FieldTable = FieldTable> {
   };
   /** What the configuration asks of the captured tables, and they do not have. Errors stop the connector before it starts. */
   preflight?(config: ConfigOf<T>, tables: readonly TableOutline[]): readonly Finding[];
-  create(config: ConfigOf<T>, context: FormatContext): Format;
+  create(config: ConfigOf<T>, context: FormatContext, ports: FormatPorts): Format;
 }

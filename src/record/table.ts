@@ -177,6 +177,14 @@ export class TableRegistry {
     return this.#current.get(tableId(table)) ?? null;
   }
 
+  /** A version by the table's label; null: it is not kept any more. */
+  find(label: string, version: number): TableVersion | null {
+    for (const history of this.#histories.values()) {
+      if (history[0]?.label === label) return history.find((table) => table.version === version) ?? null;
+    }
+    return null;
+  }
+
   get hasChanges(): boolean {
     return this.#unsaved.length > 0 || this.#forgotten.length > 0;
   }

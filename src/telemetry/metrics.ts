@@ -29,6 +29,16 @@ export class Metrics {
   readonly #inFlightBatches = this.#gauge('sluice_in_flight_batches', 'Batches that are not durable yet', ['connector']);
   readonly #buffers = this.#gauge('sluice_buffer_bytes', 'Memory that is reserved for encoded batches that are not durable yet', ['connector']);
   readonly #maxMemory = this.#gauge('sluice_max_memory_bytes', 'The bound of all buffers, `maxMemory`; 0: there is none', []);
+  readonly #circuit = this.#gauge(
+    'sluice_registry_circuit_state',
+    'Circuit breaker before the schema registry, closed, open or half-open: 1 for the state it is in',
+    ['connector', 'state'],
+  );
+  readonly #registryCalls = this.#counter(
+    'sluice_registry_calls_total',
+    'Calls to the schema registry: answered, failed, or withheld because the circuit is open',
+    ['connector', 'outcome'],
+  );
   readonly #state = this.#gauge('sluice_connector_state', 'State of the connector: 1 for the state it is in', ['connector', 'state']);
 
   constructor() {
@@ -99,6 +109,14 @@ export class Metrics {
     this.#only(this.#state, connector, state);
   }
 
+  circuit(connector: string, state: string): void {
+    this.#only(this.#circuit, connector, state);
+  }
+
+  registryAsked(connector: string, outcome: string): void {
+    this.#registryCalls.labels(connector, outcome).inc();
+  }
+
   /** Prometheus' text format. */
   async text(): Promise<string> {
     for (const [connector, lag] of this.#lag) this.#lagSeconds.labels(connector).set(lag());
@@ -112,7 +130,7 @@ export class Metrics {
 
   /** Of the states of one thing exactly one is 1. */
   #only(gauge: Gauge, connector: string, state: string): void {
-    const key = `${connector}\n${gauge === this.#slot ? 'slot' : 'state'}`;
+    const key = `${connector}\n${[this.#slot, this.#circuit].indexOf(gauge)}`;
     const before = this.#states.get(key);
     if (before !== undefined && before !== state) gauge.labels(connector, before).set(0);
     gauge.labels(connector, state).set(1);

@@ -82,12 +82,11 @@ async function encodeSample(): Promise<MessageWriter[]> {
   const reader = source.plugin.create(source.config, sourceContext);
   await reader.preflight(never);
   const encoder = new BatchEncoder(
-    format.plugin.create(format.config, {
-      connector: 'bench',
-      capture: 'log',
-      catalog: source.plugin.catalog(source.config),
-      origin: source.plugin.origin,
-    }),
+    format.plugin.create(
+      format.config,
+      { connector: 'bench', capture: 'log', catalog: source.plugin.catalog(source.config), origin: source.plugin.origin },
+      { ...context, circuit: () => undefined, asked: () => undefined },
+    ),
     (table) => sink.destination(table),
     unboundedMemory(),
   );

@@ -5,5 +5,6 @@ export * from './mysql.ts';
 export * from './nats.ts';
 export * from './postgres.ts';
 export { FaultProxy, startProxy } from './proxy.ts';
+export * from './registry.ts';
 export { ServerUnavailable } from './resolve.ts';
 export { type KafkaVersion, MYSQL_VERSIONS, type MysqlVersion, POSTGRES_MAJORS, type PostgresMajor } from './versions.ts';

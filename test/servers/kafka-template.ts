@@ -13,7 +13,7 @@ import { brokerProperties, javaArguments, type KafkaPlan, kafkaId, metaPropertie
 import { KafkaNode } from './kafka-node.ts';
 import { classPath } from './maven.ts';
 import { freePort, giveToServerUser, serverUser, temporaryDirectory } from './process.ts';
-import type { KafkaBinary } from './resolve.ts';
+import type { JavaBinary } from './resolve.ts';
 
 /** Changed when what is made here changes. */
 const FORMAT = 1;
@@ -26,7 +26,7 @@ export interface KafkaTemplate {
 }
 
 /** @param origin where the jars are kept: `binary.path` may be a copy of them under a name of the moment */
-export async function kafkaTemplate(binary: KafkaBinary, origin: string): Promise<KafkaTemplate> {
+export async function kafkaTemplate(binary: JavaBinary, origin: string): Promise<KafkaTemplate> {
   const facts = [origin, binary.java, binary.javaVersion, process.getuid?.(), FORMAT, ...javaArguments('')];
   const name = `template-kafka-${createHash('sha256').update(facts.join('\n')).digest('hex').slice(0, 12)}`;
   const find = async () => (await findCached(name)).find((cached) => cached.version === binary.version) ?? null;
@@ -42,7 +42,7 @@ export async function kafkaTemplate(binary: KafkaBinary, origin: string): Promis
   return { data: join(cached.directory, 'data'), archive: present ? archive : null };
 }
 
-async function makeTemplate(binary: KafkaBinary, building: string): Promise<void> {
+async function makeTemplate(binary: JavaBinary, building: string): Promise<void> {
   const directory = await temporaryDirectory('kafka-template');
   try {
     const [client, internal, controller] = (await Promise.all([freePort(), freePort(), freePort()])) as [number, number, number];

@@ -9,7 +9,7 @@ import { formatNode, kafkaTemplate } from './kafka-template.ts';
 import { setScramPasswords, unsignedToken } from './kafka-users.ts';
 import { classPath } from './maven.ts';
 import { freePort, giveToServerUser, reachable, temporaryDirectory } from './process.ts';
-import { type KafkaBinary, resolveKafka } from './resolve.ts';
+import { type JavaBinary, resolveKafka } from './resolve.ts';
 import type { KafkaVersion } from './versions.ts';
 
 export interface KafkaOptions {
@@ -154,7 +154,7 @@ export async function startKafka(options: KafkaOptions = {}): Promise<KafkaServe
   }
 }
 
-async function startOwn(binary: KafkaBinary, origin: string, directory: string, options: KafkaOptions): Promise<KafkaServer> {
+async function startOwn(binary: JavaBinary, origin: string, directory: string, options: KafkaOptions): Promise<KafkaServer> {
   const security = options.secure || options.users || options.tls ? await makeSecurity(directory, options) : null;
   const nodes = await makeNodes(binary, origin, directory, security, options);
   try {
@@ -180,7 +180,7 @@ async function makeSecurity(directory: string, options: KafkaOptions): Promise<K
 }
 
 async function makeNodes(
-  binary: KafkaBinary,
+  binary: JavaBinary,
   origin: string,
   directory: string,
   security: KafkaSecurity | null,

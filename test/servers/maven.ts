@@ -26,6 +26,18 @@ export async function fetchJars(mvn: string, directory: string, artifacts: reado
   return libs;
 }
 
+export interface MavenFile extends Artifact {
+  readonly type: string;
+  readonly classifier: string;
+}
+
+/** Puts one file into a directory, and answers with its path. @param mvn the Maven program */
+export async function fetchFile(mvn: string, directory: string, { group, artifact, version, type, classifier }: MavenFile): Promise<string> {
+  const goal = [`${DEPENDENCY_PLUGIN}:copy`, `-Dartifact=${group}:${artifact}:${version}:${type}:${classifier}`, `-DoutputDirectory=${directory}`];
+  await run(mvn, ['--quiet', '--batch-mode', '--strict-checksums', ...goal], { cwd: directory, env: cleanEnvironment() });
+  return join(directory, `${artifact}-${version}-${classifier}.${type}`);
+}
+
 /** Every jar by name: with a wildcard the order would be the directory's, and a class data archive holds for one order only. */
 export async function classPath(libs: string): Promise<string> {
   const jars = (await readdir(libs)).filter((name) => name.endsWith('.jar')).sort();

@@ -8,7 +8,16 @@ import { run } from './command.ts';
 import { kafkaJars, kafkaRelease, provideKafka } from './kafka-provision.ts';
 import { provideMysql } from './mysql-provision.ts';
 import { natsBinary, natsVersion, postgresBin, provideNats, providePostgres } from './provision.ts';
-import { isSupportedNats, KAFKA_JAVA_MINIMUM, KAFKA_RELEASES, type KafkaVersion, type MysqlVersion, type PostgresMajor } from './versions.ts';
+import { provideRegistry, registryJar } from './registry-provision.ts';
+import {
+  isSupportedNats,
+  KAFKA_JAVA_MINIMUM,
+  KAFKA_RELEASES,
+  type KafkaVersion,
+  type MysqlVersion,
+  type PostgresMajor,
+  REGISTRY_RELEASE,
+} from './versions.ts';
 
 export interface ExternalServer {
   kind: 'external';
@@ -25,7 +34,8 @@ export interface ServerBinary {
   origin: string;
 }
 
-export interface KafkaBinary extends ServerBinary {
+/** What Java runs. */
+export interface JavaBinary extends ServerBinary {
   /** The Java that runs it. */
   java: string;
   /** What that Java calls itself. */
@@ -105,7 +115,7 @@ export async function resolveMysql(version: MysqlVersion, own = false): Promise<
 }
 
 /** @param own see {@link resolvePostgres} */
-export async function resolveKafka(version: KafkaVersion, own = false): Promise<ExternalServer | KafkaBinary> {
+export async function resolveKafka(version: KafkaVersion, own = false): Promise<ExternalServer | JavaBinary> {
   const url = process.env.SLUICE_TEST_KAFKA_BROKERS;
   if (url && !own) return { kind: 'external', url, origin: 'SLUICE_TEST_KAFKA_BROKERS' };
   try {
@@ -119,6 +129,16 @@ export async function resolveKafka(version: KafkaVersion, own = false): Promise<
   } catch (error) {
     const remedy = 'set SLUICE_TEST_KAFKA_BROKERS or SLUICE_TEST_KAFKA_LIBS, or install a Java runtime and Maven';
     throw new ServerUnavailable(`Kafka ${KAFKA_RELEASES[version]}: ${(error as Error).message}; ${remedy}`, { cause: error });
+  }
+}
+
+export async function resolveRegistry(): Promise<JavaBinary> {
+  try {
+    const { java, javaVersion } = await findJava();
+    const cached = await provideRegistry(await findOnPath('mvn'));
+    return { kind: 'binary', path: registryJar(cached), version: cached.version, origin: 'Maven Central in the cache', java, javaVersion };
+  } catch (error) {
+    throw new ServerUnavailable(`Apicurio ${REGISTRY_RELEASE}: ${(error as Error).message}; install a Java runtime and Maven`, { cause: error });
   }
 }
 

@@ -66,3 +66,6 @@ export const MYSQL_RELEASES: Record<
   'mariadb-11': { system: 'mariadb', suite: 'trixie', packageName: 'mariadb-server-core', program: 'mariadbd', line: '11.' },
   'mariadb-10.11': { system: 'mariadb', suite: 'bookworm', packageName: 'mariadb-server-core', program: 'mariadbd', line: '10.11.' },
 };
+
+/** Apicurio, the schema registry with Confluent's API: the last line that runs on Java 17. */
+export const REGISTRY_RELEASE = '2.6.13.Final';

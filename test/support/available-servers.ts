@@ -17,3 +17,6 @@ export const availableKafkas: readonly KafkaVersion[] = KAFKA_VERSIONS.filter(
 
 /** For `describe.each`: the MySQL and MariaDB servers that can be started. */
 export const availableMysqls: readonly MysqlVersion[] = MYSQL_VERSIONS.filter((version) => inject('missingServers')[version] === undefined);
+
+/** For `describe.runIf`. */
+export const registryAvailable: boolean = inject('missingServers').registry === undefined;

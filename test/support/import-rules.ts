@@ -40,7 +40,7 @@ const LAYERS: Record<string, Layer> = {
   version: { layers: [] },
   record: { layers: [] },
   plugin: { layers: ['record'] },
-  formats: { layers: ['plugin', 'record', 'version'] },
+  formats: { layers: ['plugin', 'record', 'version'], packages: ['cockatiel'] },
   transforms: { layers: ['plugin', 'record'] },
   state: { layers: ['plugin', 'record'], packages: ['level'] },
   segments: { layers: ['plugin', 'record'] },

@@ -3,7 +3,15 @@
  * servers the run was on and which it could not have. With `CI=true` a missing one fails the run.
  */
 import type { TestProject } from 'vitest/node';
-import { type ExternalServer, resolveKafka, resolveMysql, resolveNats, resolvePostgres, type ServerBinary } from '../servers/resolve.ts';
+import {
+  type ExternalServer,
+  resolveKafka,
+  resolveMysql,
+  resolveNats,
+  resolvePostgres,
+  resolveRegistry,
+  type ServerBinary,
+} from '../servers/resolve.ts';
 import { KAFKA_VERSIONS, MYSQL_VERSIONS, POSTGRES_MAJORS } from '../servers/versions.ts';
 
 declare module 'vitest' {
@@ -29,6 +37,7 @@ export async function setup(project: TestProject): Promise<void> {
     attempt('nats', () => resolveNats()),
     ...MYSQL_VERSIONS.map((version) => attempt(version, () => resolveMysql(version))),
     ...KAFKA_VERSIONS.map((version) => attempt(`kafka-${version}`, () => resolveKafka(version))),
+    attempt('registry', resolveRegistry),
   ]);
   const missing = (await outcomes).filter((outcome) => outcome.missing !== null);
   if (process.env.CI === 'true' && missing.length > 0) {

@@ -7,8 +7,8 @@ import type { TableVersion } from '../../record/table.ts';
 import { VERSION } from '../../version.ts';
 import { debeziumErrors } from '../debezium/errors.ts';
 import { keyFindings } from '../debezium/message-key.ts';
+import type { DebeziumOptions } from '../debezium/options.ts';
 import { debeziumFields, validateDebezium } from '../debezium/options.ts';
-import type { DebeziumOptions } from '../debezium/table-encoder.ts';
 import { IN_VALUE } from './attributes.ts';
 import { type BatchCounter, CloudEventsEncoder } from './encoder.ts';
 

@@ -1,17 +1,18 @@
 import { piece } from '../json-text.ts';
+import { type ConnectSchema, schemaText } from './schema.ts';
 
-/** What stands around a key or value: nothing, or its schema. */
+/** What stands in front of a key or value and behind it. */
 export interface Frame {
   readonly head: Uint8Array;
-  /** True: a brace closes it. */
-  readonly closes: boolean;
+  readonly tail: Uint8Array;
 }
 
-const BARE: Frame = { head: new Uint8Array(0), closes: false };
+const NOTHING = new Uint8Array(0);
+const BARE: Frame = { head: NOTHING, tail: NOTHING };
 
 /** Connect's `{"schema":…,"payload":…}`; `schema` null: there are none. */
-export function frameOf(schema: string | null): Frame {
-  return schema === null ? BARE : { head: piece(`{"schema":${schema},"payload":`), closes: true };
+export function frameOf(schema: ConnectSchema | null): Frame {
+  return schema === null ? BARE : { head: piece(`{"schema":${schemaText(schema)},"payload":`), tail: piece('}') };
 }
 
 /** A key or value that is made as a text, in its frame. */

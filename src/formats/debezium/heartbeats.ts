@@ -2,7 +2,7 @@ import type { FormatContext, HeartbeatMessages } from '../../plugin/format.ts';
 import { HEARTBEAT } from '../../record/message-id.ts';
 import { encodeHeaders, type MessageWriter } from '../../record/messages.ts';
 import { writeWhole } from '../envelope.ts';
-import { heartbeatSchemas, type MessageSchemas } from './event-schema.ts';
+import { type EventSchemas, heartbeatSchemas } from './event-schema.ts';
 import { framed } from './frame.ts';
 import { jsonText } from './schema.ts';
 import { clockTexts } from './source-block.ts';
@@ -13,7 +13,7 @@ export class Heartbeats implements HeartbeatMessages {
   readonly intervalMs: number;
   readonly #connector: string;
   readonly #headers: Uint8Array;
-  readonly #schemas: MessageSchemas | null;
+  readonly #schemas: EventSchemas | null;
 
   constructor({ connector, capture }: FormatContext, schemasEnable: boolean, intervalMs: number) {
     this.destination = heartbeatTopic(connector);

@@ -3,6 +3,7 @@ import type { RecordCursor } from '../../record/cursor.ts';
 import type { ColumnShape } from '../../record/table.ts';
 import { JACKSON_ESCAPES, jsonString, piece, writePiece } from '../json-text.ts';
 import type { CellPlan } from './mapping.ts';
+import type { ImageWriter } from './parts.ts';
 import { isWide, smallBytes, valueBytes, writeValue } from './values.ts';
 
 const NULL_TEXT = piece('null');
@@ -10,8 +11,8 @@ const NULL_TEXT = piece('null');
 /** Sum of cell lengths up to which six bytes for each are reserved instead of counting. */
 const SMALL_IMAGE_BYTES = 4096;
 
-/** Writes some columns of an image as one JSON object: all of a table's, or its key's. Prepared once per table version. */
-export class ImageEncoder {
+/** As one JSON object. */
+export class ImageEncoder implements ImageWriter {
   readonly #columns: readonly number[];
   readonly #names: readonly Uint8Array[];
   readonly #plans: readonly CellPlan[];
@@ -36,7 +37,6 @@ export class ImageEncoder {
     return Math.max(smallBytes(plan) + Math.abs(plan.scale), (this.#absent[index] as Uint8Array).length);
   }
 
-  /** Upper bound of what `write` writes, close for large cells (I9). `fallback` as there. */
   bytes(record: RecordCursor, image: number, fallback: number): number {
     let length = 0;
     for (let index = 0; index < this.#columns.length; index++) {
@@ -62,10 +62,6 @@ export class ImageEncoder {
     return length;
   }
 
-  /**
-   * Writes the object at `at` and returns its end. A column that the log did not send because it is unchanged is taken from the image `fallback`, the
-   * old one (−1: there is none), and else is Debezium's placeholder, never null (I11).
-   */
   write(record: RecordCursor, image: number, fallback: number, to: Buffer, at: number): number {
     const arena = record.arena;
     const cells = record.cells;

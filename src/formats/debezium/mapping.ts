@@ -3,7 +3,7 @@ import type { LogicalType } from '../../record/types.ts';
 import { JACKSON_ESCAPES, jsonString, piece } from '../json-text.ts';
 import { CELL, type Cell, SMALL_CELL_BYTES, writeCell } from './cells.ts';
 import type { DebeziumConfig } from './options.ts';
-import { field, type SchemaType, schemaText, struct } from './schema.ts';
+import { field, type SchemaType, struct } from './schema.ts';
 
 /** How the cells of a column, or of an array's elements, are written, and what Connect says of them. Prepared once per table version. */
 export interface CellPlan {
@@ -111,7 +111,7 @@ const BY_TYPE: { readonly [T in LogicalType]: (column: Shape, config: DebeziumCo
   map: (_, { hstoreHandlingMode: mode }) =>
     mode === 'json'
       ? [CELL.mapText, JSON_TEXT]
-      : [CELL.map, { type: 'map', body: ',"keys":{"type":"string","optional":false},"values":{"type":"string","optional":true}' }],
+      : [CELL.map, { type: 'map', keys: { type: 'string', optional: false }, values: { type: 'string', optional: true } }],
   year: () => [CELL.verbatim, semantic('int32', 'io.debezium.time.Year')],
   duration: (_, { timePrecisionMode: mode }) => duration(mode),
   bitfield: ({ precision }) =>
@@ -157,7 +157,7 @@ export function planOf(column: Shape, config: DebeziumConfig): CellPlan {
   const { unavailableValuePlaceholder: placeholder } = config;
   if (column.type === 'array' && column.element !== undefined && !(isUnknown(column) && config.includeUnknownDatatypes === 'bytes')) {
     const element = planOf({ ...column.element, ...(column.facts === undefined ? {} : { facts: column.facts }) }, config);
-    const schema = { type: 'array', body: `,"items":${schemaText(element.schema, { optional: true })}` };
+    const schema: SchemaType = { type: 'array', items: { ...element.schema, optional: true } };
     return { cell: CELL.string, scale: 0, schema, element, unavailable: piece(`[${arrayPlaceholder(element, placeholder)}]`), zero: null };
   }
   const [cell, schema, scale] = BY_TYPE[column.type](column, config);

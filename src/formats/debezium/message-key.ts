@@ -4,7 +4,7 @@ import type { Finding } from '../../plugin/finding.ts';
 import type { TableOutline } from '../../plugin/outline.ts';
 import { ABSENT, UNAVAILABLE } from '../../record/batch.ts';
 import type { RecordCursor } from '../../record/cursor.ts';
-import { type TableIdentity, type TableVersion, tableLabel } from '../../record/table.ts';
+import { type TableIdentity, type TableShape, tableLabel } from '../../record/table.ts';
 import { keyColumnMissing, keyNotInLog } from './errors.ts';
 import { type KeyEntry, parseKeyEntry } from './key-entry.ts';
 import type { DebeziumConfig } from './options.ts';
@@ -21,7 +21,7 @@ export interface MessageKey {
 }
 
 /** The key of a table's messages. Throws if the table does not have what is asked for. */
-export function messageKeyOf(table: TableVersion, config: Pick<KeyConfig, 'messageKeyColumns'>): MessageKey {
+export function messageKeyOf(table: TableShape, config: Pick<KeyConfig, 'messageKeyColumns'>): MessageKey {
   const entries = entriesFor(table, config);
   if (entries.length === 0) return { columns: table.key, isForeign: false };
   const names = table.columns.map(({ name }) => name);

@@ -118,11 +118,16 @@ export const debeziumFields = fields({
 
 export type DebeziumConfig = ConfigOf<typeof debeziumFields>;
 
+export interface DebeziumOptions extends DebeziumConfig {
+  /** `source.version`. */
+  readonly version: string;
+}
+
 /** `op` of each of the operations that may be left out, by `OP`. */
 const SKIPPABLE = ['c', 'u', 'd', 'r', 't'];
 
 /** By `OP`: 1 = left out. */
-export function skippedOperations({ skippedOperations: letters }: DebeziumConfig): Uint8Array {
+export function skippedOperations({ skippedOperations: letters }: Pick<DebeziumConfig, 'skippedOperations'>): Uint8Array {
   return Uint8Array.from([...SKIPPABLE, 'm'], (letter) => (letters.includes(letter) ? 1 : 0));
 }
 

@@ -9,20 +9,31 @@ import { JACKSON_ESCAPES, jsonString, piece, writeBytes, writePiece, writeString
 export const SEQUENCE = 'sequence';
 const NULL_TEXT = piece('null');
 
+/** How the source block of a table's rows is written: as JSON, or in another encoding. */
+export interface SourceNotation {
+  /** What the same rows of one transaction have in front of `sequence`, and behind it. */
+  head(transaction: Transaction): Uint8Array;
+  times(transaction: Transaction): Uint8Array;
+  /** In front of each column of the origin. */
+  readonly names: readonly Uint8Array[];
+  /** What stands for a column of the origin that has no value. */
+  readonly nulls: readonly Uint8Array[];
+  /** Stands for `sequence` where the system has none. */
+  readonly noSequence: Uint8Array;
+  /** Six bytes for each of the cell's, and two, at most. */
+  writeColumn(column: number, to: Buffer, at: number, from: Buffer, start: number, end: number): number;
+}
+
 /**
- * Debezium's `source` block, written as `,"source":{…}` without the closing brace, which begins what follows. Everything but the origin's own
- * columns is the same for all rows of a table in one transaction and is prepared for these; of copied rows, which came from no place in the log, these columns are
- * mostly the same ranges for a whole batch, and so is the block.
+ * Debezium's `source` block. Everything but the origin's own columns is the same for all rows of a table in one transaction and is prepared for these; of
+ * copied rows, which came from no place in the log, these columns are mostly the same ranges for a whole batch, and so is the block.
  */
 export class SourceBlock {
-  readonly #beforeMillis: string;
-  readonly #afterMillis: string;
-  readonly #table: string;
+  readonly #notation: SourceNotation;
   readonly #sequence: number;
   readonly #columns: readonly number[];
-  readonly #names: readonly Uint8Array[];
-  readonly #isText: readonly boolean[];
   readonly #originColumns: number;
+  readonly #fixedBytes: number;
   #transaction: Transaction | null = null;
   #head: Uint8Array = new Uint8Array(0);
   #times: Uint8Array = new Uint8Array(0);
@@ -32,16 +43,13 @@ export class SourceBlock {
   #whole: Uint8Array | null = null;
   readonly #ranges: Int32Array;
 
-  constructor(context: FormatContext, version: string, table: TableVersion, mark: SnapshotMark) {
-    const { system, columns } = context.origin;
-    this.#beforeMillis = `,"source":{"version":${jsonString(version, JACKSON_ESCAPES)},"connector":${jsonString(system, JACKSON_ESCAPES)},"name":${jsonString(context.connector, JACKSON_ESCAPES)},"ts_ms":`;
-    this.#afterMillis = `,"snapshot":"${SNAPSHOT_MARKS[mark]}","db":${jsonString(table.catalog, JACKSON_ESCAPES)},"sequence":`;
-    this.#table = tableText(table);
-    this.#sequence = columns.findIndex(({ name }) => name === SEQUENCE);
+  constructor({ origin: { columns } }: FormatContext, notation: SourceNotation, mark: SnapshotMark) {
+    this.#notation = notation;
+    this.#sequence = sequenceOf(columns);
     this.#columns = columns.map((_, index) => index).filter((index) => index !== this.#sequence);
-    this.#names = this.#columns.map((column) => piece(`,${jsonString((columns[column] as OriginColumn).name, JACKSON_ESCAPES)}:`));
-    this.#isText = columns.map(({ type }) => type === 'text');
     this.#originColumns = columns.length;
+    const { names, nulls, noSequence } = notation;
+    this.#fixedBytes = [...names, ...nulls, noSequence].reduce((sum, { length }) => sum + length, 0);
     this.#isCopied = mark !== SNAPSHOT_MARK.none;
     this.#ranges = new Int32Array(2 * columns.length);
   }
@@ -56,9 +64,8 @@ export class SourceBlock {
 
   #prepareTransaction(transaction: Transaction): void {
     this.#transaction = transaction;
-    const { millis, micros, nanos } = clockTexts(transaction.commitMicros);
-    this.#head = piece(`${this.#beforeMillis}${millis}${this.#afterMillis}`);
-    this.#times = piece(`,"ts_us":${micros},"ts_ns":${nanos}${this.#table}`);
+    this.#head = this.#notation.head(transaction);
+    this.#times = this.#notation.times(transaction);
   }
 
   #prepareWhole(record: RecordCursor): void {
@@ -86,8 +93,7 @@ export class SourceBlock {
   /** Upper bound of what `write` writes. */
   bytes(record: RecordCursor): number {
     if (this.#isWhole(record)) return (this.#whole as Uint8Array).length;
-    let length = this.#head.length + this.#times.length + NULL_TEXT.length;
-    for (let index = 0; index < this.#names.length; index++) length += (this.#names[index] as Uint8Array).length + NULL_TEXT.length;
+    let length = this.#head.length + this.#times.length + this.#fixedBytes;
     if (record.origin < 0) return length;
     for (let column = 0; column < this.#originColumns; column++) {
       const start = record.start(record.origin, column);
@@ -102,21 +108,60 @@ export class SourceBlock {
     at = this.#writeColumn(record, this.#sequence, to, at);
     at = writePiece(to, at, this.#times);
     const columns = this.#columns;
+    const { names } = this.#notation;
     for (let index = 0; index < columns.length; index++) {
-      at = writePiece(to, at, this.#names[index] as Uint8Array);
-      at = this.#writeColumn(record, columns[index] as number, to, at);
+      const column = columns[index] as number;
+      at = writePiece(to, at, names[column] as Uint8Array);
+      at = this.#writeColumn(record, column, to, at);
     }
     return at;
   }
 
   #writeColumn(record: RecordCursor, column: number, to: Buffer, at: number): number {
-    if (column < 0 || record.origin < 0) return writePiece(to, at, NULL_TEXT);
-    const start = record.start(record.origin, column);
-    if (start < 0) return writePiece(to, at, NULL_TEXT);
-    const end = record.end(record.origin, column);
-    return this.#isText[column] === true
-      ? writeString(to, at, record.arena, start, end, JACKSON_ESCAPES)
-      : writeBytes(to, at, record.arena, start, end);
+    const notation = this.#notation;
+    if (column < 0) return writePiece(to, at, notation.noSequence);
+    const start = record.origin < 0 ? -1 : record.start(record.origin, column);
+    if (start < 0) return writePiece(to, at, notation.nulls[column] as Uint8Array);
+    return notation.writeColumn(column, to, at, record.arena, start, record.end(record.origin, column));
+  }
+}
+
+/** Index among the origin's columns; −1: it has none. */
+export function sequenceOf(columns: readonly OriginColumn[]): number {
+  return columns.findIndex(({ name }) => name === SEQUENCE);
+}
+
+/** As JSON: `,"source":{…` without the closing brace, which begins what follows. */
+export class JsonSource implements SourceNotation {
+  readonly #beforeMillis: string;
+  readonly #afterMillis: string;
+  readonly #table: string;
+  readonly #isText: readonly boolean[];
+  readonly names: readonly Uint8Array[];
+  readonly nulls: readonly Uint8Array[];
+  readonly noSequence = NULL_TEXT;
+
+  constructor(context: FormatContext, version: string, table: TableVersion, mark: SnapshotMark) {
+    const { system, columns } = context.origin;
+    this.#beforeMillis = `,"source":{"version":${jsonString(version, JACKSON_ESCAPES)},"connector":${jsonString(system, JACKSON_ESCAPES)},"name":${jsonString(context.connector, JACKSON_ESCAPES)},"ts_ms":`;
+    this.#afterMillis = `,"snapshot":"${SNAPSHOT_MARKS[mark]}","db":${jsonString(table.catalog, JACKSON_ESCAPES)},"sequence":`;
+    this.#table = tableText(table);
+    this.#isText = columns.map(({ type }) => type === 'text');
+    this.names = columns.map(({ name }) => piece(`,${jsonString(name, JACKSON_ESCAPES)}:`));
+    this.nulls = columns.map(() => NULL_TEXT);
+  }
+
+  head({ commitMicros }: Transaction): Uint8Array {
+    return piece(`${this.#beforeMillis}${clockTexts(commitMicros).millis}${this.#afterMillis}`);
+  }
+
+  times({ commitMicros }: Transaction): Uint8Array {
+    const { micros, nanos } = clockTexts(commitMicros);
+    return piece(`,"ts_us":${micros},"ts_ns":${nanos}${this.#table}`);
+  }
+
+  writeColumn(column: number, to: Buffer, at: number, from: Buffer, start: number, end: number): number {
+    return this.#isText[column] === true ? writeString(to, at, from, start, end, JACKSON_ESCAPES) : writeBytes(to, at, from, start, end);
   }
 }
 

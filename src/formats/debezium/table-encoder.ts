@@ -4,30 +4,16 @@ import type { RecordCursor } from '../../record/cursor.ts';
 import { encodeHeaders, type MessageWriter } from '../../record/messages.ts';
 import type { TableVersion } from '../../record/table.ts';
 import { Envelope, PART } from '../envelope.ts';
-import { piece, writePiece } from '../json-text.ts';
+import { writePiece } from '../json-text.ts';
 import { keyCellsDiffer, sameBytes } from '../keys.ts';
-import type { BatchClock } from './batch-clock.ts';
-import { type Frame, frameOf } from './frame.ts';
-import { ImageEncoder } from './image.ts';
-import { planOf, rowColumns } from './mapping.ts';
-import { demandOldKey, messageKeyOf } from './message-key.ts';
+import type { Frame } from './frame.ts';
+import { demandOldKey, type MessageKey } from './message-key.ts';
 import { type DebeziumConfig, skippedOperations } from './options.ts';
-import { qualifiedName } from './patterns.ts';
-import { SourceBlock } from './source-block.ts';
-import { tableSchemas } from './table-schema.ts';
-import { TransactionBlock } from './transaction-block.ts';
-import type { Transactions } from './transactions.ts';
+import type { Clock, EnvelopePieces, ImageWriter, TableParts } from './parts.ts';
+import type { SourceBlock } from './source-block.ts';
 
-export interface DebeziumOptions extends DebeziumConfig {
-  /** `source.version`. */
-  readonly version: string;
-}
+type TableConfig = Pick<DebeziumConfig, 'tombstones' | 'skippedOperations'>;
 
-const BEFORE = piece('{"before":');
-const NO_BEFORE = piece('{"before":null,"after":');
-const AFTER = piece(',"after":');
-const NULL_TEXT = piece('null');
-const CLOSE = 0x7d;
 const NEW_KEY = headerName('__debezium.newkey');
 const OLD_KEY = headerName('__debezium.oldkey');
 /** Fixed texts of one message, besides the pieces that are counted. */
@@ -42,43 +28,43 @@ function headerName(name: string): Uint8Array {
 
 /** Rows of one table version. The hot path: nothing is allocated for a row. */
 export class TableEncoder implements Encoder {
-  readonly #clock: BatchClock;
   readonly #tombstones: boolean;
   readonly #key: readonly number[];
   /** Old rows must carry it: the log sends it by itself only if it is the table's own. */
   readonly #isForeignKey: boolean;
   readonly isKeyed: boolean;
-  readonly #row: ImageEncoder;
-  readonly #keyImage: ImageEncoder;
-  readonly #envelope: Envelope;
-  readonly #streamed: SourceBlock;
+  readonly #skipped: Uint8Array;
+  readonly #clock: Clock;
+  readonly #pieces: EnvelopePieces;
+  readonly #row: ImageWriter;
+  readonly #keyImage: ImageWriter;
   readonly #keyFrame: Frame;
   readonly #valueFrame: Frame;
-  readonly #skipped: Uint8Array;
-  /** Null: messages do not tell their transaction. */
-  readonly #block: TransactionBlock | null;
+  /** Null: headers name keys as messages do. */
+  readonly #namedKey: ImageWriter | null;
+  readonly #envelope: Envelope;
+  readonly #streamed: SourceBlock;
+  readonly #block: TableParts['block'];
   readonly #sourceOf: (mark: SnapshotMark) => SourceBlock;
   /** By mark; what is copied has few that are used. */
   readonly #copied: (SourceBlock | undefined)[] = [];
 
-  constructor(context: FormatContext, options: DebeziumOptions, clock: BatchClock, table: TableVersion, transactions: Transactions | null = null) {
-    this.#clock = clock;
-    this.#block = transactions === null ? null : new TransactionBlock(context, clock, transactions, qualifiedName(table));
-    this.#tombstones = options.tombstones;
-    const { columns: key, isForeign } = messageKeyOf(table, options);
+  constructor(context: FormatContext, config: TableConfig, table: TableVersion, { columns: key, isForeign }: MessageKey, parts: TableParts) {
+    this.#tombstones = config.tombstones;
     this.#key = key;
     this.#isForeignKey = isForeign;
     this.isKeyed = key.length > 0;
-    this.#skipped = skippedOperations(options);
-    const plans = table.columns.map((column) => planOf(column, options));
-    const row = rowColumns(table.columns, key, options);
-    const schemas = options.schemasEnable ? tableSchemas(table, { key, row }, context, options) : null;
-    this.#keyFrame = frameOf(schemas?.key ?? null);
-    this.#valueFrame = frameOf(schemas?.value ?? null);
-    this.#row = new ImageEncoder(table.columns, row, plans, schemas?.absent ?? null);
-    this.#keyImage = new ImageEncoder(table.columns, key, plans);
+    this.#skipped = skippedOperations(config);
+    this.#clock = parts.clock;
+    this.#pieces = parts.pieces;
+    this.#row = parts.row;
+    this.#keyImage = parts.key;
+    this.#keyFrame = parts.keyFrame;
+    this.#valueFrame = parts.valueFrame;
+    this.#namedKey = parts.namedKey;
+    this.#block = parts.block;
+    this.#sourceOf = parts.sourceOf;
     this.#envelope = new Envelope(context, table);
-    this.#sourceOf = (mark) => new SourceBlock(context, options.version, table, mark);
     this.#streamed = this.#sourceOf(SNAPSHOT_MARK.none);
   }
 
@@ -126,15 +112,12 @@ export class TableEncoder implements Encoder {
   }
 
   #keyBytes(record: RecordCursor, image: number): number {
-    return image < 0 ? 0 : this.#keyImage.bytes(record, image, record.before) + this.#keyFrame.head.length + 1;
+    return image < 0 ? 0 : this.#keyImage.bytes(record, image, record.before) + this.#keyFrame.head.length + this.#keyFrame.tail.length;
   }
 
   #writeKey(record: RecordCursor, image: number, fallback: number, to: Buffer, at: number): number {
-    const { head, closes } = this.#keyFrame;
-    if (!closes) return this.#keyImage.write(record, image, fallback, to, at);
-    at = this.#keyImage.write(record, image, fallback, to, writePiece(to, at, head));
-    to[at] = CLOSE;
-    return at + 1;
+    const { head, tail } = this.#keyFrame;
+    return writePiece(to, this.#keyImage.write(record, image, fallback, to, writePiece(to, at, head)), tail);
   }
 
   /** One message: create, update, read, truncate. Headers from `headersStart` on, or the shared ones if that is −1. */
@@ -169,20 +152,19 @@ export class TableEncoder implements Encoder {
   }
 
   #value(record: RecordCursor, source: SourceBlock, op: Op, before: number, after: number, to: Buffer, at: number): number {
-    const { head, closes } = this.#valueFrame;
-    if (closes) at = writePiece(to, at, head);
-    if (before < 0) at = writePiece(to, at, NO_BEFORE);
+    const { head, tail } = this.#valueFrame;
+    const pieces = this.#pieces;
+    at = writePiece(to, at, head);
+    if (before < 0) at = writePiece(to, at, after < 0 ? pieces.neither : pieces.onlyAfter);
     else {
-      at = writePiece(to, at, BEFORE);
+      at = writePiece(to, at, pieces.before);
       at = this.#row.write(record, before, -1, to, at);
-      at = writePiece(to, at, AFTER);
+      at = writePiece(to, at, after < 0 ? pieces.noAfter : pieces.andAfter);
     }
-    at = after < 0 ? writePiece(to, at, NULL_TEXT) : this.#row.write(record, after, record.before, to, at);
+    if (after >= 0) at = this.#row.write(record, after, record.before, to, at);
     at = source.write(record, to, at);
     at = this.#block === null ? writePiece(to, at, this.#clock.tail(op)) : this.#block.writeTail(record, op, to, at);
-    if (!closes) return at;
-    to[at] = CLOSE;
-    return at + 1;
+    return writePiece(to, at, tail);
   }
 
   /** A delete and its tombstone. The key, if it was written before, is reused; so are the headers. */
@@ -213,15 +195,16 @@ export class TableEncoder implements Encoder {
     const { before, after } = record;
     // Each key once by itself and once in a header; the new one again in its own message.
     const keys = 2 * this.#keyBytes(record, before) + 3 * this.#keyBytes(record, after);
+    const named = this.#namedKey === null ? 0 : 2 * (this.#namedKey.bytes(record, before, -1) + this.#namedKey.bytes(record, after, before));
     const rows = 2 * this.#row.bytes(record, before, -1) + this.#row.bytes(record, after, before);
     const frames =
       2 * (this.#streamed.bytes(record) + this.#clock.tail(OP.delete).length + FRAME_BYTES + this.#valueFrame.head.length) + 6 * this.#envelope.bytes;
     const blocks = this.#block === null ? 0 : 2 * this.#block.bytes(record);
-    out.reserve(keys + rows + frames + blocks);
+    out.reserve(keys + named + rows + frames + blocks);
     const to = out.bytes;
     const oldStart = out.bytesLength;
-    const oldEnd = this.#writeKey(record, before, -1, to, oldStart);
-    const newEnd = this.#writeKey(record, after, before, to, oldEnd);
+    const oldEnd = this.#writeNamed(record, before, -1, to, oldStart);
+    const newEnd = this.#writeNamed(record, after, before, to, oldEnd);
     // Cells may differ where keys do not: 1.0 and 1.00.
     if (sameBytes(to, oldStart, oldEnd, oldEnd, newEnd)) {
       this.#change(record, out, this.#streamed, OP.update, before, after, -1, -1);
@@ -230,8 +213,14 @@ export class TableEncoder implements Encoder {
     const deleteHeadersEnd = this.#writeHeaders(to, newEnd, NEW_KEY, oldEnd, newEnd);
     const createHeadersEnd = this.#writeHeaders(to, deleteHeadersEnd, OLD_KEY, oldStart, oldEnd);
     out.bytesLength = createHeadersEnd;
-    this.#delete(record, out, oldStart, oldEnd, newEnd, deleteHeadersEnd);
+    const isKey = this.#namedKey === null;
+    this.#delete(record, out, isKey ? oldStart : -1, isKey ? oldEnd : -1, newEnd, deleteHeadersEnd);
     this.#change(record, out, this.#streamed, OP.create, -1, after, deleteHeadersEnd, createHeadersEnd);
+  }
+
+  /** A key as headers name it. */
+  #writeNamed(record: RecordCursor, image: number, fallback: number, to: Buffer, at: number): number {
+    return this.#namedKey === null ? this.#writeKey(record, image, fallback, to, at) : this.#namedKey.write(record, image, fallback, to, at);
   }
 
   /** The shared headers and one whose value stands at `start` … `end` in the same bytes. */

@@ -1,21 +1,20 @@
 import type { FormatContext } from '../../plugin/format.ts';
 import { SNAPSHOT_MARKS } from '../../record/batch.ts';
-import type { ColumnShape, TableVersion } from '../../record/table.ts';
+import type { ColumnShape, TableShape } from '../../record/table.ts';
 import type { LogicalType } from '../../record/types.ts';
 import { TRANSACTION_BLOCK } from './event-schema.ts';
-import { type CellPlan, planOf } from './mapping.ts';
+import { type CellPlan, planOf, rowColumns } from './mapping.ts';
+import { messageKeyOf } from './message-key.ts';
 import type { DebeziumConfig } from './options.ts';
 import { namePattern, qualifiedName } from './patterns.ts';
-import { field, type SchemaPlace, type SchemaType, schemaText, struct } from './schema.ts';
+import { type ConnectSchema, field, type MessageSchemas, type SchemaPlace, type SchemaType, struct } from './schema.ts';
 import { SEQUENCE } from './source-block.ts';
 import { valueBytes, writeValue } from './values.ts';
 
-/** The schemas of a table's messages, as text. */
-export interface TableSchemas {
-  readonly key: string;
-  readonly value: string;
-  /** Per column: what stands for it where an old image does not carry it. A reader that goes by the schema takes no null of a required column. */
-  readonly absent: readonly string[];
+/** The schemas of a table's messages. */
+export interface TableSchemas extends MessageSchemas {
+  /** Per column: what stands for it where an old image does not carry it. A reader that goes by the schema takes no null of a required column. Null: nothing is ever left out. */
+  readonly absent: readonly string[] | null;
 }
 
 /** Cells that stand for a default that the server computes, and for what a required column has not: Debezium's. */
@@ -53,30 +52,37 @@ const WITHOUT_DEFAULT: ReadonlySet<LogicalType> = new Set(['bytes', 'timetz', 'a
 
 const TIMES = [field('ts_ms', 'int64'), field('ts_us', 'int64'), field('ts_ns', 'int64')];
 
+/** Columns of the pseudo-table of logical decoding messages. */
+export const PREFIX_COLUMN = 0;
+export const CONTENT_COLUMN = 1;
+
+/** What schemas tell of the connector. */
+export type SchemaContext = Pick<FormatContext, 'connector' | 'origin'>;
+
 /** Which columns stand in the messages' keys and in their rows. */
 export interface MessageColumns {
   readonly key: readonly number[];
   readonly row: readonly number[];
 }
 
-export function tableSchemas(table: TableVersion, written: MessageColumns, context: FormatContext, config: DebeziumConfig): TableSchemas {
+function tableSchemas(table: TableShape, written: MessageColumns, context: SchemaContext, config: DebeziumConfig): TableSchemas {
   const plans = table.columns.map((column) => planOf(column, config));
   const propagated = propagatedColumns(table, config);
   const columns = table.columns.map((column, index) => new ColumnSchema(column, plans[index] as CellPlan, table.key.includes(index)));
   const name = `${context.connector}.${table.schema === '' ? table.catalog : table.schema}.${table.name}`;
   const key = struct(
-    written.key.map((index) => (columns[index] as ColumnSchema).text(false)),
+    written.key.map((index) => (columns[index] as ColumnSchema).schema(false)),
     { name: `${name}.Key` },
   );
   const row = struct(
-    written.row.map((index) => (columns[index] as ColumnSchema).text(propagated[index] === true)),
+    written.row.map((index) => (columns[index] as ColumnSchema).schema(propagated[index] === true)),
     { name: `${name}.Value` },
   );
   const envelope = struct(
     [
-      schemaText(row, { optional: true, field: 'before' }),
-      schemaText(row, { optional: true, field: 'after' }),
-      schemaText(sourceSchema(context, table), { optional: false, field: 'source' }),
+      { ...row, optional: true, field: 'before' },
+      { ...row, optional: true, field: 'after' },
+      { ...sourceSchema(context, table), optional: false, field: 'source' },
       TRANSACTION_BLOCK,
       field('op', 'string', false),
       ...TIMES,
@@ -84,28 +90,38 @@ export function tableSchemas(table: TableVersion, written: MessageColumns, conte
     { name: `${name}.Envelope`, version: 2 },
   );
   return {
-    key: schemaText(key, { optional: false }),
-    value: schemaText(envelope, { optional: false }),
+    key: written.key.length === 0 ? null : { ...key, optional: false },
+    value: { ...envelope, optional: false },
     absent: columns.map(({ absent }) => absent),
   };
 }
 
+/** Of any table's messages: rows, or logical decoding messages. Throws where `messageKeyColumns` asks for what the table does not have. */
+export function connectSchemas(table: TableShape, context: SchemaContext, config: DebeziumConfig): TableSchemas {
+  if (table.kind === 'message') return messageSchemas(table, context, planOf(table.columns[CONTENT_COLUMN] as ColumnShape, config));
+  const { columns: key } = messageKeyOf(table, config);
+  return tableSchemas(table, { key, row: rowColumns(table.columns, key, config) }, context, config);
+}
+
 /** Of logical decoding messages. */
-export function messageSchemas(table: TableVersion, context: FormatContext, content: CellPlan): Pick<TableSchemas, 'key' | 'value'> {
-  const name = (last: string): Omit<SchemaType, 'type' | 'body'> => ({ name: `io.debezium.connector.${context.origin.system}.${last}`, version: 1 });
+function messageSchemas(table: TableShape, context: SchemaContext, content: CellPlan): TableSchemas {
+  const name = (last: string): Omit<SchemaType, 'type' | 'fields'> => ({
+    name: `io.debezium.connector.${context.origin.system}.${last}`,
+    version: 1,
+  });
   const prefix = field('prefix', 'string');
-  const message = struct([prefix, schemaText(content.schema, { optional: true, field: 'content' })], name('Message'));
+  const message = struct([prefix, { ...content.schema, optional: true, field: 'content' }], name('Message'));
   const value = struct(
     [
       field('op', 'string', false),
       field('ts_ms', 'int64'),
-      schemaText(sourceSchema(context, table), { optional: false, field: 'source' }),
+      { ...sourceSchema(context, table), optional: false, field: 'source' },
       TRANSACTION_BLOCK,
-      schemaText(message, { optional: false, field: 'message' }),
+      { ...message, optional: false, field: 'message' },
     ],
     name('MessageValue'),
   );
-  return { key: schemaText(struct([prefix], name('MessageKey')), { optional: false }), value: schemaText(value, { optional: false }) };
+  return { key: { ...struct([prefix], name('MessageKey')), optional: false }, value: { ...value, optional: false }, absent: null };
 }
 
 /** One column's schema. Without facts of the catalogue every column but the key's may be null. */
@@ -125,9 +141,9 @@ class ColumnSchema {
   }
 
   /** With the parameters that tell the column's type on the server, or without. */
-  text(isPropagated: boolean): string {
+  schema(isPropagated: boolean): ConnectSchema {
     const parameters = isPropagated ? { ...this.#schema.parameters, ...sourceParameters(this.#column) } : this.#schema.parameters;
-    return schemaText(parameters === undefined ? this.#schema : { ...this.#schema, parameters }, this.#place);
+    return { ...this.#schema, ...(parameters === undefined ? {} : { parameters }), ...this.#place };
   }
 
   #defaultOf({ type, facts }: ColumnShape, plan: CellPlan, required: boolean): string | null {
@@ -138,7 +154,7 @@ class ColumnSchema {
 }
 
 /** By column: its type on the server is to be told. */
-function propagatedColumns(table: TableVersion, config: DebeziumConfig): boolean[] {
+function propagatedColumns(table: TableShape, config: DebeziumConfig): boolean[] {
   const matcher = (patterns: readonly string[]): ((name: string) => boolean) => {
     const expressions = patterns.map(namePattern).filter((pattern) => pattern instanceof RegExp);
     return (name) => expressions.some((expression) => expression.test(name));
@@ -170,7 +186,7 @@ function cellText(plan: CellPlan, cell: string | undefined): string | null {
   return to.toString('utf8', 0, writeValue(plan, to, 0, from, 0, from.length));
 }
 
-function sourceSchema({ origin }: FormatContext, table: TableVersion): SchemaType {
+function sourceSchema({ origin }: SchemaContext, table: TableShape): SchemaType {
   const snapshot: SchemaType = {
     type: 'string',
     name: 'io.debezium.data.Enum',
@@ -184,7 +200,7 @@ function sourceSchema({ origin }: FormatContext, table: TableVersion): SchemaTyp
       field('connector', 'string', false),
       field('name', 'string', false),
       field('ts_ms', 'int64', false),
-      schemaText(snapshot, { optional: true, default: '"false"', field: 'snapshot' }),
+      { ...snapshot, optional: true, default: '"false"', field: 'snapshot' },
       field('db', 'string', false),
       field(SEQUENCE, 'string'),
       field('ts_us', 'int64'),

@@ -3,6 +3,7 @@ import type { Op, Transaction } from '../../record/batch.ts';
 import type { RecordCursor } from '../../record/cursor.ts';
 import { JACKSON_ESCAPES, piece, writeBytes, writeInteger, writePiece, writeString } from '../json-text.ts';
 import type { BatchClock } from './batch-clock.ts';
+import type { TransactionWriter } from './parts.ts';
 import type { TableCount, Transactions } from './transactions.ts';
 
 const ID = piece('{"id":"');
@@ -14,8 +15,8 @@ const BEFORE = piece('},"transaction":');
 const FIXED_BYTES = 128;
 const COLON = 0x3a;
 
-/** The `transaction` block of a table's messages. Each that is written is one event of its transaction. */
-export class TransactionBlock {
+/** As JSON. */
+export class TransactionBlock implements TransactionWriter {
   readonly #clock: BatchClock;
   readonly #transactions: Transactions;
   readonly #count: TableCount;
@@ -34,7 +35,6 @@ export class TransactionBlock {
     this.#isText = this.#columns.map((column) => origin.columns[column]?.type === 'text');
   }
 
-  /** Upper bound of what one `write` writes. */
   bytes(record: RecordCursor): number {
     let length = FIXED_BYTES;
     for (const column of this.#columns) {
@@ -44,12 +44,10 @@ export class TransactionBlock {
     return length;
   }
 
-  /** Everything behind the source block, its closing brace first. */
   writeTail(record: RecordCursor, op: Op, to: Buffer, at: number): number {
     return writePiece(to, this.write(record, to, writePiece(to, at, BEFORE)), this.#clock.rest(op));
   }
 
-  /** The block, or null for what belongs to no transaction of the log: rows of copies, messages outside any. */
   write(record: RecordCursor, to: Buffer, at: number): number {
     if (record.transaction !== this.#transaction) {
       this.#transaction = record.transaction;

@@ -2,7 +2,7 @@ import type { FormatContext, TransactionMessages } from '../../plugin/format.ts'
 import type { Transaction } from '../../record/batch.ts';
 import { encodeHeaders, type MessageWriter } from '../../record/messages.ts';
 import { writeWhole } from '../envelope.ts';
-import { type MessageSchemas, transactionSchemas } from './event-schema.ts';
+import { type EventSchemas, transactionSchemas } from './event-schema.ts';
 import { framed } from './frame.ts';
 import { inJavaOrder } from './java-order.ts';
 import { jsonText } from './schema.ts';
@@ -24,7 +24,7 @@ export class Transactions implements TransactionMessages {
   events = 0;
   readonly #prefix: string;
   readonly #headers: Uint8Array;
-  readonly #schemas: MessageSchemas | null;
+  readonly #schemas: EventSchemas | null;
   readonly #counts = new Map<string, TableCount>();
   /** Of this transaction, in the order in which the tables came. */
   #counted: TableCount[] = [];

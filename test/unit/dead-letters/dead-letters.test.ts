@@ -62,6 +62,7 @@ describe('dead letters', () => {
       holds: new Holds(),
       write,
       stands: (batch, index) => standing.has(idAt(batch, index)),
+      complete: () => Promise.resolve(null),
       failed: () => undefined,
     });
   };
@@ -104,6 +105,7 @@ describe('dead letters', () => {
     const undelivered = new UndeliveredMessages({
       ...ports,
       letters: file,
+      format: {},
       stopped: [],
       policy: null,
       failed: () => undefined,

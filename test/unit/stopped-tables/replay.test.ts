@@ -80,7 +80,7 @@ describe('what waits of a stopped table is sent', () => {
     const ports = { definition, dataDir, store, runtime, metrics, log: pluginContext().log, sink, abort: new AbortController().signal };
     const stopped = await openStopped(ports as never, null);
     const failed = (error: unknown): void => void failures.push(error);
-    const undelivered = new UndeliveredMessages({ ...ports, letters, stopped, policy, failed } as unknown as UndeliveredPorts);
+    const undelivered = new UndeliveredMessages({ ...ports, format: {}, letters, stopped, policy, failed } as unknown as UndeliveredPorts);
     await undelivered.begin();
     return undelivered;
   }

@@ -36,6 +36,12 @@ describe('header sections', () => {
     expect(text(writer)).toBe('NATS/1.0\r\nNats-Msg-Id: shop/7/A.1/0/2\r\nNats-Expected-Last-Subject-Sequence: 7\r\n\r\n');
   });
 
+  it('a key that is no text stands there in base64, whatever bytes it has', () => {
+    const writer = new HeaderWriter(undefined, true);
+    writer.assemble(messageBatch([{ ...message, key: '\u0000\r\n\u007f' }]), 0, EXPECT.lastSequence, 1);
+    expect(text(writer)).toContain(`\r\nsluice.key: ${Buffer.from('\u0000\r\n\u007f').toString('base64')}\r\n`);
+  });
+
   it('a batch that is filled anew has its own headers, not those of the one before it in the same memory', () => {
     const writer = new HeaderWriter();
     const keyed = (key: string) => messageBatch([{ ...message, headers: [['__debezium.newkey', key]] }]);

@@ -71,6 +71,11 @@ describe('lines', () => {
     );
   });
 
+  it('have key and value in base64 where these are no text', () => {
+    const lines = Buffer.concat(toLines(messageBatch([{ id: 'x', destination: 'u', key: '\u0000k', value: null }]), true)).toString();
+    expect(JSON.parse(lines)).toEqual({ topic: 'u', key: Buffer.from('\u0000k').toString('base64'), value: null, headers: { 'sluice.id': 'x' } });
+  });
+
   it('messages with different headers, and with none, do not share them', () => {
     const own = (name: string) => ({ id: `shop/7/A/${name}/0`, destination: 'u', value: '1', headers: [[name, name]] as const });
     const lines = Buffer.concat(toLines(messageBatch([own('a'), own('b'), { id: 'x', destination: 'u', value: '1' }])))
