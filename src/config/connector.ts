@@ -56,7 +56,7 @@ export async function loadConnector(tree: JsonNode, file: string, registry: Regi
     return loaded;
   const { batch, checkpoint, retry, onError, deadLetter, spool, schemaChanges, compatibility, mapping, maxInFlightBytes } = common;
   checkDeadLetters(common, sink.plugin, tree, validation);
-  checkCompatibility(common, tree, validation);
+  checkCompatibility(common, 'registry' in format.plugin.fields, tree, validation);
   checkMapping(common, tree, validation);
   if (problems.errors > errorsBefore) return loaded;
   return {

@@ -63,7 +63,8 @@ export function checkDeadLetters({ onError, deadLetter, compatibility }: Common,
   }
 }
 
-export function checkCompatibility({ compatibility }: Common, tree: ObjectNode, validation: Validation): void {
+/** `hasRegistry`: schemas may be refused elsewhere too. */
+export function checkCompatibility({ compatibility }: Common, hasRegistry: boolean, tree: ObjectNode, validation: Validation): void {
   const { levels, actions, deprecated } = compatibility;
   const wrong = (path: string, statement: string, advice: string): void =>
     validation.problems.add(`compatibility.${path}`, nodeAt(tree, `compatibility.${path}`), CONFIG_CHECK, { statement, advice });
@@ -80,6 +81,10 @@ export function checkCompatibility({ compatibility }: Common, tree: ObjectNode, 
     if (parseColumnPattern(column) === null)
       wrong('deprecated', `"${column}" is no column.`, 'Write schema.table.column, with * for any characters.');
   const given = tree.members.get('compatibility')?.value;
-  if (!judgesShapes(compatibility) && given?.kind === 'object' && [...given.members.keys()].some((name) => name !== 'level'))
+  if (
+    !judgesShapes(compatibility) &&
+    given?.kind === 'object' &&
+    [...given.members.keys()].some((name) => name !== 'level' && !(hasRegistry && name.startsWith('action')))
+  )
     wrong('level', '"compatibility" allows every change.', 'Add "level" or "levels", or leave the section out.');
 }

@@ -129,7 +129,7 @@ describe.runIf(registryAvailable && availableKafkas.length > 0)('schema registry
   });
 
   it('a change that the registry refuses stops its table; resumed, what waited has its ids (I1, I3, I8)', async () => {
-    const { sql, running, stored, topic } = await begin({ type: 'avro' }, { onError: 'stopTable' });
+    const { sql, running, stored, topic } = await begin({ type: 'avro' });
     await sql(`${insert(1)}; INSERT INTO other VALUES (1, 1)`);
     await expect.poll(async () => (await stored()).length, { timeout: 20_000 }).toBe(1);
     await registry.ask(`config/${topic('t')}-value`, 'PUT', { compatibility: 'FULL' });
@@ -174,8 +174,8 @@ describe.runIf(registryAvailable && availableKafkas.length > 0)('schema registry
     ]);
   });
 
-  it('without stopTable it stops the connector, and says why', async () => {
-    const { sql, running, stored, topic } = await begin({ type: 'json-schema' });
+  it('where the file says "stop", it stops the connector, and says why', async () => {
+    const { sql, running, stored, topic } = await begin({ type: 'json-schema' }, { compatibility: { action: 'stop' } });
     await sql(insert(1));
     await expect.poll(async () => (await stored()).length, { timeout: 20_000 }).toBe(1);
     await registry.ask(`config/${topic('t')}-value`, 'PUT', { compatibility: 'FULL' });

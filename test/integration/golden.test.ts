@@ -12,6 +12,7 @@ import { BatchEncoder } from '../../src/pipeline/encode.ts';
 import { TableRegistry, tableLabel } from '../../src/record/table.ts';
 import type { Loaded } from '../../src/state/state-store.ts';
 import { type PostgresServer, startPostgres } from '../servers/index.ts';
+import { AvroTwin, losslessJson } from '../support/avro.ts';
 import { DEBEZIUM_DEFAULTS, type EncodedMessage, NOW_MICROS, textsOf } from '../support/encoded.ts';
 import { goldenCase, goldenMessages, goldenPrelude, lineOf } from '../support/golden.ts';
 import { unboundedMemory } from '../support/memory.ts';
@@ -119,6 +120,23 @@ const DEVIATIONS: Readonly<Record<string, Deviation>> = {
   '42_numeric_nan_precise': { golden: (text) => text.replace('"n2":"AMg=","na":null', '"n2":"AMg=","na":[null]') },
 };
 
+/** Avro has no arrays of several dimensions where the schema says one, no time beyond 64 bits, other names of columns, and (here) no transactions. */
+const NOT_IN_AVRO: ReadonlySet<string> = new Set(['15_datetime_max', '21_arrays_2d', '32_tx_metadata_no_tombstones', '35_identifiers_composite_key']);
+/** Columns of 32 bits, whose shortest text is another number in 64. */
+const FLOATS: ReadonlySet<string> = new Set(['f24', 'r']);
+
+function payloadOf(text: string | null): unknown {
+  if (text === null) return null;
+  const parsed = losslessJson(text) as { readonly schema?: unknown; readonly payload?: unknown };
+  return floats(parsed.schema === undefined ? parsed : parsed.payload);
+}
+
+function floats(value: unknown, name = ''): unknown {
+  if (typeof value === 'number' && FLOATS.has(name)) return Math.fround(value);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([member, each]) => [member, floats(each, member)]));
+}
+
 /** A date that the JDBC driver takes for one of the Julian calendar. */
 function gregorian(text: string): string {
   return text.replace('"d":-141422', '"d":-141432').replace('"d":"1582-10-20Z"', '"d":"1582-10-10Z"');
@@ -207,7 +225,8 @@ describe('golden cases of PostgreSQL', () => {
       { includeUnknownDatatypes: 'none' },
       ...(name === '34_truncate_default_skipped' ? [{ skippedOperations: ['t'] }] : options),
     );
-    const format = debezium.create(chosen, { connector: 'g', capture: 'log', catalog: database, origin: postgres.origin });
+    const about = { connector: 'g', capture: 'log', catalog: database, origin: postgres.origin };
+    const format = debezium.create(chosen, about);
     const context = { ...sourceContext('g'), tables: new TableRegistry({ described: debezium.describes(chosen) }) };
     const config = postgresConfig(server.url(database), {
       tables: ['*.*'],
@@ -221,12 +240,16 @@ describe('golden cases of PostgreSQL', () => {
     const { source, snapshots } = openSource(definition as unknown as ConnectorDefinition, NOTHING_STORED, context, { round: null, isShown: true });
     const messages: EncodedMessage[] = [];
     const encoder = new BatchEncoder(format, tableLabel, unboundedMemory());
+    const twin = NOT_IN_AVRO.has(name) ? null : new AvroTwin(about, chosen, context.tables);
     const over = new AbortController();
     const changes = changeOnceCopied(name, stream, database, context.lines, over.signal);
     try {
       for await (const batch of source.read({ from: null, published: [], sinkHoldsOutput: false }, AbortSignal.timeout(30_000))) {
         const encoded = encoder.encode(batch, NOW_MICROS);
-        messages.push(...textsOf(encoded));
+        const texts = textsOf(encoded);
+        messages.push(...texts);
+        if (twin !== null)
+          expect(twin.decoded(batch, NOW_MICROS)).toEqual(texts.map(({ key, value }) => ({ key: payloadOf(key), value: payloadOf(value) })));
         encoder.recycle(encoded);
         snapshots?.saved(batch.progress);
         batch.release();

@@ -1,12 +1,16 @@
 /** Avro as an independent library (avsc) reads it, in the terms of Debezium's JSON. */
 import avsc from 'avsc';
 import { type AvroConfig, avro } from '../../src/formats/avro/index.ts';
-import type { AvroSchema } from '../../src/formats/avro/schema.ts';
+import { type AvroSchema, avroSchemas } from '../../src/formats/avro/schema.ts';
 import type { DebeziumConfig } from '../../src/formats/debezium/options.ts';
 import { schemaJson } from '../../src/formats/registry/schema-text.ts';
+import { BatchEncoder } from '../../src/pipeline/encode.ts';
 import type { Format, FormatContext, FormatPorts } from '../../src/plugin/format.ts';
-import { type MessageBatch, SPAN, SPAN_SIZE } from '../../src/record/messages.ts';
+import type { RecordBatch } from '../../src/record/batch.ts';
+import { eachHeader, type MessageBatch, SPAN, SPAN_SIZE, tableAt } from '../../src/record/messages.ts';
+import { type TableRegistry, type TableVersion, tableLabel } from '../../src/record/table.ts';
 import { DEBEZIUM_DEFAULTS } from './encoded.ts';
+import { unboundedMemory } from './memory.ts';
 import { pluginContext } from './plugin-context.ts';
 
 export const REGISTRY = { urls: ['http://127.0.0.1:1'], subjects: 'topic', autoRegister: true, normalize: false, timeout: 5000 } as const;
@@ -39,7 +43,7 @@ const LONG = avsc.types.LongType.__with({
 
 function asNumber(value: bigint): number | string {
   const text = value.toString();
-  return text.length > 15 ? `${text}n` : Number(text);
+  return text.replace('-', '').length > 15 ? `${text}n` : Number(text);
 }
 
 export function avroType(schema: AvroSchema | string): avsc.Type {
@@ -53,7 +57,7 @@ function isLong(schema: avsc.Schema): boolean {
 
 /** JSON whose integers of more than 15 digits are texts with an `n` behind, as `avroJson` has them. */
 export function losslessJson(text: string): unknown {
-  return JSON.parse(text.replace(/([:,[])(-?\d{16,})(?=[,}\]])/g, '$1"$2n"'));
+  return JSON.parse(text.replace(/"(?:[^"\\]|\\.)*"|(?<![\d.eE+-])-?\d{16,}(?=[,}\]])/g, (part) => (part.startsWith('"') ? part : `"${part}n"`)));
 }
 
 /** The decoded value as Debezium's JSON says it: bytes in base64, what is no number as text. */
@@ -89,3 +93,45 @@ export const WIRE_PREFIX_BYTES = 5;
 
 /** Debezium's options that this format has. */
 export type AvroModes = Partial<Omit<DebeziumConfig, 'schemasEnable' | 'provideTransactionMetadata' | 'heartbeatInterval'>>;
+
+/** Encodes what the format debezium has encoded once more, in Avro. */
+export class AvroTwin {
+  readonly #context: FormatContext;
+  readonly #config: DebeziumConfig & typeof NAMES;
+  readonly #tables: TableRegistry;
+  readonly #encoder: BatchEncoder;
+  readonly #types = new Map<TableVersion, { readonly key: avsc.Type | null; readonly value: avsc.Type }>();
+
+  constructor(context: FormatContext, config: DebeziumConfig, tables: TableRegistry) {
+    this.#context = context;
+    this.#config = { ...config, ...NAMES };
+    this.#tables = tables;
+    this.#encoder = new BatchEncoder(avroByDefault.create(config, context), tableLabel, unboundedMemory());
+  }
+
+  /** Keys and values of the batch, decoded. */
+  decoded(batch: RecordBatch, nowMicros: number): { readonly key: unknown; readonly value: unknown }[] {
+    const messages = this.#encoder.encode(batch, nowMicros);
+    const found = bytesOf(messages).map(({ key, value }, message) => {
+      let version = 0;
+      eachHeader(messages, message, (name, text) => {
+        if (name === 'sluice.schema') version = Number(text);
+      });
+      const types = this.#typesOf(this.#tables.find(tableAt(messages, message), version) as TableVersion);
+      const decode = (type: avsc.Type | null, bytes: Buffer | null): unknown =>
+        bytes === null || type === null ? null : avroJson(type, bytes.subarray(WIRE_PREFIX_BYTES));
+      return { key: decode(types.key, key), value: decode(types.value, value) };
+    });
+    this.#encoder.recycle(messages);
+    return found;
+  }
+
+  #typesOf(table: TableVersion): { readonly key: avsc.Type | null; readonly value: avsc.Type } {
+    const known = this.#types.get(table);
+    if (known !== undefined) return known;
+    const { key, value } = avroSchemas(table, this.#context, this.#config);
+    const types = { key: key === null ? null : avroType(key), value: avroType(value) };
+    this.#types.set(table, types);
+    return types;
+  }
+}

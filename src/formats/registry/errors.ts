@@ -33,7 +33,7 @@ export const REGISTRY_INCOMPATIBLE = defineError({
   exit: 3,
   cause: 'The schema registry refuses the schema of {table} as a new version of subject "{subject}" (HTTP {status}): {reason}.',
   remedy:
-    'Change the table so that its schema is compatible again, or let the change through: set the subject\'s level of compatibility in the registry (PUT /config/{subject}), then `sluice tables resume`, or start the connector again. With "onError": "stopTable" only this table waits.',
+    'Change the table so that its schema is compatible again, or let the change through: set the subject\'s level of compatibility in the registry (PUT /config/{subject}), then `sluice tables resume`. Its table alone waits meanwhile; with "compatibility": {"action": "stop"} the connector stops, and is started again.',
 });
 
 export const REGISTRY_MISSING = defineError({
