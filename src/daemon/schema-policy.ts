@@ -28,14 +28,8 @@ export async function openPolicy(
     if (stored.accepted !== null) await store.setJudged(name, null);
     return null;
   }
-  let { accepted } = stored;
-  if (accepted === null) {
-    // Their rows have gone before there was a rule.
-    await store.setJudged(name, stored.tables);
-    const known: Record<string, number[]> = {};
-    for (const table of stored.tables) known[tableId(table)] = [...(known[tableId(table)] ?? []), table.version];
-    accepted = known;
-  }
+  if (stored.accepted === null) await store.setJudged(name, stored.tables);
+  const accepted = stored.accepted ?? (await store.load(name)).accepted ?? {};
   const say = (error: SluiceError): void => log.warn(`${error.message} It goes all the same ("action": "continue").`, { code: error.code });
   return new SchemaPolicy(
     rulesOf(definition),
@@ -59,7 +53,11 @@ export interface AcceptedView {
 export async function acceptVersions(store: StateStore, connector: string, table: string): Promise<AcceptedView> {
   const waiting = waitingVersions(await store.inspect(connector)).filter(({ label }) => label === table);
   if (waiting.length === 0) throw new SluiceError(SCHEMA_ACCEPT_NOTHING, { connector, table });
-  await store.saveHistory(connector, { put: [], drop: [] }, waiting);
+  await store.saveHistory(
+    connector,
+    { put: [], drop: [] },
+    waiting.map((version) => ({ table: version, isAnew: true })),
+  );
   const state = (await store.getTableStates(connector)).get(table) as TableState | undefined;
   const isResumed = state?.state === 'stopped' && state.code === SCHEMA_INCOMPATIBLE.code;
   if (isResumed) await store.setTableState(connector, table, { ...state, state: 'resuming' });
@@ -69,7 +67,7 @@ export async function acceptVersions(store: StateStore, connector: string, table
 /** Versions whose rows may not go, or that no row was seen of. */
 export function waitingVersions({ tables, accepted }: Pick<Loaded, 'tables' | 'accepted'>): readonly TableVersion[] {
   if (accepted === null) return [];
-  return tables.filter((table) => table.kind === 'table' && accepted[tableId(table)]?.includes(table.version) !== true);
+  return tables.filter((table) => table.kind === 'table' && accepted[tableId(table)]?.versions.includes(table.version) !== true);
 }
 
 /** What the connector's file says about changes of shapes. */

@@ -21,8 +21,8 @@ export interface PolicyRules {
   judge(level: string, now: TableShape, before: TableShape): readonly string[];
 }
 
-/** Of each table, the versions whose rows may go, by `tableId`. */
-export type AcceptedVersions = Readonly<Record<string, readonly number[]>>;
+/** Of each table, the versions whose rows may go, by `tableId`; `anew`: the last of them that was let through without a look at those before it (0: none was): a transitive level reaches back to it. */
+export type AcceptedVersions = Readonly<Record<string, { readonly versions: readonly number[]; readonly anew: number }>>;
 
 /** Reasons that an error tells; the rest are counted. */
 const TOLD = 5;
@@ -36,15 +36,15 @@ export class SchemaPolicy {
   readonly #rules: PolicyRules;
   readonly #say: (error: SluiceError) => void;
   readonly #histories = new Map<string, TableVersion[]>();
-  readonly #accepted = new Map<string, Set<number>>();
+  readonly #accepted = new Map<string, { readonly versions: Set<number>; anew: number }>();
   readonly #refusals = new Map<TableVersion, Refusal | null>();
-  #unsaved: TableVersion[] = [];
+  #unsaved: { readonly table: TableVersion; readonly isAnew: boolean }[] = [];
 
   /** `say`: of a change that is let through all the same (`continue`). */
   constructor(rules: PolicyRules, accepted: AcceptedVersions, history: readonly TableVersion[], say: (error: SluiceError) => void) {
     this.#rules = rules;
     this.#say = say;
-    for (const [id, versions] of Object.entries(accepted)) this.#accepted.set(id, new Set(versions));
+    for (const [id, { versions, anew }] of Object.entries(accepted)) this.#accepted.set(id, { versions: new Set(versions), anew });
     for (const table of history) this.#historyOf(tableId(table)).push(table);
   }
 
@@ -71,7 +71,7 @@ export class SchemaPolicy {
   }
 
   /** What was accepted since the last call. */
-  takeAccepted(): readonly TableVersion[] {
+  takeAccepted(): readonly { readonly table: TableVersion; readonly isAnew: boolean }[] {
     const taken = this.#unsaved;
     this.#unsaved = [];
     return taken;
@@ -81,18 +81,21 @@ export class SchemaPolicy {
     const id = tableId(table);
     const history = this.#historyOf(id);
     if (!history.includes(table)) history.push(table);
-    const accepted = this.#accepted.get(id) ?? new Set<number>();
+    const accepted = this.#accepted.get(id) ?? { versions: new Set<number>(), anew: 0 };
     this.#accepted.set(id, accepted);
-    if (accepted.has(table.version)) return null;
+    if (accepted.versions.has(table.version)) return null;
     const error = this.#compare(
       table,
-      history.filter(({ version }) => accepted.has(version)),
+      history.filter(({ version }) => version >= accepted.anew && accepted.versions.has(version)),
     );
     const action = this.#rules.actionOf(table);
     if (error !== null && action !== 'continue') return { error, action };
-    if (error !== null) this.#say(error);
-    accepted.add(table.version);
-    this.#unsaved.push(table);
+    if (error !== null) {
+      this.#say(error);
+      accepted.anew = table.version;
+    }
+    accepted.versions.add(table.version);
+    this.#unsaved.push({ table, isAnew: error !== null });
     return null;
   }
 

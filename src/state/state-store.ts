@@ -47,6 +47,21 @@ export interface Save {
   readonly mark?: { readonly log: string; readonly mark: unknown } | null;
 }
 
+/** Versions of a table whose rows may go. */
+export interface Accepted {
+  /** In order. */
+  readonly versions: readonly number[];
+  /** The last of them that was let through without a look at those before it; 0: none was. */
+  readonly anew: number;
+}
+
+/** A version whose rows may go from now on. */
+export interface Acceptance {
+  readonly table: TableVersion;
+  /** It was let through without a look at those before it. */
+  readonly isAnew: boolean;
+}
+
 export interface Loaded {
   /** Null: never saved (the first start). */
   readonly offset: { readonly position: Position } | null;
@@ -56,8 +71,8 @@ export interface Loaded {
   readonly progress: Progress;
   /** By `tableId`, the number of the version that was announced last; empty: none was. */
   readonly shapes: Readonly<Record<string, number>>;
-  /** By `tableId`, the versions whose rows may go, in order; null: no version was judged yet. */
-  readonly accepted: Readonly<Record<string, readonly number[]>> | null;
+  /** By `tableId`; null: no version was judged yet. */
+  readonly accepted: Readonly<Record<string, Accepted>> | null;
   /** The schema history; versions of one table in order. */
   readonly tables: readonly TableVersion[];
 }
@@ -131,12 +146,13 @@ export class StateStore {
     await this.#each(prefix + SHAPE_PREFIX, (key, value) => announced.push([shapeTable(key), value as number]));
     const shapes = Object.fromEntries(announced);
     const isJudged = (await this.#read(prefix + JUDGED_KEY)) !== null;
-    const versions: Record<string, number[]> = {};
-    await this.#each(prefix + ACCEPTED_PREFIX, (key) => {
+    const ofTables: Record<string, Accepted> = {};
+    await this.#each(prefix + ACCEPTED_PREFIX, (key, isAnew) => {
       const { table, version } = acceptedVersion(key);
-      versions[table] = [...(versions[table] ?? []), version];
+      const { versions, anew } = ofTables[table] ?? { versions: [], anew: 0 };
+      ofTables[table] = { versions: [...versions, version], anew: isAnew === true ? version : anew };
     });
-    const accepted = isJudged ? versions : null;
+    const accepted = isJudged ? ofTables : null;
     const offset = stored === null ? null : { position: stored.position };
     const place = entries.length === 0 ? null : Object.fromEntries(entries);
     return { offset, place, progress, shapes, accepted, tables, lost, savedMicros: stored?.savedMicros ?? null, reason: stored?.reason ?? null };
@@ -161,14 +177,14 @@ export class StateStore {
    * Saves what is new in the schema history (`TableRegistry.takeChanges`), and the versions that were accepted since: each version has a key of its own, the offset stays
    * small. Durable when it resolves, and ahead of the offset then, never behind it; errors as of `save`.
    */
-  async saveHistory(connector: string, { put: added, drop }: HistoryChanges, accepted: readonly TableVersion[] = []): Promise<void> {
+  async saveHistory(connector: string, { put: added, drop }: HistoryChanges, accepted: readonly Acceptance[] = []): Promise<void> {
     const prefix = connectorPrefix(connector);
     const operations: Operation[] = added.map((table) => put(prefix + tableKey(table), table));
     for (const table of drop) {
       operations.push({ type: 'del', key: prefix + tableKey(table) });
       operations.push({ type: 'del', key: prefix + acceptedKey(tableId(table), table.version) });
     }
-    for (const table of accepted) operations.push(put(prefix + acceptedKey(tableId(table), table.version), true));
+    for (const { table, isAnew } of accepted) operations.push(put(prefix + acceptedKey(tableId(table), table.version), isAnew));
     await this.#commit({ operations });
   }
 
@@ -177,6 +193,7 @@ export class StateStore {
     const prefix = connectorPrefix(connector);
     const operations: Operation[] = [known === null ? { type: 'del', key: prefix + JUDGED_KEY } : put(prefix + JUDGED_KEY, true)];
     if (known === null) await this.#each(prefix + ACCEPTED_PREFIX, (key) => operations.push({ type: 'del', key }));
+    // What went before there was a rule is no promise.
     for (const table of known ?? []) operations.push(put(prefix + acceptedKey(tableId(table), table.version), true));
     await this.#commit({ operations });
   }

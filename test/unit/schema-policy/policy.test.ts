@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { rulesOf } from '../../../src/daemon/schema-policy.ts';
 import type { SluiceError } from '../../../src/plugin/error.ts';
 import { type ColumnFacts, type ColumnShape, TableRegistry, type TableVersion, tableId } from '../../../src/record/table.ts';
-import { SchemaPolicy } from '../../../src/schema-policy/policy.ts';
+import { type AcceptedVersions, SchemaPolicy } from '../../../src/schema-policy/policy.ts';
 import { column, tableShape } from '../../support/encoded.ts';
 
 const FACTS: ColumnFacts = { required: true, default: null, computed: false, labels: null, id: null };
@@ -22,7 +22,7 @@ interface Options {
   readonly deprecated?: readonly string[];
 }
 
-function rig(options: Options, accepted: Readonly<Record<string, readonly number[]>> = {}, history: readonly TableVersion[] = []) {
+function rig(options: Options, accepted: AcceptedVersions = {}, history: readonly TableVersion[] = []) {
   const said: SluiceError[] = [];
   const compatibility = { level: 'none', levels: {}, rules: 'avro', action: 'stopTable', actions: {}, deprecated: [], ...options } as never;
   return { policy: new SchemaPolicy(rulesOf({ name: 'shop', compatibility }), accepted, history, (error) => said.push(error)), said };
@@ -88,6 +88,17 @@ describe('compatibility of table versions', () => {
     }
   });
 
+  it('a transitive level reaches back to the last version that was let through by hand', () => {
+    const [one, two, three] = versions(
+      [ID, told('n', 'int32')],
+      [ID, told('n', 'text')],
+      [ID, told('n', 'text'), told('w', 'text', { required: false })],
+    ) as [TableVersion, TableVersion, TableVersion];
+    const of = (anew: number) => rig({ level: 'full-transitive' }, { [tableId(one)]: { versions: [1, 2], anew } }, [one, two]).policy;
+    expect(of(2).refusal(three)).toBeNull();
+    expect(of(0).refusal(three)?.error.message).toContain('behind version 1');
+  });
+
   it('the error names table, versions and reasons, and the action is that of the table', () => {
     const [one, two] = versions([ID], [ID, text]) as [TableVersion, TableVersion];
     const { policy } = rig({ levels: { 'public.other': 'none', 'public.*': 'backward' }, actions: { 'public.t': 'deadLetter' } });
@@ -98,7 +109,7 @@ describe('compatibility of table versions', () => {
     expect(refusal?.error.message).toMatch(/version 2.*"backward".*version 1: row.*v/);
     expect(policy.refusalOf('public.t', 2)).toBe(refusal);
     expect(policy.refusalOf('public.t', 1)).toBeNull();
-    expect(policy.takeAccepted()).toEqual([one]);
+    expect(policy.takeAccepted()).toEqual([{ table: one, isAnew: false }]);
     expect(policy.hasChanges).toBe(false);
   });
 
@@ -108,11 +119,11 @@ describe('compatibility of table versions', () => {
       TableVersion,
       TableVersion,
     ];
-    const of = (accepted: readonly number[]) => rig({ level: 'backward' }, { [tableId(one)]: accepted }, [one, two]).policy;
+    const of = (accepted: readonly number[]) => rig({ level: 'backward' }, { [tableId(one)]: { versions: accepted, anew: 0 } }, [one, two]).policy;
     expect(of([1]).refusal(two)).not.toBeNull();
     const after = of([1, 2]);
     expect([after.refusal(two), after.refusal(three)]).toEqual([null, null]);
-    expect(after.takeAccepted()).toEqual([three]);
+    expect(after.takeAccepted()).toEqual([{ table: three, isAnew: false }]);
     // The rows of the version that was refused are not those that the next one has to fit.
     const skipped = of([1]);
     expect(skipped.refusal(three)?.error.message).toContain('version 1');
@@ -123,7 +134,10 @@ describe('compatibility of table versions', () => {
     const { policy, said } = rig({ level: 'backward', action: 'continue' });
     for (const version of [one, two, two]) expect(policy.refusal(version)).toBeNull();
     expect(said.map(({ code }) => code)).toEqual(['SLUICE_SCHEMA_INCOMPATIBLE']);
-    expect(policy.takeAccepted()).toEqual([one, two]);
+    expect(policy.takeAccepted()).toEqual([
+      { table: one, isAnew: false },
+      { table: two, isAnew: true },
+    ]);
   });
 
   it('what the catalogue did not tell of a column is no change', () => {

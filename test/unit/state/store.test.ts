@@ -151,12 +151,12 @@ describe('the state store', () => {
       TableVersion,
     ];
     const accepted = async (): Promise<unknown> => withStore(options, async (store) => (await store.load('shop')).accepted);
-    await withStore(options, (store) => store.saveHistory('shop', { put: [one, two], drop: [] }, [one]));
+    await withStore(options, (store) => store.saveHistory('shop', { put: [one, two], drop: [] }, [{ table: one, isAnew: false }]));
     expect(await accepted(), 'none is judged yet').toBeNull();
     await withStore(options, (store) => store.setJudged('shop', [one]));
-    expect(await accepted()).toEqual({ [tableId(one)]: [1] });
-    await withStore(options, (store) => store.saveHistory('shop', { put: [], drop: [one] }, [two]));
-    expect(await accepted()).toEqual({ [tableId(one)]: [2] });
+    expect(await accepted()).toEqual({ [tableId(one)]: { versions: [1], anew: 1 } });
+    await withStore(options, (store) => store.saveHistory('shop', { put: [], drop: [one] }, [{ table: two, isAnew: false }]));
+    expect(await accepted()).toEqual({ [tableId(one)]: { versions: [2], anew: 0 } });
     await withStore(options, (store) => store.setJudged('shop', null));
     expect(await accepted()).toBeNull();
     await withStore(options, (store) => store.setJudged('shop', []));
