@@ -8,12 +8,15 @@ export type Schema = string | readonly Schema[] | { readonly [name: string]: unk
 /** What is compared of two versions, by name: `row`, and `key` where the table has one. */
 export type RowSchemas = ReadonlyMap<string, Schema>;
 
+const UINT64_DIGITS = 20;
+/** Room for the digits of any numeric. */
+const DECIMAL_BYTES = 420;
+
 const SIMPLE: Readonly<Partial<Record<LogicalType, Schema>>> = {
   boolean: 'boolean',
   int16: 'int',
   int32: 'int',
   int64: 'long',
-  uint64: { type: 'bytes', logicalType: 'decimal', precision: 20, scale: 0 },
   float32: 'float',
   float64: 'double',
   bytes: 'bytes',
@@ -42,8 +45,8 @@ export function avroSchemas(table: TableShape, isLeftOut: (column: string) => bo
 
 /** A column that may be null is null where it is left out; one with a constant default has that. */
 function avroField(column: ColumnShape, names: Map<string, Schema>): Schema {
-  const type = avroType(column, names);
   const name = avroName(column.name);
+  const type = avroType(column, name, names);
   const { required = false, default: given = null } = column.facts ?? {};
   const value = given === null ? undefined : constant(column, given);
   if (required) return { name, type, ...(value === undefined ? {} : { default: value }) };
@@ -51,16 +54,26 @@ function avroField(column: ColumnShape, names: Map<string, Schema>): Schema {
   return { name, type: [type, 'null'], default: value };
 }
 
-function avroType(column: Pick<ColumnShape, 'type' | 'typeName' | 'precision' | 'scale' | 'element' | 'facts'>, names: Map<string, Schema>): Schema {
+function avroType(
+  column: Pick<ColumnShape, 'type' | 'typeName' | 'precision' | 'scale' | 'element' | 'facts'>,
+  of: string,
+  names: Map<string, Schema>,
+): Schema {
   const { type, typeName, precision, scale, element, facts } = column;
-  if (type === 'array' && element !== undefined) return { type: 'array', items: ['null', avroType({ ...element, ...labelsOf(facts) }, names)] };
+  if (type === 'array' && element !== undefined) return { type: 'array', items: ['null', avroType({ ...element, ...labelsOf(facts) }, of, names)] };
   if (facts?.labels != null) return named(names, { type: 'enum', name: avroName(typeName), symbols: facts.labels.map(avroName) });
   if (type === 'decimal') {
     // Without a declared scale each value has its own.
     if (precision === null) return named(names, variableDecimal());
-    return { type: 'bytes', logicalType: 'decimal', precision, scale: scale ?? 0 };
+    return decimal(of, precision, scale ?? 0, names);
   }
+  if (type === 'uint64') return decimal(of, UINT64_DIGITS, 0, names);
   return SIMPLE[type] ?? 'string';
+}
+
+/** As bytes it would be read as any text (Avro promotes bytes to string). */
+function decimal(of: string, precision: number, scale: number, names: Map<string, Schema>): Schema {
+  return named(names, { type: 'fixed', name: `decimal_${of}`, size: DECIMAL_BYTES, logicalType: 'decimal', precision, scale });
 }
 
 function variableDecimal(): { readonly [name: string]: unknown } {
@@ -149,6 +162,7 @@ function asKey(column: ColumnShape): ColumnShape {
 /** Undefined: it has no simple form, and counts as none. */
 function constant({ type }: ColumnShape, text: string): unknown {
   if (type === 'boolean') return text === 't';
+  if (type === 'decimal' || type === 'uint64') return '\0'.repeat(DECIMAL_BYTES);
   if (type === 'int16' || type === 'int32' || type === 'int64' || type === 'float32' || type === 'float64') {
     const value = Number(text);
     return Number.isFinite(value) ? value : undefined;

@@ -42,6 +42,7 @@ function may(options: Options, before: readonly ColumnShape[], after: readonly C
 describe('compatibility of table versions', () => {
   const text = told('v', 'text');
   const optional = told('v', 'text', { required: false });
+  const numeric = (precision: number, scale: number): ColumnShape => told('n', 'decimal', {}, { precision, scale });
   const cases: readonly [what: string, before: readonly ColumnShape[], after: readonly ColumnShape[], avro: string, json: string][] = [
     ['a column that may be null is added', [ID], [ID, optional], 'bf', 'b'],
     ['one that may not', [ID], [ID, text], 'f', ''],
@@ -54,6 +55,11 @@ describe('compatibility of table versions', () => {
     ['int to bigint', [ID, told('n', 'int32')], [ID, told('n', 'int64')], 'b', 'b'],
     ['bigint to int', [ID, told('n', 'int64')], [ID, told('n', 'int32')], 'f', 'f'],
     ['int to text', [ID, told('n', 'int32')], [ID, told('n', 'text')], '', ''],
+    ['numeric(9,2) to numeric(12,2)', [ID, numeric(9, 2)], [ID, numeric(12, 2)], 'b', 'bf'],
+    ['numeric(9,2) to numeric(9,4)', [ID, numeric(9, 2)], [ID, numeric(9, 4)], '', 'bf'],
+    ['numeric to text', [ID, numeric(9, 2)], [ID, told('n', 'text')], '', ''],
+    ['numeric(9,2) to numeric', [ID, numeric(9, 2)], [ID, told('n', 'decimal')], '', 'bf'],
+    ['a numeric with a default is added', [ID], [ID, told('n', 'decimal', { default: '1.50' }, { precision: 9, scale: 2 })], 'bf', 'b'],
     ['a label is added to an enum', [ID, told('e', 'text', { labels: ['a'] })], [ID, told('e', 'text', { labels: ['a', 'b'] })], 'b', 'b'],
     ['a column is renamed', [ID, optional], [ID, told('w', 'text', { required: false })], 'bf', ''],
     ['varchar(10) to varchar(20)', [ID, told('v', 'text', {}, { precision: 10 })], [ID, told('v', 'text', {}, { precision: 20 })], 'bf', 'b'],
