@@ -158,6 +158,17 @@ export function isKeywords(json: unknown): json is Keywords {
 
 /** Text by which two schemas are the same; null: it refers to others, which the text does not hold. */
 export function sameText(json: unknown): string | null {
+  if (typeof json !== 'object' || json === null) return textWithoutReference(json);
+  const known = sameTexts.get(json);
+  if (known !== undefined) return known;
+  const made = textWithoutReference(json);
+  sameTexts.set(json, made);
+  return made;
+}
+
+const sameTexts = new WeakMap<object, string | null>();
+
+function textWithoutReference(json: unknown): string | null {
   const text = canonicalJson(json);
   return /"\$(ref|dynamicRef|recursiveRef)":/.test(text) ? null : text;
 }

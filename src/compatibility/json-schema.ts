@@ -34,7 +34,7 @@ export function checkJsonSchema(reader: unknown, writer: unknown): readonly Inco
   const nextId = (): number => id++;
   const [read, written] = [new SchemaDocument(reader, nextId), new SchemaDocument(writer, nextId)];
   if (JSON.stringify(reader) === JSON.stringify(writer)) return [];
-  const comparison = new Comparison(new Synthetic(nextId));
+  const comparison = new Comparison(nextId);
   return comparison.pairs.settle(() => comparison.compare(read.root, [written.root]));
 }
 
@@ -45,11 +45,11 @@ class Comparison implements Comparing {
   readonly pairs = new Pairs();
   readonly synthetic: Synthetic;
 
-  constructor(synthetic: Synthetic) {
-    this.synthetic = synthetic;
+  constructor(nextId: () => number) {
+    this.synthetic = new Synthetic(nextId, this.pairs.budget);
   }
 
-  /** Compares a schema that reads with written ones that hold at once. `via`: references followed for the same value. */
+  /** Compares a schema that reads with written ones that hold at once. `via`: what reads the same value around it. */
   compare(reader: Part, written: readonly Part[], via: readonly Part[] = []): readonly Incompatibility[] {
     const ids = [...new Set(written.map(({ id }) => id))].sort((one, other) => one - other);
     return this.pairs.compare(`${reader.id} ${ids.join(' ')}`, () => {
@@ -80,6 +80,7 @@ class Comparison implements Comparing {
   }
 
   #case(reader: Part, one: Case, via: readonly Part[]): readonly Incompatibility[] {
+    this.pairs.budget.spend(one.parts.length);
     if (this.isEmpty(one)) return [];
     if (typeof reader.json === 'boolean')
       return [{ path: reader.path, kind: 'typeChanged', message: 'Nothing is valid here, and values may be written.' }];
@@ -94,7 +95,7 @@ class Comparison implements Comparing {
     if (own.targets.some((target) => followed.includes(target))) return [undecided(reader, 'the schema refers to itself without end')];
     return [
       ...own.targets.flatMap((target) => this.compare(target, one.parts, followed)),
-      ...(own.keywords === null ? [] : this.#keywords(reader, own.keywords, one, via)),
+      ...(own.keywords === null ? [] : this.#keywords(reader, own.keywords, one, followed)),
     ];
   }
 
