@@ -1,9 +1,11 @@
+import { compatibilityErrors } from '../../src/compatibility/errors.ts';
 import { configErrors } from '../../src/config/errors.ts';
 import { controlErrors } from '../../src/daemon/control-errors.ts';
 import { HEALTH_LISTEN } from '../../src/daemon/health-server.ts';
 import { CONNECTOR_RUNNING, CONNECTOR_UNKNOWN } from '../../src/daemon/offsets.ts';
 import { deadLetterErrors } from '../../src/dead-letters/errors.ts';
 import { debeziumErrors } from '../../src/formats/debezium/errors.ts';
+import { httpErrors } from '../../src/http/errors.ts';
 import { pipelineErrors } from '../../src/pipeline/errors.ts';
 import type { ErrorKind } from '../../src/plugin/error.ts';
 import { schemaHistoryErrors } from '../../src/schema-history/errors.ts';
@@ -15,11 +17,12 @@ import { stoppedTableErrors } from '../../src/stopped-tables/errors.ts';
 /** Every error kind of `src`, by what it is about. A test finds those that are missing. */
 export const engineErrors: readonly { readonly title: string; readonly kinds: readonly ErrorKind[] }[] = [
   { title: 'Configuration', kinds: configErrors },
-  { title: 'Daemon and commands', kinds: [CONNECTOR_UNKNOWN, CONNECTOR_RUNNING, HEALTH_LISTEN, ...controlErrors] },
+  { title: 'Daemon and commands', kinds: [CONNECTOR_UNKNOWN, CONNECTOR_RUNNING, HEALTH_LISTEN, ...httpErrors, ...controlErrors] },
   { title: 'Pipeline', kinds: pipelineErrors },
   { title: 'Format debezium', kinds: debeziumErrors },
   { title: 'State', kinds: stateErrors },
   { title: 'Snapshots', kinds: snapshotErrors },
   { title: 'Schema history', kinds: schemaHistoryErrors },
+  { title: 'Schemas of messages', kinds: compatibilityErrors },
   { title: 'Dead letters and stopped tables', kinds: [...deadLetterErrors, ...stoppedTableErrors, ...segmentErrors] },
 ];

@@ -26,6 +26,8 @@ const ENGINE = [
   'snapshot',
   'schema-history',
   'compatibility',
+  'registry',
+  'http',
   'pipeline',
   'config',
   'telemetry',
@@ -48,6 +50,8 @@ const LAYERS: Record<string, Layer> = {
   'schema-history': { layers: ['plugin', 'record', 'formats'] },
   // Schemas as messages carry them, not tables: no row and no file.
   compatibility: { layers: ['plugin'] },
+  registry: { layers: ['plugin', 'state', 'compatibility', 'config'] },
+  http: { layers: ['plugin', 'config', 'registry', 'compatibility', 'version'], packages: ['fastify'] },
   // The pipeline tells what happens through an interface of its own; metrics implement it. So telemetry knows the pipeline and not the reverse.
   pipeline: { layers: ['plugin', 'record', 'state', 'schema-history'] },
   telemetry: { layers: ['plugin', 'record', 'pipeline', 'version'], packages: ['pino', 'prom-client'] },

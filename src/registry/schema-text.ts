@@ -1,0 +1,97 @@
+/** The text of a schema: read, checked, and written in one way, numbers digit by digit as they came. */
+import { checkSchema, type SchemaKind } from '../compatibility/levels.ts';
+import { type JsonNode, JsonSyntaxError, parseJson } from '../config/json.ts';
+import { SluiceError } from '../plugin/error.ts';
+import { invalidSchema } from './errors.ts';
+
+export interface SchemaText {
+  readonly kind: SchemaKind;
+  /** Without white space; members in the order they came. */
+  readonly text: string;
+  /** Members in order, of Avro also `{"type": "x"}` as `"x"`: the same for schemas that say the same in another order. */
+  readonly normal: string;
+  /** By which a schema is the same as another: of Avro the order of attributes never counts. */
+  readonly identity: string;
+}
+
+/**
+ * @param normalize take the normal form for the text
+ * @throws RegistryError 42201
+ */
+export function readSchemaText(kind: SchemaKind, given: string, normalize: boolean): SchemaText {
+  const tree = parsed(given);
+  try {
+    checkSchema(kind, plain(tree));
+  } catch (error) {
+    if (!(error instanceof SluiceError)) throw error;
+    throw invalidSchema(error.message);
+  }
+  return textOf(kind, tree, normalize);
+}
+
+/** Of a text that was checked when it came. */
+export function knownSchemaText(kind: SchemaKind, text: string): SchemaText {
+  return textOf(kind, parseJson(text), false);
+}
+
+function textOf(kind: SchemaKind, tree: JsonNode, normalize: boolean): SchemaText {
+  const normal = written(tree, true, kind === 'avro');
+  const text = normalize ? normal : written(tree, false, false);
+  return { kind, text, normal, identity: `${kind} ${kind === 'avro' ? normal : text}` };
+}
+
+/** A text that was read before, as parsed JSON. */
+export function schemaJson(text: string): unknown {
+  return plain(parseJson(text));
+}
+
+function parsed(text: string): JsonNode {
+  try {
+    return parseJson(text);
+  } catch (error) {
+    if (!(error instanceof JsonSyntaxError)) throw error;
+    throw invalidSchema(`The schema is no JSON: ${error.message}.`);
+  }
+}
+
+function plain(node: JsonNode): unknown {
+  switch (node.kind) {
+    case 'object':
+      // Defines each member as one of its own, whatever its name.
+      return Object.fromEntries([...node.members].map(([key, { value }]) => [key, plain(value)]));
+    case 'array':
+      return node.items.map(plain);
+    case 'null':
+      return null;
+    case 'string':
+    case 'number':
+    case 'boolean':
+      return node.value;
+  }
+}
+
+function written(node: JsonNode, isSorted: boolean, isAvro: boolean): string {
+  switch (node.kind) {
+    case 'object': {
+      const [duplicate] = node.duplicates;
+      if (duplicate !== undefined)
+        throw invalidSchema(`The schema holds the key ${JSON.stringify(duplicate.key.slice(0, 200))} twice in one object.`);
+      const type = node.members.get('type')?.value;
+      if (isAvro && type !== undefined && node.members.size === 1) return written(type, isSorted, isAvro);
+      const members = [...node.members];
+      if (isSorted) members.sort(([one], [other]) => (one < other ? -1 : 1));
+      // A default is a value, and no schema.
+      return `{${members.map(([key, { value }]) => `${JSON.stringify(key)}:${written(value, isSorted, isAvro && key !== 'default')}`).join(',')}}`;
+    }
+    case 'array':
+      return `[${node.items.map((item) => written(item, isSorted, isAvro)).join(',')}]`;
+    case 'number':
+      return node.text;
+    case 'string':
+      return JSON.stringify(node.value);
+    case 'boolean':
+      return String(node.value);
+    case 'null':
+      return 'null';
+  }
+}
