@@ -34,6 +34,7 @@ export function checkJsonSchema(reader: unknown, writer: unknown): readonly Inco
   const nextId = (): number => id++;
   const [read, written] = [new SchemaDocument(reader, nextId), new SchemaDocument(writer, nextId)];
   if (JSON.stringify(reader) === JSON.stringify(writer)) return [];
+  if (read.isMixed || written.isMixed) return [undecided(read.root, 'keywords stand there that the draft which the schema names does not know')];
   const comparison = new Comparison(nextId);
   return comparison.pairs.settle(() => comparison.compare(read.root, [written.root]));
 }

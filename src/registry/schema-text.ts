@@ -35,8 +35,8 @@ export function knownSchemaText(kind: SchemaKind, text: string): SchemaText {
 }
 
 function textOf(kind: SchemaKind, tree: JsonNode, normalize: boolean): SchemaText {
-  const normal = written(tree, true, kind === 'avro');
-  const text = normalize ? normal : written(tree, false, false);
+  const normal = written(tree, true, kind === 'avro' ? 'schema' : 'value');
+  const text = normalize ? normal : written(tree, false, 'value');
   return { kind, text, normal, identity: `${kind} ${kind === 'avro' ? normal : text}` };
 }
 
@@ -70,21 +70,26 @@ function plain(node: JsonNode): unknown {
   }
 }
 
-function written(node: JsonNode, isSorted: boolean, isAvro: boolean): string {
+/** What a part of an Avro schema is; a default, or what someone else wrote beside a schema, is a value. */
+type Place = 'schema' | 'fields' | 'field' | 'value';
+
+const INSIDE: Readonly<Partial<Record<string, Place>>> = { type: 'schema', items: 'schema', values: 'schema', fields: 'fields' };
+
+function written(node: JsonNode, isSorted: boolean, place: Place): string {
   switch (node.kind) {
     case 'object': {
       const [duplicate] = node.duplicates;
       if (duplicate !== undefined)
         throw invalidSchema(`The schema holds the key ${JSON.stringify(duplicate.key.slice(0, 200))} twice in one object.`);
       const type = node.members.get('type')?.value;
-      if (isAvro && type !== undefined && node.members.size === 1) return written(type, isSorted, isAvro);
+      if (place === 'schema' && type !== undefined && node.members.size === 1) return written(type, isSorted, place);
       const members = [...node.members];
       if (isSorted) members.sort(([one], [other]) => (one < other ? -1 : 1));
-      // A default is a value, and no schema.
-      return `{${members.map(([key, { value }]) => `${JSON.stringify(key)}:${written(value, isSorted, isAvro && key !== 'default')}`).join(',')}}`;
+      const inside = (key: string): Place => (place === 'value' ? 'value' : ((Object.hasOwn(INSIDE, key) ? INSIDE[key] : undefined) ?? 'value'));
+      return `{${members.map(([key, { value }]) => `${JSON.stringify(key)}:${written(value, isSorted, inside(key))}`).join(',')}}`;
     }
     case 'array':
-      return `[${node.items.map((item) => written(item, isSorted, isAvro)).join(',')}]`;
+      return `[${node.items.map((item) => written(item, isSorted, place === 'fields' ? 'field' : place)).join(',')}]`;
     case 'number':
       return node.text;
     case 'string':
