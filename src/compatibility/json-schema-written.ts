@@ -73,7 +73,7 @@ function product(cases: readonly Case[], inner: readonly Case[]): readonly Case[
 }
 
 function exactlyOne(branches: readonly Part[], synthetic: Synthetic): readonly (readonly Part[])[] {
-  return branches.map((branch) => [branch, ...branches.filter((other) => other !== branch).map((other) => synthetic.not(other))]);
+  return branches.map((branch, index) => [branch, ...branches.filter((_, at) => at !== index).map((other) => synthetic.not(other))]);
 }
 
 /** What a schema refers to, and its own keywords where those count: null if only the reference does. Null as a whole: it cannot be told. */

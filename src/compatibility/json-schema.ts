@@ -131,9 +131,11 @@ class Comparison implements Comparing {
     if (branches.length === 0) return [];
     return this.#byType(one, (narrow) => {
       const reasons = branches.map((branch) => this.compare(branch, narrow.parts, via));
-      const taking = branches.filter((_, index) => reasons[index]?.length === 0);
-      if (taking.length === 0) return this.#noBranch(reader, branches, reasons, narrow);
-      const isAlone = taking.some((branch) => branches.every((other) => other === branch || this.#areDisjoint(other, narrow)));
+      if (reasons.every((found) => found.length > 0)) return this.#noBranch(reader, branches, reasons, narrow);
+      // By place: two branches may be the same schema.
+      const isAlone = reasons.some(
+        (found, index) => found.length === 0 && branches.every((other, at) => at === index || this.#areDisjoint(other, narrow)),
+      );
       return isAlone ? [] : [undecided(reader, 'a second branch of oneOf may take what one takes')];
     });
   }

@@ -1,6 +1,6 @@
 /** What the registry holds, in memory: the entries of the state, one by one, and indexes over them. */
-import { COMPATIBILITY_LEVELS, type CompatibilityLevel, type SchemaKind } from '../compatibility/levels.ts';
-import { knownSchemaText, type SchemaText } from './schema-text.ts';
+import { COMPATIBILITY_LEVELS, type CompatibilityLevel } from '../compatibility/levels.ts';
+import { identityOf, type SchemaText } from './schema-text.ts';
 
 /** What is stored, by key; null takes it away. */
 export type Entries = ReadonlyMap<string, unknown>;
@@ -47,8 +47,8 @@ export class Contents {
   /** Of each schema, how many versions name it. */
   readonly #uses = new Map<number, number>();
 
-  idOf({ identity }: SchemaText): number | undefined {
-    return this.#ids.get(identity);
+  idOf(schema: SchemaText): number | undefined {
+    return this.#ids.get(identityOf(schema));
   }
 
   uses(id: number): number {
@@ -64,25 +64,25 @@ export class Contents {
     for (const [key, value] of entries) {
       const [kind, name = '', version = ''] = key.split('/');
       if (kind === NEXT_ID) this.nextId = value as number;
-      else if (kind === 'schema') this.#applySchema(Number(name), value as { kind: SchemaKind; text: string } | null);
+      else if (kind === 'schema') this.#applySchema(Number(name), value as SchemaText | null);
       else if (kind === 'version') this.#applyVersion(decodeURIComponent(name), Number(version), value as { id: number; deleted: boolean } | null);
       else if (key === GLOBAL_LEVEL) this.globalLevel = readLevel(value);
       else this.#applyLevel(decodeURIComponent(name), readLevel(value));
     }
   }
 
-  #applySchema(id: number, value: { kind: SchemaKind; text: string } | null): void {
+  #applySchema(id: number, value: SchemaText | null): void {
     const known = this.schemas.get(id);
     if (known !== undefined) {
       this.textBytes -= known.bytes;
       this.schemas.delete(id);
-      this.#ids.delete(known.identity);
+      this.#ids.delete(identityOf(known));
     }
     if (value === null) return;
     const bytes = Buffer.byteLength(value.text);
-    const schema: StoredSchema = { ...knownSchemaText(value.kind, value.text), id, bytes };
+    const schema: StoredSchema = { ...value, id, bytes };
     this.schemas.set(id, schema);
-    this.#ids.set(schema.identity, id);
+    this.#ids.set(identityOf(schema), id);
     this.textBytes += bytes;
   }
 

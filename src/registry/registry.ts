@@ -13,7 +13,7 @@ import { type Runtime, sleep } from '../plugin/runtime.ts';
 import type { StateStore } from '../state/state-store.ts';
 import { Contents, type Entries, GLOBAL_LEVEL, levelKey, NEXT_ID, type StoredSchema, schemaKey, type Version, versionKey } from './contents.ts';
 import * as errors from './errors.ts';
-import { readSchemaText, type SchemaText, schemaJson } from './schema-text.ts';
+import { identityOf, readSchemaText, type SchemaText, schemaJson } from './schema-text.ts';
 
 /** All of it is in memory. */
 const MAX_SCHEMAS = 10_000;
@@ -121,7 +121,7 @@ export class Registry {
       checkRoom(contents, known === undefined ? schema : null);
       const number = (versions.at(-1)?.version ?? 0) + 1;
       const entries = new Map<string, unknown>([[versionKey(subject, number), { id, deleted: false }]]);
-      if (known === undefined) entries.set(schemaKey(id), { kind: schema.kind, text: schema.text }).set(NEXT_ID, id + 1);
+      if (known === undefined) entries.set(schemaKey(id), schema).set(NEXT_ID, id + 1);
       return { answer: id, entries };
     });
   }
@@ -295,7 +295,9 @@ function findSchema(contents: Contents, id: string): StoredSchema {
 function findSame(contents: Contents, versions: readonly Version[], schema: SchemaText, normalize: boolean): Version | undefined {
   return versions.findLast(({ id }) => {
     const known = contents.schemas.get(id);
-    return known !== undefined && known.kind === schema.kind && (known.identity === schema.identity || (normalize && known.normal === schema.normal));
+    return (
+      known !== undefined && known.kind === schema.kind && (identityOf(known) === identityOf(schema) || (normalize && known.normal === schema.normal))
+    );
   });
 }
 

@@ -1,4 +1,5 @@
 /** The text of a schema: read, checked, and written in one way, numbers digit by digit as they came. */
+import { createHash } from 'node:crypto';
 import { checkSchema, type SchemaKind } from '../compatibility/levels.ts';
 import { type JsonNode, JsonSyntaxError, parseJson } from '../config/json.ts';
 import { SluiceError } from '../plugin/error.ts';
@@ -8,10 +9,13 @@ export interface SchemaText {
   readonly kind: SchemaKind;
   /** Without white space; members in the order they came. */
   readonly text: string;
-  /** Members in order, of Avro also `{"type": "x"}` as `"x"`: the same for schemas that say the same in another order. */
+  /** SHA-256 of the normal form: members in order, of Avro also `{"type": "x"}` as `"x"`. The same for schemas that say the same in another order. */
   readonly normal: string;
-  /** By which a schema is the same as another: of Avro the order of attributes never counts. */
-  readonly identity: string;
+}
+
+/** By which a schema is the same as another: of Avro the order of attributes never counts. */
+export function identityOf({ kind, text, normal }: SchemaText): string {
+  return `${kind} ${kind === 'avro' ? normal : text}`;
 }
 
 /**
@@ -26,18 +30,9 @@ export function readSchemaText(kind: SchemaKind, given: string, normalize: boole
     if (!(error instanceof SluiceError)) throw error;
     throw invalidSchema(error.message);
   }
-  return textOf(kind, tree, normalize);
-}
-
-/** Of a text that was checked when it came. */
-export function knownSchemaText(kind: SchemaKind, text: string): SchemaText {
-  return textOf(kind, parseJson(text), false);
-}
-
-function textOf(kind: SchemaKind, tree: JsonNode, normalize: boolean): SchemaText {
   const normal = written(tree, true, kind === 'avro' ? 'schema' : 'value');
   const text = normalize ? normal : written(tree, false, 'value');
-  return { kind, text, normal, identity: `${kind} ${kind === 'avro' ? normal : text}` };
+  return { kind, text, normal: createHash('sha256').update(normal).digest('base64') };
 }
 
 /** A text that was read before, as parsed JSON. */
