@@ -7,6 +7,7 @@ import { deadLetterErrors } from '../../src/dead-letters/errors.ts';
 import { avroErrors } from '../../src/formats/avro/errors.ts';
 import { debeziumErrors } from '../../src/formats/debezium/errors.ts';
 import { registryErrors } from '../../src/formats/registry/errors.ts';
+import { httpErrors } from '../../src/http/errors.ts';
 import { mappingErrors } from '../../src/mapping/errors.ts';
 import { pipelineErrors } from '../../src/pipeline/errors.ts';
 import type { ErrorKind } from '../../src/plugin/error.ts';
@@ -20,7 +21,7 @@ import { stoppedTableErrors } from '../../src/stopped-tables/errors.ts';
 /** Every error kind of `src`, by what it is about. A test finds those that are missing. */
 export const engineErrors: readonly { readonly title: string; readonly kinds: readonly ErrorKind[] }[] = [
   { title: 'Configuration', kinds: configErrors },
-  { title: 'Daemon and commands', kinds: [CONNECTOR_UNKNOWN, CONNECTOR_RUNNING, HEALTH_LISTEN, ...controlErrors] },
+  { title: 'Daemon and commands', kinds: [CONNECTOR_UNKNOWN, CONNECTOR_RUNNING, HEALTH_LISTEN, ...httpErrors, ...controlErrors] },
   { title: 'Pipeline', kinds: pipelineErrors },
   { title: 'Format debezium', kinds: debeziumErrors },
   { title: 'Formats avro and json-schema', kinds: [...avroErrors, ...registryErrors] },

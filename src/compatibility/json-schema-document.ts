@@ -35,6 +35,16 @@ const NUMBERS = ['maximum', 'minimum', 'multipleOf'];
 const COUNTS = ['maxContains', 'maxItems', 'maxLength', 'maxProperties', 'minContains', 'minItems', 'minLength', 'minProperties'];
 const TEXTS = ['$ref', 'format', 'pattern'];
 
+const SINCE_2019 = [
+  'dependentRequired',
+  'dependentSchemas',
+  'maxContains',
+  'minContains',
+  'prefixItems',
+  'unevaluatedItems',
+  'unevaluatedProperties',
+];
+
 /** Keywords that say nothing about what is valid; beside a `$ref` they change nothing. */
 const ANNOTATIONS = new Set([
   '$anchor',
@@ -59,6 +69,9 @@ export class SchemaDocument {
   readonly #nextId: () => number;
   readonly #parts = new Map<object, Part>();
   readonly #booleans = new Map<boolean, Part>();
+  /** Keywords of another draft than it says stand in it: validators differ in what they make of them. */
+  isMixed = false;
+  readonly #foreign: readonly string[];
   /** A part with an `$id` of its own: what a reference below it means is another thing. */
   #hasInnerId = false;
 
@@ -70,6 +83,8 @@ export class SchemaDocument {
     if (isTooDeep(json)) throw invalid('', `it is nested more than ${MAX_JSON_DEPTH} levels deep`);
     this.#json = json;
     this.#nextId = nextId;
+    const isNew = this.#isNewDraft();
+    this.#foreign = isNew === null ? [] : isNew ? ['dependencies', 'additionalItems'] : SINCE_2019;
     this.#check(json, '');
     this.root = this.part(json as boolean | Keywords, '');
   }
@@ -99,6 +114,11 @@ export class SchemaDocument {
    */
   siblingsCount(json: Keywords): boolean | null {
     if (Object.keys(json).every((key) => ANNOTATIONS.has(key))) return false;
+    return this.#isNewDraft();
+  }
+
+  /** 2019-09 or 2020-12; false: draft 3 to 7. Null: it is not said. */
+  #isNewDraft(): boolean | null {
     const dialect = isKeywords(this.#json) ? this.#json['$schema'] : undefined;
     if (typeof dialect !== 'string') return null;
     if (/^https?:\/\/json-schema\.org\/draft-0[3-7]\/schema#?$/.test(dialect)) return false;
@@ -121,20 +141,22 @@ export class SchemaDocument {
     if (typeof json === 'boolean') return;
     if (!isKeywords(json)) throw invalid(path, 'a schema is an object, true or false');
     if (path !== '' && (typeof json['$id'] === 'string' || typeof json['id'] === 'string')) this.#hasInnerId = true;
+    if (this.#foreign.some((keyword) => Object.hasOwn(json, keyword))) this.isMixed = true;
     for (const [keyword, value] of Object.entries(json)) this.#checkKeyword(keyword, value, step(path, keyword));
   }
 
   #checkKeyword(keyword: string, value: unknown, path: string): void {
     if (ONE_SCHEMA.includes(keyword)) this.#check(value, path);
-    else if (LISTS.includes(keyword)) this.#checkList(value, path);
+    else if (LISTS.includes(keyword)) this.#checkList(value, path, 1);
     else if (MAPS.includes(keyword)) this.#checkMap(value, path);
     else if (keyword === 'items') Array.isArray(value) ? this.#checkList(value, path) : this.#check(value, path);
     else if (keyword === 'dependencies') this.#checkDependencies(value, path);
     else checkScalar(keyword, value, path);
   }
 
-  #checkList(value: unknown, path: string): void {
-    if (!Array.isArray(value)) throw invalid(path, 'it is an array of schemas');
+  #checkList(value: unknown, path: string, least = 0): void {
+    if (!Array.isArray(value) || value.length < least)
+      throw invalid(path, least === 0 ? 'it is an array of schemas' : 'it is an array of at least one schema');
     for (const [index, one] of value.entries()) this.#check(one, step(path, index));
   }
 
@@ -158,6 +180,17 @@ export function isKeywords(json: unknown): json is Keywords {
 
 /** Text by which two schemas are the same; null: it refers to others, which the text does not hold. */
 export function sameText(json: unknown): string | null {
+  if (typeof json !== 'object' || json === null) return textWithoutReference(json);
+  const known = sameTexts.get(json);
+  if (known !== undefined) return known;
+  const made = textWithoutReference(json);
+  sameTexts.set(json, made);
+  return made;
+}
+
+const sameTexts = new WeakMap<object, string | null>();
+
+function textWithoutReference(json: unknown): string | null {
   const text = canonicalJson(json);
   return /"\$(ref|dynamicRef|recursiveRef)":/.test(text) ? null : text;
 }

@@ -3,7 +3,7 @@ import type { Incompatibility } from './incompatibility.ts';
 import { canonicalJson } from './json-depth.ts';
 import { reason } from './json-schema-comparing.ts';
 import type { Keywords, Part } from './json-schema-document.ts';
-import { type Bound, type Case, count, keywordsOf, listedValues, lowerBound, typesOf, upperBound } from './json-schema-written.ts';
+import { type Bound, byText, type Case, count, keywordsOf, listedValues, lowerBound, typesOf, upperBound } from './json-schema-written.ts';
 
 export function checkTypes(reader: Part, { type }: Keywords, one: Case): readonly Incompatibility[] {
   if (type === undefined) return [];
@@ -17,7 +17,7 @@ export function checkTypes(reader: Part, { type }: Keywords, one: Case): readonl
 
 export function checkValues(reader: Part, keywords: Keywords, one: Case): readonly Incompatibility[] {
   return listedValues(keywords).flatMap((listed) => {
-    const known = new Set(listed.map(canonicalJson));
+    const known = byText(listed);
     const written = keywordsOf(one).find((part) => Object.hasOwn(part, 'const'));
     const keyword = Object.hasOwn(keywords, 'enum') ? 'enum' : 'const';
     if (written === undefined) return [reason(reader, keyword, 'valueRemoved', 'Only listed values are taken, and others may be written.')];

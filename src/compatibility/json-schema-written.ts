@@ -2,6 +2,7 @@
  * What is known of the documents that a schema describes. Whatever is left out here only makes the set of documents larger than it is, which may make
  * two schemas incompatible that are not, never the reverse.
  */
+import type { Budget } from './budget.ts';
 import { canonicalJson } from './json-depth.ts';
 import { isKeywords, type Keywords, type Part, SchemaDocument } from './json-schema-document.ts';
 
@@ -32,6 +33,7 @@ export function casesOf(written: readonly Part[], synthetic: Synthetic): readonl
 /** A part that was seen adds nothing again, also where a schema leads to itself. */
 function split(written: readonly Part[], synthetic: Synthetic, before: ReadonlySet<Part>): readonly Case[] | null {
   const seen = new Set(before);
+  synthetic.budget.spend(written.length);
   const parts: Part[] = [];
   const disjunctions: (readonly (readonly Part[])[])[] = [];
   const queue = [...written];
@@ -40,6 +42,7 @@ function split(written: readonly Part[], synthetic: Synthetic, before: ReadonlyS
     if (part.json === false) isEmpty = true;
     if (typeof part.json === 'boolean' || seen.has(part)) continue;
     seen.add(part);
+    synthetic.budget.spend(1);
     const own = ownKeywords(part);
     if (own === null) return null;
     queue.push(...own.targets);
@@ -58,6 +61,7 @@ function split(written: readonly Part[], synthetic: Synthetic, before: ReadonlyS
       inner.push(...made);
     }
     if (cases.length * inner.length <= MAX_CASES) cases = product(cases, inner);
+    synthetic.budget.spend(cases.reduce((sum, one) => sum + one.parts.length, 0));
   }
   return cases;
 }
@@ -69,7 +73,7 @@ function product(cases: readonly Case[], inner: readonly Case[]): readonly Case[
 }
 
 function exactlyOne(branches: readonly Part[], synthetic: Synthetic): readonly (readonly Part[])[] {
-  return branches.map((branch) => [branch, ...branches.filter((other) => other !== branch).map((other) => synthetic.not(other))]);
+  return branches.map((branch, index) => [branch, ...branches.filter((_, at) => at !== index).map((other) => synthetic.not(other))]);
 }
 
 /** What a schema refers to, and its own keywords where those count: null if only the reference does. Null as a whole: it cannot be told. */
@@ -110,10 +114,19 @@ export function valuesOf(one: Case): readonly unknown[] | null {
   if (types.every((type) => type === 'boolean' || type === 'null'))
     lists.push(types.flatMap((type): readonly unknown[] => (type === 'null' ? [null] : [false, true])));
   if (lists.length === 0) return null;
-  const [first, ...others] = lists.map((list) => new Map(list.map((value) => [canonicalJson(value), value])));
+  const [first, ...others] = lists.map(byText);
   return [...(first ?? [])]
     .filter(([text, value]) => others.every((other) => other.has(text)) && types.includes(typeOf(value)))
     .map(([, value]) => value);
+}
+
+/** The listed values, as texts. */
+const texts = new WeakMap<readonly unknown[], ReadonlyMap<string, unknown>>();
+
+export function byText(list: readonly unknown[]): ReadonlyMap<string, unknown> {
+  const known = texts.get(list) ?? new Map(list.map((value) => [canonicalJson(value), value]));
+  texts.set(list, known);
+  return known;
 }
 
 export function listedValues(keywords: Keywords): readonly (readonly unknown[])[] {
@@ -166,6 +179,7 @@ export function count(one: Case, keyword: string): number | null {
 
 /** Schemas that no document holds as it is: made for a comparison, the same one for the same purpose. */
 export class Synthetic {
+  readonly budget: Budget;
   readonly #document: SchemaDocument;
   readonly #types = new Map<JsonType, Part>();
   readonly #values = new Map<string, Part>();
@@ -173,7 +187,8 @@ export class Synthetic {
   readonly #nots = new Map<Part, Part>();
   readonly #nextId: () => number;
 
-  constructor(nextId: () => number) {
+  constructor(nextId: () => number, budget: Budget) {
+    this.budget = budget;
     this.#nextId = nextId;
     this.#document = new SchemaDocument(true, nextId);
   }

@@ -34,7 +34,8 @@ export function checkJsonSchema(reader: unknown, writer: unknown): readonly Inco
   const nextId = (): number => id++;
   const [read, written] = [new SchemaDocument(reader, nextId), new SchemaDocument(writer, nextId)];
   if (JSON.stringify(reader) === JSON.stringify(writer)) return [];
-  const comparison = new Comparison(new Synthetic(nextId));
+  if (read.isMixed || written.isMixed) return [undecided(read.root, 'keywords stand there that the draft which the schema names does not know')];
+  const comparison = new Comparison(nextId);
   return comparison.pairs.settle(() => comparison.compare(read.root, [written.root]));
 }
 
@@ -45,11 +46,11 @@ class Comparison implements Comparing {
   readonly pairs = new Pairs();
   readonly synthetic: Synthetic;
 
-  constructor(synthetic: Synthetic) {
-    this.synthetic = synthetic;
+  constructor(nextId: () => number) {
+    this.synthetic = new Synthetic(nextId, this.pairs.budget);
   }
 
-  /** Compares a schema that reads with written ones that hold at once. `via`: references followed for the same value. */
+  /** Compares a schema that reads with written ones that hold at once. `via`: what reads the same value around it. */
   compare(reader: Part, written: readonly Part[], via: readonly Part[] = []): readonly Incompatibility[] {
     const ids = [...new Set(written.map(({ id }) => id))].sort((one, other) => one - other);
     return this.pairs.compare(`${reader.id} ${ids.join(' ')}`, () => {
@@ -80,6 +81,7 @@ class Comparison implements Comparing {
   }
 
   #case(reader: Part, one: Case, via: readonly Part[]): readonly Incompatibility[] {
+    this.pairs.budget.spend(one.parts.length);
     if (this.isEmpty(one)) return [];
     if (typeof reader.json === 'boolean')
       return [{ path: reader.path, kind: 'typeChanged', message: 'Nothing is valid here, and values may be written.' }];
@@ -94,7 +96,7 @@ class Comparison implements Comparing {
     if (own.targets.some((target) => followed.includes(target))) return [undecided(reader, 'the schema refers to itself without end')];
     return [
       ...own.targets.flatMap((target) => this.compare(target, one.parts, followed)),
-      ...(own.keywords === null ? [] : this.#keywords(reader, own.keywords, one, via)),
+      ...(own.keywords === null ? [] : this.#keywords(reader, own.keywords, one, followed)),
     ];
   }
 
@@ -129,9 +131,11 @@ class Comparison implements Comparing {
     if (branches.length === 0) return [];
     return this.#byType(one, (narrow) => {
       const reasons = branches.map((branch) => this.compare(branch, narrow.parts, via));
-      const taking = branches.filter((_, index) => reasons[index]?.length === 0);
-      if (taking.length === 0) return this.#noBranch(reader, branches, reasons, narrow);
-      const isAlone = taking.some((branch) => branches.every((other) => other === branch || this.#areDisjoint(other, narrow)));
+      if (reasons.every((found) => found.length > 0)) return this.#noBranch(reader, branches, reasons, narrow);
+      // By place: two branches may be the same schema.
+      const isAlone = reasons.some(
+        (found, index) => found.length === 0 && branches.every((other, at) => at === index || this.#areDisjoint(other, narrow)),
+      );
       return isAlone ? [] : [undecided(reader, 'a second branch of oneOf may take what one takes')];
     });
   }

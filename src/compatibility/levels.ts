@@ -1,7 +1,9 @@
 /** Which of the schemas that came before a new one must fit it, and which way round. */
 import { checkAvro } from './avro.ts';
+import { readAvroSchema } from './avro-schema.ts';
 import type { Incompatibility } from './incompatibility.ts';
 import { checkJsonSchema } from './json-schema.ts';
+import { SchemaDocument } from './json-schema-document.ts';
 
 export const COMPATIBILITY_LEVELS = ['none', 'backward', 'backward-transitive', 'forward', 'forward-transitive', 'full', 'full-transitive'] as const;
 export type CompatibilityLevel = (typeof COMPATIBILITY_LEVELS)[number];
@@ -24,6 +26,12 @@ export interface LevelIncompatibility extends Incompatibility {
  */
 export function checkReadable(kind: SchemaKind, reader: unknown, writer: unknown): readonly Incompatibility[] {
   return kind === 'avro' ? checkAvro(reader, writer) : checkJsonSchema(reader, writer);
+}
+
+/** @throws SluiceError SLUICE_SCHEMA_INVALID */
+export function checkSchema(kind: SchemaKind, schema: unknown): void {
+  if (kind === 'avro') readAvroSchema(schema);
+  else new SchemaDocument(schema, () => 0);
 }
 
 /**

@@ -1,10 +1,10 @@
+import { Budget, TooMuchWork } from './budget.ts';
 import type { Incompatibility } from './incompatibility.ts';
 
-/** More comparisons than this, or references deeper than this, are not made: a schema may come from anyone. */
-const MAX_STEPS = 20_000;
+/** References deeper than this are not followed. */
 const MAX_DEPTH = 200;
-
-class TooMuch extends Error {}
+/** Of one comparison, in parts looked at. */
+const WORK = 10;
 
 /**
  * Compares two schemas that may refer to themselves: the pairs of their parts are taken for compatible until one is found that is not, and all is
@@ -12,16 +12,17 @@ class TooMuch extends Error {}
  * for the sake of one that is not.
  */
 export class Pairs {
+  readonly budget = new Budget();
   readonly #found = new Map<string, readonly Incompatibility[]>();
   #seen = new Set<string>();
   #changed = false;
-  #steps = 0;
   #depth = 0;
 
   /** The incompatibilities of one pair, compared once in a round. `key` names the pair. */
   compare(key: string, parts: () => readonly Incompatibility[]): readonly Incompatibility[] {
     if (this.#seen.has(key)) return this.#found.get(key) ?? [];
-    if (++this.#steps > MAX_STEPS || this.#depth >= MAX_DEPTH) throw new TooMuch();
+    if (this.#depth >= MAX_DEPTH) throw new TooMuchWork();
+    this.budget.spend(WORK);
     this.#seen.add(key);
     this.#depth++;
     const found = parts();
@@ -42,7 +43,7 @@ export class Pairs {
         if (!this.#changed) return distinct(found);
       }
     } catch (error) {
-      if (!(error instanceof TooMuch)) throw error;
+      if (!(error instanceof TooMuchWork)) throw error;
       return [{ path: '', kind: 'undecided', message: 'The schemas are too large, or refer to each other too deeply, to be compared.' }];
     }
   }

@@ -1,4 +1,5 @@
 import { fields } from '../plugin/field.ts';
+import { LISTEN_PATTERN } from './listen.ts';
 
 /** The options of `sluice.json`. */
 export const daemonFields = fields({
@@ -16,7 +17,7 @@ export const daemonFields = fields({
       listen: {
         kind: 'string',
         default: '127.0.0.1:9010',
-        pattern: /^(\[[\da-fA-F:.]+\]|[A-Za-z\d._-]+):(\d|[1-9]\d{1,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])$/,
+        pattern: LISTEN_PATTERN,
         patternHint: 'host and port, such as "127.0.0.1:9010", "0.0.0.0:9010" (all interfaces) or "[::1]:9010"',
         about: 'Address and port; port 0 takes any free one. Environment: `SLUICE_HEALTH`.',
       },
@@ -62,7 +63,40 @@ export const daemonFields = fields({
     about:
       "One bound for the buffers of all connectors: what stands between the sources' sockets and the sinks' confirmations. When it is reached, connectors wait for each other; half of it is divided between them, the rest goes to whoever needs it, and each may always have one batch, whatever the others hold. So the worst case is this and one batch for each connector (at most three times a row that is larger than a batch), beside the windows of the sinks (`sink.window.bytes`) and about 100 MB for Node itself. `maxInFlightBytes` of each connector holds as well. Left out: only that holds.",
   },
-  http: { kind: 'notYet', about: 'The HTTP API.' },
+  http: {
+    kind: 'object',
+    about: 'Listener for the HTTP API.',
+    fields: {
+      listen: {
+        kind: 'string',
+        optional: true,
+        pattern: LISTEN_PATTERN,
+        patternHint: 'host and port, such as "127.0.0.1:8085", "0.0.0.0:8085" (all interfaces, with a token) or "[::1]:8085"',
+        example: '127.0.0.1:8085',
+        about:
+          'Address and port; port 0 takes any free one. Left out: there is no such listener. On loopback it is for programs on this machine, and asked for by such a name (`localhost`, `127.0.0.1`); any other address needs a `token`. Environment: `SLUICE_HTTP`.',
+      },
+      token: {
+        kind: 'string',
+        optional: true,
+        secret: true,
+        pattern: /^[\x21-\x7e]{16,}$/,
+        patternHint: 'at least 16 letters, digits or signs of ASCII, without spaces',
+        about: 'What each request must bring: `Authorization: Bearer <token>`, or `Basic` with the token as the password and any user name.',
+      },
+    },
+  },
+  registry: {
+    kind: 'object',
+    about: 'The built-in schema registry, for those who have none: `docs/built-in-registry.md`.',
+    fields: {
+      enabled: {
+        kind: 'boolean',
+        default: false,
+        about: "Offers Confluent's API under `/registry` on the listener of `http`. What is registered stands in the state.",
+      },
+    },
+  },
   alerts: { kind: 'notYet', about: 'Alerts.' },
   connectWorker: { kind: 'notYet', about: "Settings of a Connect worker, for Debezium's connector files." },
 });
@@ -72,5 +106,5 @@ export const environmentOptions = [
   { variable: 'SLUICE_DATA_DIR', path: ['dataDir'] },
   { variable: 'SLUICE_HEALTH', path: ['health', 'listen'] },
   { variable: 'SLUICE_LOG_LEVEL', path: ['log', 'level'] },
-  { variable: 'SLUICE_HTTP', path: ['http'] },
+  { variable: 'SLUICE_HTTP', path: ['http', 'listen'] },
 ] as const;

@@ -1,9 +1,10 @@
 import { resolve } from 'node:path';
 import type { ConfigOf, Field, FieldTable } from '../plugin/field.ts';
 import { daemonFields, environmentOptions } from './daemon-fields.ts';
-import { CONFIG_WRONG_TYPE } from './errors.ts';
+import { CONFIG_CHECK, CONFIG_WRONG_TYPE } from './errors.ts';
 import type { JsonNode, StringNode } from './json.ts';
-import { FileProblems, type ProblemList } from './problem.ts';
+import { isLoopback, type ListenAddress, readListen } from './listen.ts';
+import { FileProblems, nodeAt, type ProblemList } from './problem.ts';
 import { show, type Validation, validateField, validateObject } from './validate.ts';
 
 type Raw = ConfigOf<typeof daemonFields>;
@@ -12,7 +13,10 @@ type Raw = ConfigOf<typeof daemonFields>;
 export interface DaemonConfig {
   /** Absolute. */
   readonly dataDir: string;
-  readonly health: { readonly host: string; readonly port: number };
+  readonly health: ListenAddress;
+  /** Null: there is none. `token` null: none is asked for. */
+  readonly http: (ListenAddress & { readonly token: string | null }) | null;
+  readonly registry: Raw['registry'];
   readonly log: Raw['log'];
   readonly shutdown: Raw['shutdown'];
   /** Null: there is no bound for the process as a whole. */
@@ -46,14 +50,32 @@ export function loadDaemon(
   const values = validateObject(daemonFields, tree, '', validation) as unknown as Raw;
   const fromEnv = environment(env, outside);
   if (outside.problems.errors > errorsBefore) return null;
+  const listen = (fromEnv.get('http.listen') as string | undefined) ?? values.http.listen;
+  const http = listen === undefined || validation.unknown.has('http.listen') ? null : { ...readListen(listen), token: values.http.token ?? null };
+  checkHttp(values, listen, tree, validation);
   const dataDir = fromEnv.has('dataDir') ? resolve(cwd, fromEnv.get('dataDir') as string) : resolve(home, values.dataDir);
   return {
     dataDir,
-    health: address((fromEnv.get('health.listen') as string | undefined) ?? values.health.listen),
+    health: readListen((fromEnv.get('health.listen') as string | undefined) ?? values.health.listen),
+    http,
+    registry: values.registry,
     log: { ...values.log, level: (fromEnv.get('log.level') as Raw['log']['level'] | undefined) ?? values.log.level },
     shutdown: values.shutdown,
     maxMemory: values.maxMemory ?? null,
   };
+}
+
+/** Nothing is read and ignored, and nobody listens to the world without a token. */
+function checkHttp({ http, registry }: Raw, listen: string | undefined, tree: JsonNode, { problems, unknown, failed }: Validation): void {
+  const say = (path: string, statement: string, advice: string): void => problems.add(path, nodeAt(tree, path), CONFIG_CHECK, { statement, advice });
+  const advice = 'Write "http": { "listen": "127.0.0.1:8085" }.';
+  if (listen === undefined) {
+    if (failed.has('http.listen')) return;
+    if (registry.enabled) say('registry.enabled', 'The registry is offered on the listener of "http", and there is none.', advice);
+    if (http.token !== undefined) say('http.token', 'There is no listener that asks for the token.', advice);
+  } else if (http.token === undefined && !failed.has('http.token') && !unknown.has('http.listen') && !isLoopback(readListen(listen).host)) {
+    say('http.listen', `Whoever reaches ${listen} could use the API.`, 'Add "token": "${env:SLUICE_HTTP_TOKEN}" to "http", or listen on 127.0.0.1.');
+  }
 }
 
 /** Environment variables go through the same fields as the file; an empty one counts as not set. */
@@ -76,10 +98,4 @@ function fieldAt(path: readonly string[]): Field {
     if (field?.kind === 'object') table = field.fields;
   }
   return table[path[path.length - 1] as string] as Field;
-}
-
-/** `host:port`, IPv6 hosts in brackets; the form was checked by the field's pattern. */
-function address(listen: string): DaemonConfig['health'] {
-  const colon = listen.lastIndexOf(':');
-  return { host: listen.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(listen.slice(colon + 1)) };
 }

@@ -47,6 +47,7 @@ export function locate(text: string, offset: number): { readonly line: number; r
 const MAX_DEPTH = 64;
 const ESCAPES: Readonly<Record<string, string>> = { '"': '"', '\\': '\\', '/': '/', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' };
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
+const PLAIN = /[^"\\\p{Cc}]+/uy;
 const WORD = /[A-Za-z_$][\w$-]*/y;
 
 /** Parses a whole text. Throws JsonSyntaxError. A byte order mark at the start is allowed. */
@@ -159,6 +160,11 @@ class Parser {
     const start = this.#at++;
     let out = '';
     for (;;) {
+      // In runs: a schema may be one string of a megabyte.
+      PLAIN.lastIndex = this.#at;
+      const plain = PLAIN.exec(this.#text)?.[0] ?? '';
+      out += plain;
+      this.#at += plain.length;
       const char = this.#text[this.#at];
       if (char === undefined || char === '\n' || char === '\r') this.#fail('this string has no closing quote', start);
       this.#at++;

@@ -1,6 +1,7 @@
 import type { AddressInfo, Server } from 'node:net';
 import type { DaemonConfig } from '../config/daemon.ts';
 import type { ConnectorDefinition } from '../config/load.ts';
+import type { HttpListener, RouteGroup } from '../http/listener.ts';
 import { type MemoryNeed, type MemoryShare, shareMemory } from '../pipeline/memory.ts';
 import type { Logger } from '../plugin/context.ts';
 import type { SluiceError } from '../plugin/error.ts';
@@ -98,11 +99,38 @@ async function openListeners(
     await control.close();
     throw error;
   }
+  let http: HttpListener | null;
+  try {
+    http = await openHttp({ config, runtime, log }, store);
+  } catch (error) {
+    server.close();
+    await control.close();
+    throw error;
+  }
   const { address, port } = server.address() as AddressInfo;
   log.info(`Health and metrics on http://${address.includes(':') ? `[${address}]` : address}:${port} (/livez, /readyz, /metrics).`);
   return async () => {
+    await http?.close();
     server.close();
     (server as Server & { closeAllConnections?: () => void }).closeAllConnections?.();
     await control.close();
   };
+}
+
+/** Loaded only where it is asked for: a daemon without it starts sooner and is smaller. */
+async function openHttp(
+  { config, runtime, log }: Pick<DaemonOptions, 'config' | 'runtime' | 'log'>,
+  store: StateStore,
+): Promise<HttpListener | null> {
+  if (config.http === null) return null;
+  const { startHttp } = await import('../http/listener.ts');
+  const groups: RouteGroup[] = [];
+  if (config.registry.enabled) {
+    const { Registry } = await import('../registry/registry.ts');
+    const { registryRoutes } = await import('../http/registry-routes.ts');
+    groups.push(registryRoutes(new Registry({ store, runtime, dataDir: config.dataDir })));
+  }
+  const listener = await startHttp({ ...config.http, groups, runtime, log });
+  log.info(`HTTP API on ${listener.url}${config.registry.enabled ? ' (the schema registry at /registry)' : ''}.`);
+  return listener;
 }

@@ -94,6 +94,9 @@ export function markKey(log: string): string {
   return `mark/${encodeURIComponent(log)}`;
 }
 
+/** What the built-in registry holds; of no connector. */
+export const REGISTRY_PREFIX = 'registry/';
+
 /** What stands behind the prefix in a whole key; the connector's name may hold the prefix too. */
 function lastPart(key: string, prefix: string): string {
   return decodeURIComponent((parseKey(key)?.rest ?? '').slice(prefix.length));

@@ -24,6 +24,7 @@ import {
   placeKey,
   progressEntry,
   progressKey,
+  REGISTRY_PREFIX,
   SHAPE_PREFIX,
   shapeKey,
   shapeTable,
@@ -259,6 +260,23 @@ export class StateStore {
   async setTableState(connector: string, table: string, state: unknown): Promise<void> {
     const key = connectorPrefix(connector) + tableStateKey(table);
     await this.#commit({ operations: [state === null ? { type: 'del', key } : put(key, state)] });
+  }
+
+  /** All entries of the built-in registry (plain JSON), by key. */
+  async readRegistry(): Promise<ReadonlyMap<string, unknown>> {
+    await this.#revive();
+    const entries = new Map<string, unknown>();
+    await this.#each(REGISTRY_PREFIX, (key, value) => entries.set(key.slice(REGISTRY_PREFIX.length), value));
+    return entries;
+  }
+
+  /** Null takes an entry away. All of them or none; durable when it resolves. Keys are ASCII. Errors as of `save`. */
+  async saveRegistry(entries: ReadonlyMap<string, unknown>): Promise<void> {
+    await this.#commit({
+      operations: [...entries].map(([key, value]) =>
+        value === null ? { type: 'del', key: REGISTRY_PREFIX + key } : put(REGISTRY_PREFIX + key, value),
+      ),
+    });
   }
 
   /** Names of all connectors that something is stored for, sorted. */

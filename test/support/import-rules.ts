@@ -28,6 +28,8 @@ const ENGINE = [
   'schema-policy',
   'compatibility',
   'mapping',
+  'registry',
+  'http',
   'pipeline',
   'config',
   'telemetry',
@@ -52,6 +54,8 @@ const LAYERS: Record<string, Layer> = {
   compatibility: { layers: ['plugin'] },
   'schema-policy': { layers: ['plugin', 'record'] },
   mapping: { layers: ['plugin', 'record', 'formats'] },
+  registry: { layers: ['plugin', 'state', 'compatibility', 'config'] },
+  http: { layers: ['plugin', 'config', 'registry', 'compatibility', 'version'], packages: ['fastify'] },
   // The pipeline tells what happens through an interface of its own; metrics implement it. So telemetry knows the pipeline and not the reverse.
   pipeline: { layers: ['plugin', 'record', 'state', 'schema-history', 'schema-policy', 'mapping'] },
   telemetry: { layers: ['plugin', 'record', 'pipeline', 'version'], packages: ['pino', 'prom-client'] },

@@ -59,6 +59,6 @@ test('--json: the same as one object', async () => {
 });
 
 test('what is wrong outside of any file has no line', async () => {
-  const { output } = await validate({ '/w/connectors/shop.json': shop }, false, { SLUICE_HTTP: '127.0.0.1:1' });
-  expect(output).toContain('environment  SLUICE_HTTP\n  error SLUICE_CONFIG_NOT_SUPPORTED: "SLUICE_HTTP" is not supported yet.');
+  const { output } = await validate({ '/w/connectors/shop.json': shop }, false, { SLUICE_HTTP: '8085' });
+  expect(output).toContain('environment  SLUICE_HTTP\n  error SLUICE_CONFIG_PATTERN: "8085" does not have the right form.');
 });

@@ -125,16 +125,12 @@ describe('what an Avro schema reads of what another wrote', () => {
   });
 
   it('takes no pair for compatible for the sake of one that is not, met before in itself', () => {
-    // b is compared while a is taken for compatible, and then again as a branch of c.
-    const make = (last: string): object =>
-      record([
-        { name: 'b', type: { type: 'record', name: 'b', fields: [{ name: 'a', type: ['null', 'r'] }] } },
-        { name: 'c', type: ['null', 'b'] },
-        { name: 'last', type: last },
-      ]);
-    expect(kinds(make('int'), make('string'))).toContain('typeChanged');
-    const reader = { type: 'array', items: ['null', make('int')] };
-    expect(kinds(reader, { type: 'array', items: ['null', make('string')] })).not.toEqual([]);
+    // q reads what is written if W does, which is not known yet when q is compared; W does not, and then B, which would, holds q too.
+    const back = { name: 'q', type: { type: 'record', name: 'Q', fields: [{ name: 'back', type: ['null', 'W'] }] } };
+    const row = (type: string): object => ({ type: 'record', name: 'W', fields: [back, { name: 'bad', type }] });
+    const other = { type: 'record', name: 'B', aliases: ['W'], fields: [{ name: 'q', type: 'Q' }] };
+    expect(kinds([row('int'), other], row('string'))).toEqual(['typeChanged']);
+    expect(kinds([row('string'), other], row('string'))).toEqual([]);
   });
 
   it.each([
@@ -321,7 +317,7 @@ describe('avsc decoding with a resolver', () => {
           expect(checkReadable('avro', to, from).length === 0, JSON.stringify({ to, from })).toBe(isRead);
         }
       }),
-      { numRuns: 3_000 },
+      { numRuns: 1_000 },
     );
     // Both answers were asked for often enough.
     expect(compatible).toBeGreaterThan(compared / 10);

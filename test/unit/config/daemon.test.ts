@@ -34,6 +34,8 @@ test('the environment goes before the file; relative paths start at the current 
   expect(valid(await load(file, env)).daemon).toEqual({
     dataDir: '/w/data',
     health: { host: '0.0.0.0', port: 1 },
+    http: null,
+    registry: { enabled: false },
     log: { level: 'error', format: 'json' },
     shutdown: { timeout: 60_000 },
     maxMemory: null,
@@ -47,15 +49,15 @@ test('an empty variable counts as not set', async () => {
 });
 
 test('what is wrong in the environment is said with the name of the variable', async () => {
-  const problems = problemsOf(await load(null, { SLUICE_HEALTH: '9010', SLUICE_LOG_LEVEL: 'verbose', SLUICE_HTTP: '127.0.0.1:1' }));
+  const problems = problemsOf(await load(null, { SLUICE_HEALTH: '9010', SLUICE_LOG_LEVEL: 'verbose', SLUICE_HTTP: '8085' }));
   expect(problems.map(({ code, file, path, line }) => [code, file, path, line])).toEqual([
     ['SLUICE_CONFIG_PATTERN', 'environment', 'SLUICE_HEALTH', undefined],
     ['SLUICE_CONFIG_CHOICE', 'environment', 'SLUICE_LOG_LEVEL', undefined],
-    ['SLUICE_CONFIG_NOT_SUPPORTED', 'environment', 'SLUICE_HTTP', undefined],
+    ['SLUICE_CONFIG_PATTERN', 'environment', 'SLUICE_HTTP', undefined],
   ]);
 });
 
-test.each(['http', 'alerts', 'connectWorker'])('%s is not supported yet, and said so', async (key) => {
+test.each(['alerts', 'connectWorker'])('%s is not supported yet, and said so', async (key) => {
   expect(problemsOf(await load({ [key]: {} })).map(({ code, path }) => [code, path])).toEqual([['SLUICE_CONFIG_NOT_SUPPORTED', key]]);
 });
 
@@ -100,4 +102,35 @@ test('I9: a budget for less than two batches of each connector could not be kept
   ]);
   expect(valid(await given('18MiB', small, large)).daemon.maxMemory).toBe(18 * 2 ** 20);
   expect(problemsOf(await given('7MiB', large))[0]?.message).toContain('the connector needs at least 16MiB');
+});
+
+const TOKEN = 'a-token-of-the-test';
+
+test.each([
+  [{ http: { listen: '127.0.0.1:8085' } }, { host: '127.0.0.1', port: 8085, token: null }],
+  [{ http: { listen: '[::1]:0' } }, { host: '::1', port: 0, token: null }],
+  [{ http: { listen: '0.0.0.0:8085', token: TOKEN } }, { host: '0.0.0.0', port: 8085, token: TOKEN }],
+  [{ http: {} }, null],
+])('the HTTP listener of %j', async (file, expected) => {
+  expect(valid(await load(file)).daemon.http).toEqual(expected);
+});
+
+test('SLUICE_HTTP is its address, also for the registry', async () => {
+  const { http, registry: found } = valid(await load({ registry: { enabled: true } }, { SLUICE_HTTP: 'localhost:1' })).daemon;
+  expect([http, found]).toEqual([{ host: 'localhost', port: 1, token: null }, { enabled: true }]);
+});
+
+test.each([
+  ['an address beyond loopback without a token', { http: { listen: '0.0.0.0:1' } }, {}, 'http.listen'],
+  ['one from the environment', {}, { SLUICE_HTTP: 'h:1' }, 'http.listen'],
+  ['the registry without a listener', { registry: { enabled: true } }, {}, 'registry.enabled'],
+  ['a token without a listener', { http: { token: TOKEN } }, {}, 'http.token'],
+])('refused: %s', async (_, file, env, path) => {
+  expect(problemsOf(await load(file, env)).map((problem) => [problem.code, problem.path])).toEqual([['SLUICE_CONFIG_CHECK', path]]);
+});
+
+test('a token that is easily guessed is refused, and not shown (I12)', async () => {
+  const problems = problemsOf(await load({ http: { listen: '127.0.0.1:1', token: 'hunter2' } }));
+  expect(problems.map(({ code, path }) => [code, path])).toEqual([['SLUICE_CONFIG_PATTERN', 'http.token']]);
+  expect(JSON.stringify(problems)).not.toContain('hunter2');
 });

@@ -73,7 +73,15 @@ test('secrets are marked, defaults are shown', () => {
 test('sluice.json: what is not supported yet does not exist', () => {
   expect(accepts(daemonSchema(), { dataDir: 'x', health: { listen: '0.0.0.0:1' }, log: { level: 'warn' }, shutdown: { timeout: '1s' } })).toBe(true);
   expect(accepts(daemonSchema(), { maxMemory: '1GiB' })).toBe(true);
+  expect(accepts(daemonSchema(), { http: { listen: '127.0.0.1:8085' }, registry: { enabled: true } })).toBe(true);
   expect(accepts(daemonSchema(), {})).toBe(true);
-  for (const wrong of [{ http: {} }, { maxMemory: 1_000_000_000 }, { health: { listen: ':1' } }, { log: { level: 'loud' } }])
+  for (const wrong of [
+    { alerts: {} },
+    { http: { listen: '8085' } },
+    { registry: true },
+    { maxMemory: 1_000_000_000 },
+    { health: { listen: ':1' } },
+    { log: { level: 'loud' } },
+  ])
     expect(accepts(daemonSchema(), wrong)).toBe(false);
 });

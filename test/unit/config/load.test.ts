@@ -29,6 +29,8 @@ test('a small file is filled with every default, durations in milliseconds and s
   expect(daemon).toEqual({
     dataDir: '/c/.sluice',
     health: { host: '127.0.0.1', port: 9010 },
+    http: null,
+    registry: { enabled: false },
     log: { level: 'info', format: 'auto' },
     shutdown: { timeout: 10_000 },
     maxMemory: null,

@@ -1,0 +1,58 @@
+import { describe, expect, it } from 'vitest';
+import { hasToken, isTrustedHost, RateGuard } from '../../../src/http/guards.ts';
+
+describe('the guard against DNS rebinding', () => {
+  it.each([
+    ['localhost:8085', undefined, true],
+    ['LOCALHOST', undefined, true],
+    ['127.0.0.1:8085', undefined, true],
+    ['127.1.2.3', undefined, true],
+    ['[::1]:8085', undefined, true],
+    ['own.internal:8085', undefined, true],
+    ['evil.example', undefined, false],
+    ['evil.example:8085', undefined, false],
+    ['127.0.0.1.evil.example', undefined, false],
+    ['localhost@evil.example', undefined, false],
+    ['', undefined, false],
+    [undefined, undefined, false],
+    ['localhost', 'http://localhost:3000', true],
+    ['localhost', 'http://evil.example', false],
+    ['localhost', 'null', false],
+  ])('Host %s, Origin %s', (host, origin, expected) => {
+    expect(isTrustedHost('own.internal', host, origin)).toBe(expected);
+  });
+});
+
+describe('the token', () => {
+  const basic = (text: string): string => `Basic ${Buffer.from(text).toString('base64')}`;
+  it.each([
+    ['Bearer secret', true],
+    ['bearer secret', true],
+    [basic('anybody:secret'), true],
+    [basic(':secret'), true],
+    ['Bearer secre', false],
+    ['Bearer secret2', false],
+    ['Bearer', false],
+    ['secret', false],
+    ['Digest secret', false],
+    [basic('secret:'), false],
+    [basic('a:b:secret'), false],
+    [undefined, false],
+  ])('%s', (authorization, expected) => {
+    expect(hasToken('secret', authorization)).toBe(expected);
+  });
+});
+
+describe('the rate guard', () => {
+  it('lets a burst pass, then so many each second, and counts each address by itself', () => {
+    let now = 0;
+    const guard = new RateGuard(() => now);
+    const taken = (address: string, asked: number): number => Array.from({ length: asked }, () => guard.take(address)).filter(Boolean).length;
+    expect(taken('a', 3_000)).toBe(2_000);
+    expect(taken('b', 10)).toBe(10);
+    now += 100;
+    expect(taken('a', 3_000)).toBe(50);
+    now += 60_000;
+    expect(taken('a', 3_000)).toBe(2_000);
+  });
+});
