@@ -174,6 +174,21 @@ describe.runIf(registryAvailable && availableKafkas.length > 0)('schema registry
     ]);
   });
 
+  it('told to end while it waits for the registry it ends, and goes on at the next start (I1)', async () => {
+    const { sql, running, stored } = await begin({ type: 'avro' });
+    await sql(insert(1));
+    await expect.poll(async () => (await stored()).length, { timeout: 20_000 }).toBe(1);
+    proxy.refuse();
+    await sql(`ALTER TABLE t ADD more int; ${insert(2)}`);
+    await running.waitForLog(({ code }) => code === 'SLUICE_REGISTRY_UNREACHABLE');
+    const toldAt = Date.now();
+    expect(await running.stop()).toBe(0);
+    expect(Date.now() - toldAt).toBeLessThan(10_000);
+    proxy.heal();
+    running.start();
+    await expect.poll(async () => (await stored()).map((message) => message?.value.op), { timeout: 20_000 }).toEqual(['c', 'c']);
+  });
+
   it('without stopTable it stops the connector, and says why', async () => {
     const { sql, running, stored, topic } = await begin({ type: 'json-schema' });
     await sql(insert(1));
