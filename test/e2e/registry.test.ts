@@ -174,6 +174,19 @@ describe.runIf(registryAvailable && availableKafkas.length > 0)('schema registry
     ]);
   });
 
+  it('told to end while it waits for the registry it ends, and goes on at the next start (I1)', async () => {
+    const { sql, running, stored } = await begin({ type: 'avro' });
+    await sql(insert(1));
+    await expect.poll(async () => (await stored()).length, { timeout: 20_000 }).toBe(1);
+    proxy.refuse();
+    await sql(`ALTER TABLE t ADD more int; ${insert(2)}`);
+    await running.waitForLog(({ code }) => code === 'SLUICE_REGISTRY_UNREACHABLE');
+    expect(await running.stop()).toBe(0);
+    proxy.heal();
+    running.start();
+    await expect.poll(async () => (await stored()).map((message) => message?.value.op), { timeout: 20_000 }).toEqual(['c', 'c']);
+  });
+
   it('where the file says "stop", it stops the connector, and says why', async () => {
     const { sql, running, stored, topic } = await begin({ type: 'json-schema' }, { compatibility: { action: 'stop' } });
     await sql(insert(1));

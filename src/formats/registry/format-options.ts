@@ -9,6 +9,8 @@ const { schemasEnable: _, provideTransactionMetadata: __, heartbeatInterval: ___
 export const registeredFields = fields({
   registry: { kind: 'object', fields: registryFields, about: 'The schema registry, with the API of Confluent, which others have too.' },
   ...envelopeFields,
+  provideTransactionMetadata: { kind: 'notYet', about: '`provide.transaction.metadata`.' },
+  heartbeatInterval: { kind: 'notYet', about: '`heartbeat.interval.ms`. What keeps the log of an idle database moving is `source.heartbeat`.' },
 });
 
 export type RegisteredConfig = ConfigOf<typeof registeredFields>;

@@ -51,7 +51,7 @@ const EVERY: readonly (readonly [ColumnShape, ...(string | Buffer)[]])[] = [
   [of('bits', 'bits', { precision: 12 }), '101010101010', '0'],
   [of('p', 'point'), '(1.5,-2)', '(NaN,Infinity)'],
   [of('m', 'map'), '"k"=>"v\\"", "n"=>NULL', ''],
-  [of('a', 'array', { element: text }), '{}', '{a,NULL,"b\\"c"}', `{${'e,'.repeat(99)}e}`],
+  [of('a', 'array', { element: text }), '{}', '{a,NULL,"b\\"c"}', '{"😀\\\\é\u0007"}', `{${'e,'.repeat(99)}e}`],
   [of('ai', 'array', { element: { ...text, type: 'int32', typeName: 'int4' } }), '{1,NULL,-3}'],
   [of('af', 'array', { element: { ...text, type: 'float64', typeName: 'float8' } }), '{0.1,NaN}'],
   [of('an', 'array', { element: { ...text, type: 'decimal', typeName: 'numeric' } }), '{1.5,NULL}'],
@@ -67,11 +67,11 @@ const EVERY: readonly (readonly [ColumnShape, ...(string | Buffer)[]])[] = [
 ];
 
 /** All that the two formats make of the records, decoded: as Avro by a library that knows the schema only, and as JSON. */
-function bothWays(records: readonly RecordSpec[], modes: AvroModes = {}): { readonly avro: unknown[]; readonly json: unknown[] } {
+function bothWays(records: readonly RecordSpec[], modes: AvroModes = {}, context = CONTEXT): { readonly avro: unknown[]; readonly json: unknown[] } {
   const batch = batchOf(records, new TableRegistry({ described: true }));
-  const json = bytesOf(encodeBatch(debezium.create({ ...DEBEZIUM_DEFAULTS, ...modes, schemasEnable: true }, CONTEXT), batch));
-  const wire = bytesOf(encodeBatch(avroByDefault.create(modes, CONTEXT), batch));
-  const schemas = batch.tables.map((table) => avroSchemas(table, CONTEXT, { ...DEBEZIUM_DEFAULTS, ...NAMES, ...modes }));
+  const json = bytesOf(encodeBatch(debezium.create({ ...DEBEZIUM_DEFAULTS, ...modes, schemasEnable: true }, context), batch));
+  const wire = bytesOf(encodeBatch(avroByDefault.create(modes, context), batch));
+  const schemas = batch.tables.map((table) => avroSchemas(table, context, { ...DEBEZIUM_DEFAULTS, ...NAMES, ...modes }));
   const { key, value } = schemas[0] as (typeof schemas)[0];
   const types = { key: key === null ? null : avroType(key), value: avroType(value) };
   return {
@@ -168,6 +168,36 @@ describe('avro', () => {
     const both = bothWays([record]);
     expect(both.avro).toEqual(both.json);
     expect(both.avro.map((message) => (message as { key: unknown }).key)).toEqual([{ id: 1 }, { id: 1 }, { id: 10 }]);
+  });
+
+  it('says where a row came from, in systems of other columns, without schemas or a sequence', () => {
+    const columns = [
+      { name: 'server_id', type: 'int64', required: true },
+      { name: 'gtid', type: 'text' },
+      { name: 'file', type: 'text', required: true },
+    ] as const;
+    const context = { ...CONTEXT, origin: { system: 'mysql', columns, transaction: ['gtid'] } };
+    const table = tableShape([of('id', 'int64')], [0], 't', '');
+    const both = bothWays(
+      [
+        { op: 'create', table, after: ['1'], origin: ['7', null, 'binlog.1'] },
+        { op: 'read', table, after: ['2'], origin: ['7', 'a:1', 'binlog.1'] },
+      ],
+      {},
+      context,
+    );
+    expect(both.avro).toEqual(both.json);
+    expect(both.avro).toMatchObject([{ value: { source: { server_id: 7, gtid: null, file: 'binlog.1', sequence: null, table: 't' } } }, {}]);
+  });
+
+  it('has room for placeholders of any length (I9)', () => {
+    const table = tableShape(
+      Array.from({ length: 9 }, (_, index) => of(`c${index}`, 'text')),
+      [],
+    );
+    const placeholder = 'x'.repeat(2000);
+    const { avro } = bothWays([{ op: 'update', table, after: table.columns.map(() => UNAVAILABLE) }], { unavailableValuePlaceholder: placeholder });
+    expect(avro).toMatchObject([{ value: { after: { c8: placeholder } } }]);
   });
 
   it('says logical messages as JSON does', () => {
