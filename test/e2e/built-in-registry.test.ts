@@ -1,5 +1,8 @@
 /** The registry of the built daemon: what it answered is kept, whatever becomes of the process. */
 import { afterEach, expect, it } from 'vitest';
+import { startPostgres } from '../servers/index.ts';
+import { freePort } from '../servers/process.ts';
+import { avroJson, avroType, WIRE_PREFIX_BYTES } from '../support/avro.ts';
 import { sluice } from '../support/cli.ts';
 import { Daemon } from '../support/daemon.ts';
 import { type Answer, ask } from '../support/registry-client.ts';
@@ -101,5 +104,59 @@ it('an address that is taken is said, with the code and the way out (exit 3)', a
     expect(stderr).toContain('SLUICE_HTTP');
   } finally {
     await second.dispose();
+  }
+});
+
+it('is the registry of a connector of the same daemon: schemas stand in it, a change that it refuses stops the table, and kill -9 loses nothing', async () => {
+  const postgres = await startPostgres({ major: 17, own: true });
+  try {
+    const database = await postgres.createDatabase('own');
+    const sql = (text: string): Promise<unknown> => postgres.query(text, database);
+    await sql('CREATE TABLE t (id int PRIMARY KEY, v text)');
+    const listen = `127.0.0.1:${await freePort()}`;
+    daemon = await Daemon.create(
+      [
+        {
+          name: 'own',
+          source: { type: 'postgres', url: postgres.url(database), tables: ['public.t'], snapshot: { mode: 'no_data' } },
+          format: { type: 'avro', registry: { urls: [`http://${listen}/registry`] } },
+          sink: { type: 'stdout' },
+          checkpoint: { maxDelay: '20ms' },
+        },
+      ],
+      { http: { listen }, registry: { enabled: true } },
+    );
+    const running = daemon.start();
+    const base = `http://${listen}/registry`;
+    const streaming = (): Promise<unknown> =>
+      expect.poll(() => running.logSinceStart.some(({ msg }) => msg.startsWith('Streaming')), { timeout: 20_000 }).toBe(true);
+    /** Ids of rows, each read by the schema that the registry gives for its message. */
+    const rows = async (): Promise<unknown[]> => {
+      const messages = running.stdout.split('\n').filter((line) => line !== '');
+      return Promise.all(
+        messages.map(async (line) => {
+          const bytes = Buffer.from((JSON.parse(line) as { value: string }).value, 'base64');
+          const { body } = await ask(base, 'GET', `/schemas/ids/${bytes.readUInt32BE(1)}`);
+          const value = avroJson(avroType((body as { schema: string }).schema), bytes.subarray(WIRE_PREFIX_BYTES));
+          return (value as { after: { id: unknown } }).after.id;
+        }),
+      );
+    };
+    await streaming();
+    await sql("INSERT INTO t VALUES (1, 'a'); ALTER TABLE t ADD w int; INSERT INTO t VALUES (2, 'b')");
+    await expect.poll(rows, { timeout: 20_000 }).toEqual([1, 2]);
+    expect((await ask(base, 'GET', '/subjects/own.public.t-value/versions')).body).toEqual([1, 2]);
+    await running.stop('SIGKILL');
+    running.start();
+    await streaming();
+    await sql('ALTER TABLE t ALTER v TYPE int USING 1; INSERT INTO t VALUES (3)');
+    await expect.poll(() => running.logSinceStart.some(({ code }) => code === 'SLUICE_TABLE_STOPPED'), { timeout: 20_000 }).toBe(true);
+    await streaming();
+    expect((await ask(base, 'PUT', '/config/own.public.t-value', { body: { compatibility: 'NONE' } })).status).toBe(200);
+    expect((await sluice(['tables', 'resume', '--table', 'public.t', running.directory])).exit).toBe(0);
+    await expect.poll(async () => new Set(await rows()), { timeout: 20_000 }).toEqual(new Set([1, 2, 3]));
+  } finally {
+    await daemon?.dispose();
+    await postgres.dispose();
   }
 });
