@@ -127,6 +127,7 @@ const CASES: readonly (readonly [string, unknown, unknown, Found, Found])[] = [
   ['anyOf and the types', { anyOf: [text, { type: 'null' }] }, { type: ['string', 'null'] }, null, null],
   ['oneOf and the types', { oneOf: [text, { type: 'null' }] }, { type: ['string', 'null'] }, null, null],
   ['oneOf whose branches overlap', whole, { oneOf: [whole, { type: 'number', minimum: 0 }] }, 'undecided', 'typeChanged'],
+  ['oneOf with the same branch twice', { oneOf: [whole] }, { oneOf: [whole, whole] }, 'undecided', null],
   [
     'oneOf told by a const',
     tagged('a', { x: whole }),
