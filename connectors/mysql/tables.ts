@@ -9,14 +9,17 @@ import type { ServerFacts } from './server.ts';
 const SYSTEM_DATABASES = new Set(['mysql', 'information_schema', 'performance_schema', 'sys']);
 
 /** Whether a table is captured. */
-export function capturesOf({ tables }: Pick<MysqlConfig, 'tables'>): (database: string, table: string) => boolean {
+export function capturesOf({ tables, snapshot }: Pick<MysqlConfig, 'tables' | 'snapshot'>): (database: string, table: string) => boolean {
   const patterns = parsePatterns(tables);
+  const { signalTable } = snapshot;
   const known = new Map<string, boolean>();
   return (database, table) => {
     const key = `${database}\0${table}`;
     let captured = known.get(key);
     if (captured === undefined) {
-      captured = !SYSTEM_DATABASES.has(database.toLowerCase()) && patterns.some((pattern) => pattern.matches(database, table));
+      captured =
+        !SYSTEM_DATABASES.has(database.toLowerCase()) &&
+        (patterns.some((pattern) => pattern.matches(database, table)) || `${database}.${table}` === signalTable);
       known.set(key, captured);
     }
     return captured;
@@ -60,8 +63,9 @@ export async function matchTables(client: Client, config: MysqlConfig, server: S
   const tables = new Map<string, { db: string; name: string; columns: string[] }>();
   const problems: SluiceError[] = [];
   for (const { db, name, col, type, extra } of columns) {
-    if (!captures(db, name)) continue;
     const label = `${db}.${name}`;
+    // Nothing of the table of signals is a message.
+    if (!captures(db, name) || label === config.snapshot.signalTable) continue;
     const table = tables.get(label) ?? { db, name, columns: [] };
     tables.set(label, table);
     table.columns.push(col);
