@@ -184,7 +184,7 @@ export class MysqlLogSource implements Source {
       gtid: from.gtid,
       decoder,
       queue,
-      until: once ? { file: end.file, pos: Number(end.pos) } : null,
+      until: once ? end : null,
       mayEnd,
       heartbeatMs: this.#config.heartbeat.interval,
       learn: (question) => this.#learn(charsets, server, question),

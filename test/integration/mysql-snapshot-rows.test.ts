@@ -1,6 +1,7 @@
 /** A row that is copied and one that is streamed have the same version of their table and the same cells, for every type (I11). */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { KeyText, SnapshotSource } from '../../src/plugin/snapshot.ts';
+import type { Source } from '../../src/plugin/source.ts';
 import { SNAPSHOT_MARK } from '../../src/record/batch.ts';
 import { type MysqlServer, startMysql } from '../servers/index.ts';
 import { availableMysqls } from '../support/available-servers.ts';
@@ -136,7 +137,7 @@ const KEY_ROWS = `
 
 describe.each(availableMysqls)('%s', (version) => {
   let server: MysqlServer;
-  let reader: LogReader;
+  let reader: LogReader<Source>;
   let database: string;
 
   const types = (): typeof TYPES => [...TYPES, ...(server.system === 'mysql' ? MYSQL_TYPES : MARIADB_TYPES)];

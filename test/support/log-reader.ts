@@ -24,8 +24,8 @@ export interface ReaderOptions {
 }
 
 /** One run of `read()`. Records are kept until the test takes them. */
-export class LogReader {
-  readonly source: Source;
+export class LogReader<S extends Source = PostgresLogSource> {
+  readonly source: S;
   readonly records: Seen[] = [];
   readonly tables: TableVersion[] = [];
   readonly batchSizes: number[] = [];
@@ -38,8 +38,10 @@ export class LogReader {
   readonly #done: Promise<void>;
   #wake: () => void = () => undefined;
 
-  constructor(options: ReaderOptions, source: Source | null = null) {
-    this.source = source ?? new PostgresLogSource(postgresConfig(options.url, options.config), { ...sourceContext('reader'), ...options.context });
+  constructor(options: ReaderOptions, source: S | null = null) {
+    this.source =
+      source ??
+      (new PostgresLogSource(postgresConfig(options.url, options.config), { ...sourceContext('reader'), ...options.context }) as Source as S);
     this.#done = this.#run(options);
   }
 

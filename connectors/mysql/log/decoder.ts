@@ -116,8 +116,8 @@ export class BinlogDecoder {
   }
 
   /** Everything before this place was read, and no transaction is open. */
-  reached(file: string, pos: number): boolean {
-    return this.#gtid === NONE && this.#place.reached(file, pos);
+  reached({ file, pos }: { readonly file: string; readonly pos: string }): boolean {
+    return this.#gtid === NONE && !isBefore(this.#safe, { file, pos });
   }
 
   /** One event, with its header and checksum. Throws a SluiceError; a Question, after which the same event may be given again. */

@@ -33,11 +33,6 @@ export class Place {
     this.file = bytes.toString('utf8', HEADER_BYTES + 8, end);
     this.pos = Number(bytes.readBigUInt64LE(HEADER_BYTES));
   }
-
-  /** Everything before `pos` of `file` was read, by the log's own order of files. */
-  reached(file: string, pos: number): boolean {
-    return this.file === file ? this.pos >= pos : isLater(this.file, file);
-  }
 }
 
 /** Whether a log that ends at `end` never came to `place`; false where the two are not of one row of files. */

@@ -19,7 +19,7 @@ export interface SessionOptions {
   readonly decoder: BinlogDecoder;
   readonly queue: BatchQueue;
   /** End the queue once everything up to here was read, and `mayEnd` agrees; null = never. */
-  readonly until: { readonly file: string; readonly pos: number } | null;
+  readonly until: { readonly file: string; readonly pos: string } | null;
   readonly mayEnd: () => boolean;
   /** How often the server is to say that it lives. */
   readonly heartbeatMs: number;
@@ -170,7 +170,7 @@ export class LogSession {
   /** With `until`: whether that is so may have changed. */
   endIfDone(): void {
     const { decoder, queue, until, mayEnd } = this.#options;
-    if (until !== null && !queue.over && decoder.reached(until.file, until.pos) && mayEnd()) queue.end();
+    if (until !== null && !queue.over && decoder.reached(until) && mayEnd()) queue.end();
   }
 
   /** Once for all events of one read from the socket. */
