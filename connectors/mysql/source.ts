@@ -1,5 +1,6 @@
 /** The log of a MySQL or MariaDB server as a source: composes preparation, session, decoder and batch queue. */
 import {
+  BatchQueue,
   BatchWriter,
   type Position,
   type ReadOptions,
@@ -16,7 +17,6 @@ import { type MysqlConfig, serverIdOf } from './config.ts';
 import { asSluiceError } from './connection-error.ts';
 import { BinlogDecoder } from './log/decoder.ts';
 import type { System } from './log/position.ts';
-import { BatchQueue } from './log/queue.ts';
 import { LogSession } from './log/session.ts';
 import { CatalogueChanged, type Question, UnknownBinaries, UnknownCollation } from './log/table-map.ts';
 import { preflightMysql } from './preflight.ts';

@@ -7,6 +7,7 @@ export * from '../record/position.ts';
 export * from '../record/table.ts';
 export * from '../record/types.ts';
 export * from './batch-pool.ts';
+export * from './batch-queue.ts';
 export * from './context.ts';
 export * from './error.ts';
 export * from './field.ts';

@@ -4,10 +4,9 @@
  */
 import ZongJi from '@vlasky/zongji';
 import type { ConnectionOptions } from 'mysql2/promise';
-import { type Runtime, SluiceError, type Timer } from '#plugin';
+import { type BatchQueue, type Runtime, SluiceError, type Timer } from '#plugin';
 import type { BinlogDecoder } from './decoder.ts';
 import { serverSilent } from './errors.ts';
-import type { BatchQueue } from './queue.ts';
 import { Question } from './table-map.ts';
 
 export interface SessionOptions {
