@@ -1,4 +1,4 @@
-import { type ConfigOf, fields, isPatternError, parsePattern, snapshotFields } from '#plugin';
+import { type ConfigOf, fields, isPatternError, parsePattern, snapshotFields, snapshotProblems } from '#plugin';
 
 /** Options of a MySQL or MariaDB source, as they stand under `source` in a connector file. */
 export const mysqlFields = fields({
@@ -165,22 +165,12 @@ export function validateMysql(config: MysqlConfig): readonly Problem[] {
       problems.push({ path: 'password', message: 'stands beside a password in the URL', remedy: 'remove the password from the URL' });
     problems.push(...tlsProblems(config));
   }
-  for (const [index, text] of config.tables.entries()) problems.push(...patternProblems(`tables[${index}]`, text));
-  const { include, exclude, where } = config.snapshot;
-  for (const [index, text] of include.entries()) problems.push(...patternProblems(`snapshot.include[${index}]`, text));
-  for (const [index, text] of exclude.entries()) problems.push(...patternProblems(`snapshot.exclude[${index}]`, text));
-  for (const [pattern, condition] of Object.entries(where)) {
-    problems.push(...patternProblems('snapshot.where', pattern));
-    if (condition.trim() !== '') continue;
-    const remedy = 'write an SQL condition, or take the pattern out';
-    problems.push({ path: 'snapshot.where', message: `has no condition for "${pattern}"`, remedy });
+  for (const [index, text] of config.tables.entries()) {
+    const pattern = parsePattern(text);
+    if (isPatternError(pattern)) problems.push({ path: `tables[${index}]`, message: pattern.message, remedy: pattern.remedy });
   }
-  return problems;
-}
-
-function patternProblems(path: string, text: string): Problem[] {
-  const pattern = parsePattern(text);
-  return isPatternError(pattern) ? [{ path, message: pattern.message, remedy: pattern.remedy.replace('schema.table', 'database.table') }] : [];
+  problems.push(...snapshotProblems(config.snapshot));
+  return problems.map((problem) => ({ ...problem, remedy: problem.remedy.replace('schema.table', 'database.table') }));
 }
 
 function tlsProblems(config: MysqlConfig): Problem[] {

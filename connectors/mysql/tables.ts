@@ -1,5 +1,5 @@
 /** Tables as the catalogue has them now: for what is said before the log is read. What the log holds is told by the log. */
-import { type Finding, parsePatterns, SluiceError, type TableOutline } from '#plugin';
+import { type Finding, parsePatterns, SluiceError, type TableOutline, unusedPatterns } from '#plugin';
 import type { Client } from './client.ts';
 import type { MysqlConfig } from './config.ts';
 import { generatedColumn, typeRefused, unloggedCascade } from './errors.ts';
@@ -114,13 +114,26 @@ async function cascadeProblems(client: Client, server: ServerFacts, captures: (d
     });
 }
 
-function unmatched({ tables }: MysqlConfig, outlines: readonly TableOutline[]): Finding[] {
-  return parsePatterns(tables)
+function unmatched({ tables, snapshot }: MysqlConfig, outlines: readonly TableOutline[]): Finding[] {
+  const nowhere = parsePatterns(tables)
     .filter((pattern) => !outlines.some(({ catalog, name }) => pattern.matches(catalog, name)))
     .map(({ text }) => ({
-      severity: 'warning',
-      code: 'SLUICE_MYSQL_PATTERN_MATCHES_NOTHING',
-      message: `Pattern "${text}" of "tables" matches no table that this account can see.`,
+      text,
+      of: 'tables',
+      where: 'table that this account can see',
       remedy: 'Correct it, GRANT SELECT on the table, or leave it for tables to come.',
     }));
+  const named = outlines.map(({ catalog, name }) => ({ schema: catalog, name }));
+  const unused = unusedPatterns(snapshot, named).map(({ option, pattern: text }) => ({
+    text,
+    of: `snapshot.${option}`,
+    where: 'captured table',
+    remedy: 'Correct it, or leave it for tables to come.',
+  }));
+  return [...nowhere, ...unused].map(({ text, of, where, remedy }) => ({
+    severity: 'warning',
+    code: 'SLUICE_MYSQL_PATTERN_MATCHES_NOTHING',
+    message: `Pattern "${text}" of "${of}" matches no ${where}.`,
+    remedy,
+  }));
 }

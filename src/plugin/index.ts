@@ -20,5 +20,6 @@ export * from './registry.ts';
 export * from './runtime.ts';
 export * from './sink.ts';
 export * from './snapshot.ts';
+export * from './snapshot-choice.ts';
 export * from './snapshot-fields.ts';
 export * from './source.ts';

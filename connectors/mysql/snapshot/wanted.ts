@@ -1,5 +1,5 @@
 /** What of the captured tables is copied without being asked for, and in which order. */
-import { parsePattern, parsePatterns, type TablePattern, type WantedTable } from '#plugin';
+import { parsePatterns, snapshotChoice, type WantedTable } from '#plugin';
 import type { Client } from '../client.ts';
 import type { MysqlConfig } from '../config.ts';
 import type { TableName } from './catalogue.ts';
@@ -9,21 +9,15 @@ const SIZES = `SELECT TABLE_SCHEMA AS db, TABLE_NAME AS name, CAST(COALESCE(DATA
 
 /** Names of the captured tables whose rows can be copied; `tables` in the order of the configuration's patterns. */
 export async function wantedTables(client: Client, config: MysqlConfig, tables: readonly TableName[]): Promise<readonly WantedTable[]> {
-  const { include, exclude, where } = config.snapshot;
-  const [included, excluded] = [parsePatterns(include), parsePatterns(exclude)];
-  const conditions = Object.entries(where).map(([pattern, sql]) => ({ pattern: parsePattern(pattern) as TablePattern, sql }));
-  return (await inOrder(client, config, tables)).map(({ database, name, label }) => {
-    const isIn = (patterns: readonly TablePattern[]): boolean => patterns.some((pattern) => pattern.matches(database, name));
-    return {
-      label,
-      // The log tells every change under this name, whatever table it is of: a copy stays true.
-      identity: '',
-      // All rows of a table that comes are in the log.
-      isNew: false,
-      isCopied: (included.length === 0 || isIn(included)) && !isIn(excluded),
-      where: conditions.find(({ pattern }) => isIn([pattern]))?.sql ?? null,
-    };
-  });
+  const choice = snapshotChoice(config.snapshot);
+  return (await inOrder(client, config, tables)).map(({ database, name, label }) => ({
+    label,
+    // The log tells every change under this name, whatever table it is of: a copy stays true.
+    identity: '',
+    // All rows of a table that comes are in the log.
+    isNew: false,
+    ...choice(database, name),
+  }));
 }
 
 async function inOrder(client: Client, { snapshot, tables: patterns }: MysqlConfig, tables: readonly TableName[]): Promise<readonly TableName[]> {
