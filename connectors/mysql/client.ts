@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events';
 import type { ConnectionOptions as TlsConnectionOptions } from 'node:tls';
 import mysql from 'mysql2/promise';
 import { type Files, SluiceError } from '#plugin';
@@ -8,7 +9,7 @@ import { tlsFile } from './errors.ts';
 /** What mysql2's connection has and its types do not say (`mysql2/lib/base/connection.js`). */
 export interface Driver {
   packetParser: { execute(bytes: Buffer): void };
-  readonly stream: { pause(): void; resume(): void };
+  readonly stream: EventEmitter & { pause(): void; resume(): void };
   write(bytes: Buffer): void;
   on(event: 'error', listener: (error: Error) => void): void;
   removeListener(event: 'error', listener: (error: Error) => void): void;

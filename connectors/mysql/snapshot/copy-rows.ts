@@ -68,7 +68,8 @@ class Copy {
   /** What the socket gave last, as far as the batch's arena has it whole, and how far behind its own place it stands there. */
   #piece: Buffer | null = null;
   #distance = 0;
-  readonly #lost = (error: Error): void => this.#fail(error);
+  /** The driver says nothing of a connection that was closed here. */
+  readonly #lost = (error?: unknown): void => this.#fail(error instanceof Error ? error : new Error('the connection was closed'));
 
   constructor(driver: Driver, pool: BatchPool, use: RowUse) {
     this.#driver = driver;
@@ -80,6 +81,7 @@ class Copy {
 
   begin(sql: string): void {
     this.#driver.on('error', this.#lost);
+    this.#driver.stream.on('close', this.#lost);
     this.#driver.packetParser = {
       execute: (piece) => {
         // The driver may fill the same memory again.
@@ -96,6 +98,7 @@ class Copy {
 
   end(): void {
     this.#driver.removeListener('error', this.#lost);
+    this.#driver.stream.removeListener('close', this.#lost);
     this.#driver.packetParser = this.#parser;
     this.#driver.stream.resume();
     for (const batch of [...this.#waiting, this.#batch]) batch.release();

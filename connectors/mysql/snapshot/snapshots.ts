@@ -25,7 +25,7 @@ const SETTLE_POLL_MS = 20;
 /** The driver's reader may be held for as long as the sink takes: the server must not take that for a dead connection. Seconds; the most that servers take. */
 const PATIENCE_S = 31_536_000;
 /** Longer than this nobody waits for the lock of a table that is being altered: it is looked at again. */
-const LOCK_WAIT_S = 5;
+const LOCK_WAIT_S = 1;
 /** GIPK columns are in the log as any other. */
 const HIDES_KEYS_SINCE = 80_030;
 
