@@ -112,6 +112,10 @@ const MYSQL_TYPES: typeof TYPES = [
     "JSON_ARRAY(CAST(x'00ff10' AS BINARY), 'base64:type252:AP8Q', CAST('' AS BINARY), b'101')",
     "JSON_OBJECT('long', repeat('x', 100000), 'many', CAST(repeat('1', 20) AS JSON))",
     "JSON_OBJECT('g', ST_GeomFromText('POINT(1 2)'))",
+    // No string at all.
+    "JSON_OBJECT('t', CAST('10:00:00.5' AS TIME(3)))",
+    "CAST(CAST('2024-01-01 10:00:00' AS DATETIME) AS JSON)",
+    "CAST(CAST('ab' AS BINARY) AS JSON)",
   ],
 ];
 const MARIADB_TYPES: typeof TYPES = [['json', `'{"b": 1,   "a": [1, 2.0]}'`, "'null'"]];

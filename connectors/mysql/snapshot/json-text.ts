@@ -12,7 +12,7 @@ const [SPACE, QUOTE, BACKSLASH] = [0x20, 0x22, 0x5c];
  * of a time, or a time.
  */
 export function stringsSql(column: string): string {
-  return `IF(${column} LIKE '%:__.______"%' OR ${column} LIKE '%"base64:type%', JSON_SEARCH(${column}, 'all', '%'), NULL)`;
+  return `IF(${column} LIKE '%:__.______"%' OR ${column} LIKE '%"base64:type%', COALESCE(JSON_SEARCH(${column}, 'all', '%'), JSON_ARRAY()), NULL)`;
 }
 
 /** @param strings what `stringsSql` gave. Throws a RangeError for what is no document. */
