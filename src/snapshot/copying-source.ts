@@ -72,7 +72,9 @@ export class CopyingSource implements Source {
   async *read(options: ReadOptions, signal: AbortSignal): AsyncGenerator<RecordBatch, void, undefined> {
     const isFirst = options.from === null;
     const holdsSnapshot = isFirst && this.#copies.wanted;
-    const log = this.#source.read({ ...options, holdsSnapshot, mayEnd: () => this.#mayEnd }, signal)[Symbol.asyncIterator]();
+    // Nothing may come of the log any more when this ends: it must not wait for it.
+    const either = AbortSignal.any([signal, this.#closing.signal]);
+    const log = this.#source.read({ ...options, holdsSnapshot, mayEnd: () => this.#mayEnd }, either)[Symbol.asyncIterator]();
     try {
       this.#gate.position = options.from;
       if (isFirst) {

@@ -166,4 +166,20 @@ describe.each(availableMysqls)('snapshots of %s', (version) => {
     const rebuilt = await run.rebuilt([]);
     expect([rebuilt.read, rebuilt.marks]).toEqual([{ quiet: 7 }, { incremental: 7, false: 1 }]);
   });
+
+  it('initial_only ends when everything is copied; when_needed copies anew where the log was purged', async () => {
+    const run = await begin(300, { mode: 'initial_only' });
+    run.daemon.start();
+    expect(await run.daemon.exit()).toBe(0);
+    await run.sql('UPDATE t SET v = 1, n = 7; FLUSH BINARY LOGS; INSERT INTO pair VALUES (1, "new", 1, 1); FLUSH BINARY LOGS');
+    const files = await run.sql<{ Log_name: string }>('SHOW BINARY LOGS');
+    await run.sql(`PURGE BINARY LOGS TO '${files.at(-1)?.Log_name}'`);
+    await run.daemon.rewrite({ ...run.connector, source: { ...run.connector.source, snapshot: { mode: 'when_needed' } } });
+    run.daemon.start();
+    await run.daemon.waitForLog(({ msg }) => msg.includes('"when_needed" the log is begun anew'));
+    await expect.poll(() => run.daemon.logSinceStart.some(({ msg }) => msg === 'All tables are copied.'), { timeout: 10_000 }).toBe(true);
+    const rebuilt = await run.rebuilt();
+    expect(rebuilt.problems).toEqual([]);
+    expect(rebuilt.read).toEqual({ t: 600, pair: 75 + 76, quiet: 600 });
+  });
 });
