@@ -71,10 +71,12 @@ const CHUNK = 4096;
 
 export class Charsets {
   readonly #names: ReadonlyMap<number, { readonly name: string; readonly width: number }>;
+  readonly #widths: ReadonlyMap<string, number>;
   readonly #loaded = new Map<string, Charset>();
 
-  private constructor(names: ReadonlyMap<number, { readonly name: string; readonly width: number }>) {
+  private constructor(names: ReadonlyMap<number, { readonly name: string; readonly width: number }>, widths: ReadonlyMap<string, number>) {
     this.#names = names;
+    this.#widths = widths;
   }
 
   /** Asks for the numbers of the server's collations. MariaDB lists those without a number of their own by their character sets elsewhere. */
@@ -89,7 +91,7 @@ export class Charsets {
       'its collations',
       `SELECT ID AS id, CHARACTER_SET_NAME AS name FROM information_schema.${view} WHERE ID IS NOT NULL`,
     );
-    return new Charsets(new Map(rows.map(({ id, name }) => [Number(id), { name, width: widthOf.get(name) ?? 1 }])));
+    return new Charsets(new Map(rows.map(({ id, name }) => [Number(id), { name, width: widthOf.get(name) ?? 1 }])), widthOf);
   }
 
   /** For the decoder. */
@@ -103,7 +105,20 @@ export class Charsets {
   async learn(client: Client, collation: number, table: string): Promise<void> {
     const known = this.#names.get(collation);
     if (known === undefined) throw new SluiceError(charsetUnknown, { table, why: `the server does not know its collation ${collation}` }, { table });
-    const { name, width } = known;
+    await this.#learn(client, known.name, known.width, table);
+  }
+
+  /** A character set by its name, which is asked for if need be; null: bytes. Throws a SluiceError if its characters cannot be known. */
+  async named(client: Client, name: string, table: string): Promise<Charset | null> {
+    if (name === BINARY) return null;
+    const width = this.#widths.get(name) ?? 1;
+    const unicode = unicodeCharset(name, width);
+    if (unicode !== null) return unicode;
+    if (!this.#loaded.has(name)) await this.#learn(client, name, width, table);
+    return this.#loaded.get(name) as Charset;
+  }
+
+  async #learn(client: Client, name: string, width: number, table: string): Promise<void> {
     const pairs = PAIRS[name];
     if (width > 1 && pairs === undefined) throw new SluiceError(charsetUnknown, { table, why: `${name} is not read` }, { table });
     const single = new Uint16Array(256).fill(NO_CHARACTER);

@@ -1,9 +1,19 @@
+import type { EventEmitter } from 'node:events';
 import type { ConnectionOptions as TlsConnectionOptions } from 'node:tls';
 import mysql from 'mysql2/promise';
 import { type Files, SluiceError } from '#plugin';
 import { addressOf, type MysqlConfig, tlsMode } from './config.ts';
 import { asSluiceError } from './connection-error.ts';
 import { tlsFile } from './errors.ts';
+
+/** What mysql2's connection has and its types do not say (`mysql2/lib/base/connection.js`). */
+export interface Driver {
+  packetParser: { execute(bytes: Buffer): void };
+  readonly stream: EventEmitter & { pause(): void; resume(): void };
+  write(bytes: Buffer): void;
+  on(event: 'error', listener: (error: Error) => void): void;
+  removeListener(event: 'error', listener: (error: Error) => void): void;
+}
 
 /** A quick question: where no answer comes, the connection is dead although nobody said so. */
 const QUERY_MS = 30_000;
@@ -30,7 +40,8 @@ export async function connectionOptions(config: MysqlConfig, files: Files): Prom
     enableKeepAlive: true,
     keepAliveInitialDelay: 10_000,
     // Neither files of this machine nor its password in clear text, whatever the server asks for.
-    flags: ['-LOCAL_FILES'],
+    // Queries go without attributes: copies write theirs by themselves.
+    flags: ['-LOCAL_FILES', '-CLIENT_QUERY_ATTRIBUTES'],
     ...(ssl === null ? {} : { ssl }),
   };
 }
@@ -94,11 +105,21 @@ export class Client {
   /** Rows as objects of text, by the names of their columns. Throws a SluiceError. */
   async rows<T extends object>(doing: string, sql: string, values: readonly (string | number)[] = []): Promise<T[]> {
     try {
-      const [rows] = await this.#connection.query({ sql, values: [...values], timeout: QUERY_MS });
-      return rows as T[];
+      return await this.ask<T>(sql, values);
     } catch (error) {
       throw asSluiceError(error, { config: this.#config, doing });
     }
+  }
+
+  /** The same. Throws what the driver throws. */
+  async ask<T extends object>(sql: string, values: readonly (string | number)[] = []): Promise<T[]> {
+    const [rows] = await this.#connection.query({ sql, values: [...values], timeout: QUERY_MS });
+    return rows as T[];
+  }
+
+  /** Below the promises: for who reads rows off the socket. Nothing may be asked meanwhile. */
+  get driver(): Driver {
+    return (this.#connection as unknown as { readonly connection: Driver }).connection;
   }
 
   close(): void {

@@ -1,4 +1,4 @@
-import { type ConfigOf, fields, isPatternError, parsePattern } from '#plugin';
+import { type ConfigOf, fields, isPatternError, parsePattern, snapshotFields, snapshotProblems } from '#plugin';
 
 /** Options of a MySQL or MariaDB source, as they stand under `source` in a connector file. */
 export const mysqlFields = fields({
@@ -59,16 +59,8 @@ export const mysqlFields = fields({
   },
   snapshot: {
     kind: 'object',
-    fields: {
-      mode: {
-        kind: 'choice',
-        choices: ['no_data', 'never'],
-        notYet: ['initial', 'initial_only', 'always', 'when_needed', 'configuration_based', 'custom'],
-        about:
-          'Which rows that are there already are copied. `no_data` (`never` is the same): none, only changes from the first start on are captured.',
-      },
-    },
-    about: 'Copying the rows that are there already. To be spelled out: copies come later, and will then be the default.',
+    fields: { ...snapshotFields, maxStandbyLag: { kind: 'notYet', about: 'Put copying off while a replica is behind.' } },
+    about: 'Copying the rows that are there already.',
   },
   acceptUnloggedCascades: {
     kind: 'boolean',
@@ -175,10 +167,10 @@ export function validateMysql(config: MysqlConfig): readonly Problem[] {
   }
   for (const [index, text] of config.tables.entries()) {
     const pattern = parsePattern(text);
-    if (isPatternError(pattern))
-      problems.push({ path: `tables[${index}]`, message: pattern.message, remedy: pattern.remedy.replace('schema.table', 'database.table') });
+    if (isPatternError(pattern)) problems.push({ path: `tables[${index}]`, message: pattern.message, remedy: pattern.remedy });
   }
-  return problems;
+  problems.push(...snapshotProblems(config.snapshot));
+  return problems.map((problem) => ({ ...problem, remedy: problem.remedy.replace('schema.table', 'database.table') }));
 }
 
 function tlsProblems(config: MysqlConfig): Problem[] {

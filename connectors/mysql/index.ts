@@ -4,6 +4,7 @@ import * as errors from './errors.ts';
 import * as logErrors from './log/errors.ts';
 import { ORIGIN_COLUMNS } from './log/origin.ts';
 import { parseGtids, readPosition, type System } from './log/position.ts';
+import * as snapshotErrors from './snapshot/errors.ts';
 import { MysqlLogSource } from './source.ts';
 
 function pluginOf(system: System): SourcePlugin<typeof mysqlFields> {
@@ -11,7 +12,7 @@ function pluginOf(system: System): SourcePlugin<typeof mysqlFields> {
     role: 'source',
     type: system,
     fields: mysqlFields,
-    errors: [...Object.values<ErrorKind>(errors), ...Object.values<ErrorKind>(logErrors)],
+    errors: [...Object.values<ErrorKind>(errors), ...Object.values<ErrorKind>(logErrors), ...Object.values<ErrorKind>(snapshotErrors)],
     origin: { system, columns: ORIGIN_COLUMNS, transaction: ['gtid'] },
     validate: validateMysql,
     claims: (config) => {
@@ -26,6 +27,7 @@ function pluginOf(system: System): SourcePlugin<typeof mysqlFields> {
       const known = current === null ? null : readPosition(current, system);
       return { system, gtid: text.replace(/\s/g, ''), server: known?.server ?? '', file: known?.file ?? '', pos: '0' };
     },
+    snapshot: ({ snapshot }) => snapshot,
     create: (config, context) => new MysqlLogSource(config, system, context),
   };
 }

@@ -4,6 +4,7 @@ import { addressOf, type MysqlConfig, serverIdOf } from './config.ts';
 import { asSluiceError, grantSql } from './connection-error.ts';
 import type { System } from './log/position.ts';
 import { privilegeProblem, readServer, type ServerFacts, settingProblems } from './server.ts';
+import { signalTableProblem } from './snapshot/signal-table.ts';
 import { matchTables } from './tables.ts';
 
 const DAY_SECONDS = 86_400;
@@ -18,6 +19,9 @@ export async function preflightMysql(config: MysqlConfig, system: System, contex
     if (privilege !== null) problems.push(privilege);
     const matched = await matchTables(client, config, server);
     problems.push(...matched.problems);
+    const { signalTable } = config.snapshot;
+    const unfit = signalTable === undefined ? null : await signalTableProblem(client, signalTable);
+    if (unfit !== null) problems.push(unfit);
     const findings = [...problems.map(asFinding), ...matched.findings, ...serverFindings(config, server, context)];
     return { findings, tables: matched.outlines };
   } catch (error) {

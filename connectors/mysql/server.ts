@@ -70,6 +70,15 @@ export async function logStatus(client: Client, system: System): Promise<{ reado
   return { file: row?.File ?? '', pos: String(row?.Position ?? '0') };
 }
 
+/** Bytes of the log behind a place; null where its file is no longer there. */
+export async function bytesBehind(client: Client, { file, pos }: { readonly file: string; readonly pos: string }): Promise<number | null> {
+  const files = await client.rows<{ Log_name: string; File_size: string | number }>('the files of its log', 'SHOW BINARY LOGS');
+  const at = files.findIndex(({ Log_name }) => Log_name === file);
+  if (at < 0) return null;
+  const bytes = files.slice(at).reduce((sum, { File_size }) => sum + Number(File_size), 0);
+  return Math.max(0, bytes - Number(pos));
+}
+
 interface Demand {
   readonly name: string;
   readonly expected: string;

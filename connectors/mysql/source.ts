@@ -1,40 +1,30 @@
 /** The log of a MySQL or MariaDB server as a source: composes preparation, session, decoder and batch queue. */
 import {
+  BatchQueue,
   BatchWriter,
   type Position,
   type ReadOptions,
   type RecordBatch,
   type RecoverOptions,
-  SluiceError,
   type Source,
   type SourceContext,
   type SourceHealth,
   type SourcePreflight,
 } from '#plugin';
-import { Charsets } from './charset-tables.ts';
+import type { Charsets } from './charset-tables.ts';
 import { Client, connectionOptions } from './client.ts';
 import { type MysqlConfig, serverIdOf } from './config.ts';
 import { asSluiceError } from './connection-error.ts';
-import { positionUnreadable, startedWithOutput } from './errors.ts';
 import { BinlogDecoder } from './log/decoder.ts';
-import { checkHistory } from './log/history.ts';
-import { type LogPosition, readPosition, type System } from './log/position.ts';
-import { BatchQueue } from './log/queue.ts';
+import type { System } from './log/position.ts';
 import { LogSession } from './log/session.ts';
 import { CatalogueChanged, type Question, UnknownBinaries, UnknownCollation } from './log/table-map.ts';
 import { preflightMysql } from './preflight.ts';
+import { type Prepared, prepareLog } from './prepare.ts';
 import { recoverPosition } from './recover.ts';
-import { logStatus, readServer, type ServerFacts, settingProblems } from './server.ts';
+import { bytesBehind, type ServerFacts } from './server.ts';
+import { MysqlSnapshots } from './snapshot/snapshots.ts';
 import { capturesOf, demandBinaries, hidesProblems, matchTables } from './tables.ts';
-
-/** What is known before the log is read. */
-interface Prepared {
-  readonly server: ServerFacts;
-  /** Where its log ended. */
-  readonly end: { readonly file: string; readonly pos: string };
-  readonly from: LogPosition;
-  readonly charsets: Charsets;
-}
 
 /**
  * A lost connection ends the iterator of `read` with an error that is tried again (`retry: 'auto'`): the engine reads anew from the saved offset, so that
@@ -47,6 +37,11 @@ export class MysqlLogSource implements Source {
   #queue: BatchQueue | null = null;
   #session: LogSession | null = null;
   #decoder: BinlogDecoder | null = null;
+  #snapshots: MysqlSnapshots | null = null;
+  #offer: (snapshots: MysqlSnapshots) => void = () => undefined;
+  readonly #offered = new Promise<MysqlSnapshots>((resolve) => {
+    this.#offer = resolve;
+  });
   /** Tables of which the catalogue has said that what looks binary is. */
   readonly #binaries = new Set<string>();
   readonly #closing = new AbortController();
@@ -63,18 +58,21 @@ export class MysqlLogSource implements Source {
 
   async *read(options: ReadOptions, signal: AbortSignal): AsyncGenerator<RecordBatch, void, undefined> {
     const either = AbortSignal.any([signal, this.#closing.signal]);
-    const prepared = await this.#prepare(options, either);
+    const prepared = await prepareLog(this.#config, this.#system, this.#context, options, either);
     const queue = this.#makeQueue(prepared);
     this.#queue = queue;
-    const session = await this.#makeSession(prepared, queue);
+    const session = await this.#makeSession(prepared, queue, options.mayEnd ?? (() => true));
     this.#session = session;
+    const snapshots = this.#makeSnapshots(prepared, session);
+    this.#snapshots = snapshots;
+    this.#offer(snapshots);
     const abort = (): void => queue.fail(either.reason);
     either.addEventListener('abort', abort, { once: true });
     try {
       either.throwIfAborted();
       // At the first start the place where it begins is saved before anything is written, or a crash in between would look like lost state.
       if (options.from === null) yield this.#beginning(prepared);
-      if (this.#context.once && prepared.from.gtid === prepared.server.executed) return;
+      if (this.#context.once && options.mayEnd === undefined && prepared.from.gtid === prepared.server.executed) return;
       session.start();
       this.#context.log.info('Streaming.', { gtid: prepared.from.gtid, file: prepared.from.file, pos: prepared.from.pos });
       for (;;) {
@@ -90,8 +88,13 @@ export class MysqlLogSource implements Source {
     } finally {
       either.removeEventListener('abort', abort);
       queue.close();
+      snapshots.close();
       await session.stop();
     }
+  }
+
+  snapshot(): Promise<MysqlSnapshots> {
+    return this.#offered;
   }
 
   /** The server keeps its log by its age, whatever was read of it: nothing is told. */
@@ -110,46 +113,17 @@ export class MysqlLogSource implements Source {
   async close(): Promise<void> {
     this.#closing.abort();
     this.#queue?.close();
+    this.#snapshots?.close();
     await this.#session?.stop();
   }
 
-  /** Bytes to the log's end; null where another file lies between. */
+  /** Bytes to the log's end; null where the file that is read is gone. */
   async #lag(): Promise<number | null> {
     const position = this.#decoder?.position;
     if (position === undefined) return null;
     const client = await Client.connect(this.#config, this.#context.runtime.files);
     try {
-      const end = await logStatus(client, this.#system);
-      return end.file === position.file ? Math.max(0, Number(end.pos) - Number(position.pos)) : null;
-    } finally {
-      client.close();
-    }
-  }
-
-  async #prepare({ from, sinkHoldsOutput }: ReadOptions, signal: AbortSignal): Promise<Prepared> {
-    const { connector } = this.#context;
-    const client = await Client.connect(this.#config, this.#context.runtime.files, signal);
-    try {
-      const server = await readServer(client, this.#config, this.#system);
-      // What the preflight found may have changed since.
-      const [problem] = settingProblems(server, this.#config);
-      if (problem !== undefined) throw problem;
-      await this.#checkTables(client, server);
-      if (from === null && sinkHoldsOutput) throw new SluiceError(startedWithOutput, { connector });
-      const end = await logStatus(client, this.#system);
-      const charsets = await Charsets.load(client, this.#system === 'mariadb');
-      if (from === null) {
-        // Asked before the place in the file: what comes in between is read.
-        const { executed: gtid, identity } = server;
-        return { server, end, charsets, from: { system: this.#system, gtid, server: identity, ...end } };
-      }
-      const known = readPosition(from, this.#system);
-      if (known === null) throw new SluiceError(positionUnreadable, { connector, system: this.#system });
-      await checkHistory(client, known, server, end, connector);
-      return { server, end, charsets, from: { ...known, server: server.identity } };
-    } catch (error) {
-      signal.throwIfAborted();
-      throw asSluiceError(error, { config: this.#config, doing: 'what is asked before the log is read' });
+      return await bytesBehind(client, position);
     } finally {
       client.close();
     }
@@ -175,7 +149,19 @@ export class MysqlLogSource implements Source {
     });
   }
 
-  async #makeSession({ server, end, from, charsets }: Prepared, queue: BatchQueue): Promise<LogSession> {
+  #makeSnapshots({ server, charsets, from, wanted, names }: Prepared, session: LogSession): MysqlSnapshots {
+    return new MysqlSnapshots(this.#config, this.#context, {
+      server,
+      charsets,
+      gtid: from.gtid,
+      wanted,
+      names,
+      ask: () => session.ask(),
+      rested: () => session.endIfDone(),
+    });
+  }
+
+  async #makeSession({ server, end, from, charsets }: Prepared, queue: BatchQueue, mayEnd: () => boolean): Promise<LogSession> {
     const { connector, instance, runtime, once } = this.#context;
     const serverId = serverIdOf(this.#config, connector, instance);
     const captures = capturesOf(this.#config);
@@ -198,7 +184,8 @@ export class MysqlLogSource implements Source {
       gtid: from.gtid,
       decoder,
       queue,
-      until: once ? { file: end.file, pos: Number(end.pos) } : null,
+      until: once ? end : null,
+      mayEnd,
       heartbeatMs: this.#config.heartbeat.interval,
       learn: (question) => this.#learn(charsets, server, question),
       toError: (error) => asSluiceError(error, { config: this.#config, doing: 'the request for its log', stream: { connector, serverId } }),

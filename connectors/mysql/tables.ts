@@ -1,5 +1,5 @@
 /** Tables as the catalogue has them now: for what is said before the log is read. What the log holds is told by the log. */
-import { type Finding, parsePatterns, SluiceError, type TableOutline } from '#plugin';
+import { type Finding, parsePatterns, SluiceError, type TableOutline, unusedPatterns } from '#plugin';
 import type { Client } from './client.ts';
 import type { MysqlConfig } from './config.ts';
 import { generatedColumn, typeRefused, unloggedCascade } from './errors.ts';
@@ -9,14 +9,17 @@ import type { ServerFacts } from './server.ts';
 const SYSTEM_DATABASES = new Set(['mysql', 'information_schema', 'performance_schema', 'sys']);
 
 /** Whether a table is captured. */
-export function capturesOf({ tables }: Pick<MysqlConfig, 'tables'>): (database: string, table: string) => boolean {
+export function capturesOf({ tables, snapshot }: Pick<MysqlConfig, 'tables' | 'snapshot'>): (database: string, table: string) => boolean {
   const patterns = parsePatterns(tables);
+  const { signalTable } = snapshot;
   const known = new Map<string, boolean>();
   return (database, table) => {
     const key = `${database}\0${table}`;
     let captured = known.get(key);
     if (captured === undefined) {
-      captured = !SYSTEM_DATABASES.has(database.toLowerCase()) && patterns.some((pattern) => pattern.matches(database, table));
+      captured =
+        !SYSTEM_DATABASES.has(database.toLowerCase()) &&
+        (patterns.some((pattern) => pattern.matches(database, table)) || `${database}.${table}` === signalTable);
       known.set(key, captured);
     }
     return captured;
@@ -60,8 +63,9 @@ export async function matchTables(client: Client, config: MysqlConfig, server: S
   const tables = new Map<string, { db: string; name: string; columns: string[] }>();
   const problems: SluiceError[] = [];
   for (const { db, name, col, type, extra } of columns) {
-    if (!captures(db, name)) continue;
     const label = `${db}.${name}`;
+    // Nothing of the table of signals is a message.
+    if (!captures(db, name) || label === config.snapshot.signalTable) continue;
     const table = tables.get(label) ?? { db, name, columns: [] };
     tables.set(label, table);
     table.columns.push(col);
@@ -110,13 +114,26 @@ async function cascadeProblems(client: Client, server: ServerFacts, captures: (d
     });
 }
 
-function unmatched({ tables }: MysqlConfig, outlines: readonly TableOutline[]): Finding[] {
-  return parsePatterns(tables)
+function unmatched({ tables, snapshot }: MysqlConfig, outlines: readonly TableOutline[]): Finding[] {
+  const nowhere = parsePatterns(tables)
     .filter((pattern) => !outlines.some(({ catalog, name }) => pattern.matches(catalog, name)))
     .map(({ text }) => ({
-      severity: 'warning',
-      code: 'SLUICE_MYSQL_PATTERN_MATCHES_NOTHING',
-      message: `Pattern "${text}" of "tables" matches no table that this account can see.`,
+      text,
+      of: 'tables',
+      where: 'table that this account can see',
       remedy: 'Correct it, GRANT SELECT on the table, or leave it for tables to come.',
     }));
+  const named = outlines.map(({ catalog, name }) => ({ schema: catalog, name }));
+  const unused = unusedPatterns(snapshot, named).map(({ option, pattern: text }) => ({
+    text,
+    of: `snapshot.${option}`,
+    where: 'captured table',
+    remedy: 'Correct it, or leave it for tables to come.',
+  }));
+  return [...nowhere, ...unused].map(({ text, of, where, remedy }) => ({
+    severity: 'warning',
+    code: 'SLUICE_MYSQL_PATTERN_MATCHES_NOTHING',
+    message: `Pattern "${text}" of "${of}" matches no ${where}.`,
+    remedy,
+  }));
 }

@@ -1,4 +1,4 @@
-import { type ConfigOf, fields, snapshotFields } from '#plugin';
+import { type ConfigOf, fields, snapshotFields, snapshotProblems } from '#plugin';
 import { isPatternError, parsePattern } from './patterns.ts';
 
 /** Options of a Postgres source, as they stand under `source` in a connector file. */
@@ -204,14 +204,6 @@ export function insertsPublicationName(publication: string): string {
   return `${publication}_inserts`;
 }
 
-/** Every table pattern of the section `snapshot`, by its option. */
-export function snapshotPatterns({ snapshot }: Pick<PostgresConfig, 'snapshot'>): readonly { readonly option: string; readonly pattern: string }[] {
-  const { include, exclude, where } = snapshot;
-  return Object.entries({ include, exclude, where: Object.keys(where) }).flatMap(([option, patterns]) =>
-    patterns.map((pattern) => ({ option, pattern })),
-  );
-}
-
 /** What the field table cannot say. */
 export function validatePostgres(config: PostgresConfig): readonly Problem[] {
   const problems: Problem[] = [];
@@ -259,18 +251,7 @@ export function validatePostgres(config: PostgresConfig): readonly Problem[] {
       if (isPatternError(pattern)) problems.push({ path: `${option}[${index}]`, message: pattern.message, remedy: pattern.remedy });
     }
   }
-  for (const { option, pattern: text } of snapshotPatterns(config)) {
-    const pattern = parsePattern(text);
-    if (isPatternError(pattern)) problems.push({ path: `snapshot.${option}`, message: pattern.message, remedy: pattern.remedy });
-  }
-  for (const [pattern, condition] of Object.entries(config.snapshot.where)) {
-    if (condition.trim() !== '') continue;
-    problems.push({
-      path: 'snapshot.where',
-      message: `has no condition for "${pattern}"`,
-      remedy: 'write an SQL condition, or take the pattern out',
-    });
-  }
+  problems.push(...snapshotProblems(config.snapshot));
   if (config.publication !== undefined && Buffer.byteLength(config.publication) > 55) {
     problems.push({ path: 'publication', message: 'is longer than 55 bytes', remedy: 'choose a shorter name' });
   }

@@ -71,7 +71,10 @@ export class CopyingSource implements Source {
 
   async *read(options: ReadOptions, signal: AbortSignal): AsyncGenerator<RecordBatch, void, undefined> {
     const isFirst = options.from === null;
-    const log = this.#source.read({ ...options, holdsSnapshot: isFirst && this.#copies.wanted }, signal)[Symbol.asyncIterator]();
+    const holdsSnapshot = isFirst && this.#copies.wanted;
+    // Nothing may come of the log any more when this ends: it must not wait for it.
+    const either = AbortSignal.any([signal, this.#closing.signal]);
+    const log = this.#source.read({ ...options, holdsSnapshot, mayEnd: () => this.#mayEnd }, either)[Symbol.asyncIterator]();
     try {
       this.#gate.position = options.from;
       if (isFirst) {
@@ -98,6 +101,11 @@ export class CopyingSource implements Source {
   /** Nothing is left to do, and it ends by that. */
   get #isOver(): boolean {
     return this.#config.mode === 'initial_only' && this.#copies.open === 0;
+  }
+
+  /** No copy is under way, nor will be by itself. */
+  get #mayEnd(): boolean {
+    return this.#beside !== null && this.#copies.list().every(({ isOpen, paused }) => !isOpen || paused);
   }
 
   async #begin(): Promise<SnapshotSource> {
@@ -226,6 +234,7 @@ export class CopyingSource implements Source {
     };
     this.#commands.kick = kick;
     if (this.#copies.open > 0) kick();
+    else void snapshots.rest();
     this.#wake();
     return snapshots;
   }

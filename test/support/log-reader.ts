@@ -1,9 +1,10 @@
-/** Reads a Postgres log source as the pipeline does, but into memory. */
+/** Reads a log source, of Postgres unless another is given, as the pipeline does, but into memory. */
 
 import type { PostgresConfig } from '../../connectors/postgres/config.ts';
 import { PostgresLogSource } from '../../connectors/postgres/log/source.ts';
 import type { SourceContext } from '../../src/plugin/context.ts';
 import type { SluiceError } from '../../src/plugin/error.ts';
+import type { Source } from '../../src/plugin/source.ts';
 import type { RecordBatch } from '../../src/record/batch.ts';
 import type { Position } from '../../src/record/position.ts';
 import type { TableVersion } from '../../src/record/table.ts';
@@ -23,8 +24,8 @@ export interface ReaderOptions {
 }
 
 /** One run of `read()`. Records are kept until the test takes them. */
-export class LogReader {
-  readonly source: PostgresLogSource;
+export class LogReader<S extends Source = PostgresLogSource> {
+  readonly source: S;
   readonly records: Seen[] = [];
   readonly tables: TableVersion[] = [];
   readonly batchSizes: number[] = [];
@@ -37,8 +38,10 @@ export class LogReader {
   readonly #done: Promise<void>;
   #wake: () => void = () => undefined;
 
-  constructor(options: ReaderOptions) {
-    this.source = new PostgresLogSource(postgresConfig(options.url, options.config), { ...sourceContext('reader'), ...options.context });
+  constructor(options: ReaderOptions, source: S | null = null) {
+    this.source =
+      source ??
+      (new PostgresLogSource(postgresConfig(options.url, options.config), { ...sourceContext('reader'), ...options.context }) as Source as S);
     this.#done = this.#run(options);
   }
 

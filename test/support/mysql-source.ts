@@ -11,13 +11,15 @@ import type { MysqlServer } from '../servers/index.ts';
 import { DEBEZIUM_DEFAULTS, type EncodedMessage, encodeBatch, textsOf } from './encoded.ts';
 import { sourceContext, type TestContext } from './postgres-source.ts';
 
+const SNAPSHOT = { include: [], exclude: [], where: {}, order: 'listed', parallelism: 1, maxRowsPerSecond: 0, maxLag: 1024 ** 3 } as const;
+
 /** As validation fills it in. */
 export function mysqlConfig(url: string, overrides: Partial<MysqlConfig> = {}): MysqlConfig {
   return {
     url,
     tls: {},
     tables: ['*.*'],
-    snapshot: { mode: 'no_data' },
+    snapshot: { ...SNAPSHOT, mode: 'no_data' },
     acceptUnloggedCascades: false,
     heartbeat: { interval: 1000 },
     connectTimeout: 10_000,

@@ -2,7 +2,7 @@
 
 import { ORIGIN_COLUMNS } from '../../connectors/postgres/log/origin.ts';
 import { ASK, PgoutputDecoder } from '../../connectors/postgres/log/pgoutput.ts';
-import { BatchQueue, type Mark } from '../../connectors/postgres/log/queue.ts';
+import { LogQueue, type Mark } from '../../connectors/postgres/log/queue.ts';
 import type { CatalogFacts, CatalogTable } from '../../connectors/postgres/log/relation.ts';
 import type { CustomType } from '../../connectors/postgres/types.ts';
 import { ABSENT, HEAD, HEAD_SIZE, NULL, OP_NAMES, type RecordBatch, UNAVAILABLE } from '../../src/record/batch.ts';
@@ -113,7 +113,7 @@ function cellOf(batch: RecordBatch, cell: number, encoding: BufferEncoding): str
 
 export interface Bench {
   readonly decoder: PgoutputDecoder;
-  readonly queue: BatchQueue;
+  readonly queue: LogQueue;
   readonly tables: TableRegistry;
   readonly marks: Mark[];
   /** Answers of the catalogue: what `learned` finds. */
@@ -138,7 +138,7 @@ export function decoderBench(options: BenchOptions = {}): Bench {
   const marks: Mark[] = [];
   const known = { tables: new Map<number, CatalogTable>(), types: new Map<number, CustomType>() };
   const facts: CatalogFacts = { table: (oid) => known.tables.get(oid), type: (oid) => known.types.get(oid) };
-  const queue = new BatchQueue({
+  const queue = new LogQueue({
     runtime: new FakeRuntime(),
     tables,
     maxRecords: options.maxRecords ?? 1000,

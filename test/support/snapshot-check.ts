@@ -1,10 +1,8 @@
 /** Rebuilds tables from what arrived, and says where a key went back in time or differs from the source at the end. */
-import pg from 'pg';
+import { type Row, snapshotDatabase } from './snapshot-database.ts';
 import { readStream, type StoredMessage } from './stream-ledger.ts';
 
 const UNAVAILABLE = '__debezium_unavailable_value';
-
-type Row = Readonly<Record<string, unknown>>;
 
 export interface Rebuilt {
   readonly messages: number;
@@ -23,8 +21,6 @@ interface Seen {
   row: string | null;
   version: number;
 }
-
-const FETCH = 50_000;
 
 export class Rebuild {
   readonly #tables = new Map<string, Map<string, Seen>>();
@@ -75,29 +71,24 @@ export class Rebuild {
 
   /** Compares with the source as it is now. */
   async finish(url: string, tables: readonly string[]): Promise<Rebuilt> {
-    const client = new pg.Client({ connectionString: url });
-    await client.connect();
-    await client.query('BEGIN');
-    for (const table of tables) await this.#compare(client, table);
-    await client.end();
+    const left = new Map(tables.map((table) => [table, this.#rowsOf(table)]));
+    const missing = new Map(tables.map((table) => [table, [] as string[]]));
+    for await (const { table, rows } of snapshotDatabase(url).rows(tables)) {
+      for (const row of rows) {
+        const text = canonical(row);
+        if (left.get(table)?.delete(text) !== true) missing.get(table)?.push(text);
+      }
+    }
+    for (const table of tables) this.#report(table, left.get(table) as Set<string>, missing.get(table) as string[]);
     return { messages: this.#messages, read: this.#read, marks: this.#marks, readTwice: this.#readTwice, problems: this.#problems };
   }
 
-  async #compare(client: pg.Client, table: string): Promise<void> {
-    const left = new Set<string>();
-    for (const { row } of this.#tables.get(table)?.values() ?? []) if (row !== null) left.add(row);
-    const [missing, arrived] = [[] as string[], left.size];
-    await client.query(`DECLARE rows_of_${table} CURSOR FOR SELECT to_jsonb(t) AS row FROM ${table} t`);
-    for (;;) {
-      const { rows } = await client.query<{ row: Row }>(`FETCH ${FETCH} FROM rows_of_${table}`);
-      if (rows.length === 0) break;
-      for (const { row } of rows) {
-        const text = canonical(row);
-        if (!left.delete(text)) missing.push(text);
-      }
-    }
-    const count = arrived - left.size + missing.length;
-    if (missing.length > 0) this.#problems.push(`${table}: ${missing.length} rows of ${count} are missing, such as ${missing[0]?.slice(0, 200)}`);
+  #rowsOf(table: string): Set<string> {
+    return new Set([...(this.#tables.get(table)?.values() ?? [])].flatMap(({ row }) => (row === null ? [] : [row])));
+  }
+
+  #report(table: string, left: ReadonlySet<string>, missing: readonly string[]): void {
+    if (missing.length > 0) this.#problems.push(`${table}: ${missing.length} rows are missing, such as ${missing[0]?.slice(0, 200)}`);
     const [extra] = left;
     if (extra !== undefined) this.#problems.push(`${table}: ${left.size} rows are not in the source, such as ${extra.slice(0, 200)}`);
   }
@@ -111,8 +102,10 @@ export class Rebuild {
   }
 }
 
+/** Values as text: drivers give large numbers so. */
 function canonical(row: Row): string {
-  return JSON.stringify(Object.fromEntries(Object.entries(row).sort(([a], [b]) => (a < b ? -1 : 1))));
+  const texts = Object.entries(row).map(([column, value]) => [column, typeof value === 'object' ? value : String(value)] as const);
+  return JSON.stringify(Object.fromEntries(texts.sort(([a], [b]) => (a < b ? -1 : 1))));
 }
 
 /** Everything of a NATS stream. */

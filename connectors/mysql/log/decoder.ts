@@ -1,5 +1,5 @@
 /** Events in, records out: the state of one stream. Synchronous; bytes are copied once, into the batch. */
-import { type BatchWriter, type ErrorKind, OP, SluiceError, type TableVersion, type Transaction } from '#plugin';
+import { type BatchWriter, type ErrorKind, OP, SluiceError, type TableVersion } from '#plugin';
 import {
   anonymousTransaction,
   compressedTransaction,
@@ -21,6 +21,7 @@ import {
   HARMLESS,
   HEADER_BYTES,
   readGtid,
+  readHeartbeat,
   readMariadbGtid,
   readQuery,
   readTaggedGtid,
@@ -28,8 +29,8 @@ import {
 } from './events.ts';
 import { OriginCells } from './origin.ts';
 import { readPackedInteger } from './packed.ts';
-import { Place } from './place.ts';
-import { Executed, type LogPosition, type System } from './position.ts';
+import { isBefore, Place } from './place.ts';
+import { Executed, type LogPosition, type LogTransaction, type System } from './position.ts';
 import { type RowReader, ValueRefused } from './row-reader.ts';
 import { beginsTransaction, kindOfStatement, needsCatalogue, truncatedTable } from './statements.ts';
 import { CatalogueChanged, type CharsetOf, Question } from './table-map.ts';
@@ -76,12 +77,14 @@ export class BinlogDecoder {
   #safe: { readonly file: string; readonly pos: string };
   /** GTID of what is being read. */
   #gtid = NONE;
+  /** Where it begins. */
+  #begunAt: { readonly file: string; readonly pos: number } = { file: '', pos: 0 };
   #commitMicros = 0;
   /** Its end is yet to come. */
   #isOpen = false;
   #hasRows = false;
   #ordinal = 0;
-  #transaction: Transaction | null = null;
+  #transaction: LogTransaction | null = null;
   #isCatalogueStale = false;
 
   constructor(options: DecoderOptions) {
@@ -107,9 +110,14 @@ export class BinlogDecoder {
     return { system, gtid: this.#executed.toString(), server, ...this.#safe };
   }
 
+  /** Where everything was read up to, another object once that has moved; null: in the midst of a transaction. */
+  get settled(): object | null {
+    return this.#gtid === NONE ? this.#safe : null;
+  }
+
   /** Everything before this place was read, and no transaction is open. */
-  reached(file: string, pos: number): boolean {
-    return this.#gtid === NONE && this.#place.reached(file, pos);
+  reached({ file, pos }: { readonly file: string; readonly pos: string }): boolean {
+    return this.#gtid === NONE && !isBefore(this.#safe, { file, pos });
   }
 
   /** One event, with its header and checksum. Throws a SluiceError; a Question, after which the same event may be given again. */
@@ -129,9 +137,12 @@ export class BinlogDecoder {
       if (error instanceof SluiceError || error instanceof Question) throw error;
       throw this.#error(protocolViolation, { what: (error as Error).message });
     }
-    if (!stands) return;
-    this.#place.pos += bytes.length;
-    if (this.#gtid === NONE) this.#safe = { file: this.#place.file, pos: String(this.#place.pos) };
+    if (stands) this.#place.pos += bytes.length;
+    else if (type !== EVENT.heartbeat && type !== EVENT.heartbeatV2) return;
+    if (this.#gtid !== NONE) return;
+    const place = { file: this.#place.file, pos: String(this.#place.pos) };
+    // The server begins at the head of a file, before what was read of it.
+    if (!isBefore(place, this.#safe)) this.#safe = place;
   }
 
   #handle(type: number, flags: number, bytes: Buffer, end: number): void {
@@ -169,6 +180,10 @@ export class BinlogDecoder {
       case EVENT.rotate:
         this.#place.rotate(bytes, end);
         break;
+      case EVENT.heartbeat:
+      case EVENT.heartbeatV2:
+        this.#heartbeat(type, bytes, end);
+        break;
       case EVENT.xaPrepare:
         if (!readXaOnePhase(bytes, HEADER_BYTES)) throw this.#error(twoPhase);
         this.#commit();
@@ -176,6 +191,11 @@ export class BinlogDecoder {
       default:
         this.#other(type, flags);
     }
+  }
+
+  #heartbeat(type: number, bytes: Buffer, end: number): void {
+    const heard = readHeartbeat(type, bytes, end);
+    if (heard !== null) this.#place.heard(heard);
   }
 
   /** What holds no changes, or stops the reading. */
@@ -202,6 +222,7 @@ export class BinlogDecoder {
   #begin({ gtid, commitMicros }: GtidEvent, bytes: Buffer): void {
     if (this.#isOpen) throw new RangeError('a transaction begins inside another one');
     this.#gtid = gtid;
+    this.#begunAt = { file: this.#place.file, pos: this.#place.pos };
     this.#commitMicros = commitMicros ?? bytes.readUInt32LE(0) * 1e6;
     this.#origin.serverId = bytes.readUInt32LE(5);
     this.#origin.thread = -1;
@@ -344,9 +365,9 @@ export class BinlogDecoder {
     }
   }
 
-  #openTransaction(): Transaction {
+  #openTransaction(): LogTransaction {
     if (this.#gtid === NONE) throw new RangeError('a change outside a transaction');
-    this.#transaction ??= { id: this.#gtid, commitMicros: this.#commitMicros, beginId: this.#gtid, endId: this.#gtid };
+    this.#transaction ??= { id: this.#gtid, commitMicros: this.#commitMicros, beginId: this.#gtid, endId: this.#gtid, ...this.#begunAt };
     return this.#transaction;
   }
 

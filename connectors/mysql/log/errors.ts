@@ -132,7 +132,8 @@ export const logPurged = defineError({
   retry: 'manual',
   exit: 3,
   cause: 'The server no longer has the part of its log that connector {connector} must read next: {detail}.',
-  remedy: 'The changes in it are lost for this connector: begin a new one, and keep the log longer (binlog_expire_logs_seconds).',
+  remedy:
+    'The changes in it are lost for this connector. Set "snapshot": {"mode": "when_needed"} to begin the log anew and copy all tables once more, or begin a new connector; and keep the log longer (binlog_expire_logs_seconds).',
   positionLost: true,
 });
 

@@ -1,5 +1,7 @@
 /** Events of the binary log: their header, and the bodies that the decoder reads (source of the servers, `log_event.h`). All integers little-endian unless said. */
 
+import { readPackedInteger } from './packed.ts';
+
 export const EVENT = {
   query: 2,
   stop: 3,
@@ -73,6 +75,24 @@ export function readQuery(bytes: Buffer, at: number, end: number): QueryEvent {
     sql: bytes.toString('utf8', nameAt + nameLength + 1, end),
     errorCode: bytes.readUInt16LE(at + 9),
   };
+}
+
+/** Where a heartbeat says that the server stands in the log; null: it does not say. The newer form has fields of a number, a length and a value each. */
+export function readHeartbeat(type: number, bytes: Buffer, end: number): { readonly file: string; readonly pos: number } | null {
+  if (type === EVENT.heartbeat) {
+    const pos = bytes.readUInt32LE(13);
+    return pos === 0 ? null : { file: bytes.toString('utf8', HEADER_BYTES, end), pos };
+  }
+  let file = '';
+  let pos = 0;
+  for (let at = HEADER_BYTES; at < end && bytes[at] !== 0; ) {
+    const field = bytes[at];
+    const length = readPackedInteger(bytes, at + 1);
+    at = length.end + length.value;
+    if (field === 1) file = bytes.toString('utf8', length.end, at);
+    else if (field === 2) pos = readPackedInteger(bytes, length.end).value;
+  }
+  return file === '' || pos === 0 ? null : { file, pos };
 }
 
 export interface GtidEvent {

@@ -27,6 +27,8 @@ const OPAQUE = { timestamp: 7, date: 10, time: 11, datetime: 12, decimal: 246 } 
 
 /** The server allows a hundred levels. */
 const MAX_DEPTH = 128;
+/** Below 10 to the power of minus this numbers have an exponent: well beyond where the server begins with it. */
+const SMALLEST_EXPONENT = 21;
 const LITERALS = ['null', 'true', 'false'] as const;
 
 /** Text of the document in `bytes`. Throws a RangeError for what is no document. */
@@ -85,10 +87,14 @@ function literal(value: number | undefined): string {
   return text;
 }
 
-function doubleText(value: number): string {
+/** Small numbers have no exponent: in the server's own text they have none either, and could not be told from decimals there (I11). */
+export function doubleText(value: number): string {
   if (Object.is(value, -0)) return '-0.0';
   const text = String(value);
-  return /^-?\d+$/.test(text) ? `${text}.0` : text;
+  if (/^-?\d+$/.test(text)) return `${text}.0`;
+  const [, sign = '', whole = '', fraction = '', exponent] = /^(-?)(\d)(?:\.(\d+))?e-(\d+)$/.exec(text) ?? [];
+  if (exponent === undefined || Number(exponent) > SMALLEST_EXPONENT) return text;
+  return `${sign}0.${'0'.repeat(Number(exponent) - 1)}${whole}${fraction}`;
 }
 
 /** Length in groups of seven bits, the least significant first. */

@@ -23,14 +23,14 @@ export class OriginCells {
   thread = -1;
   readonly #shared = new Int32Array(2 * SHARED);
 
-  /** Writes the shared part into the batch: before an event's first record there. */
-  share(writer: BatchWriter, gtid: string, file: string, pos: number): void {
+  /** Writes the shared part into the batch: before an event's first record there. `gtid` null: the rows are no transaction's. */
+  share(writer: BatchWriter, gtid: string | null, file: string, pos: number): void {
     const name = Buffer.from(file, 'utf8');
-    writer.reserve(gtid.length + name.length + 2 * NUMBER_BYTES);
+    writer.reserve((gtid?.length ?? 0) + name.length + 2 * NUMBER_BYTES);
     const to = writer.arena;
     let at = writer.arenaLength;
     at = this.#put(0, at, writeNumber(to, at, this.serverId));
-    at = this.#put(1, at, at + to.write(gtid, at, 'latin1'));
+    at = gtid === null ? this.#putNull(1, at) : this.#put(1, at, at + to.write(gtid, at, 'latin1'));
     to.set(name, at);
     at = this.#put(2, at, at + name.length);
     at = this.#put(3, at, writeNumber(to, at, pos));
@@ -41,6 +41,11 @@ export class OriginCells {
     this.#shared[2 * column] = start;
     this.#shared[2 * column + 1] = end;
     return end;
+  }
+
+  #putNull(column: number, at: number): number {
+    this.#put(column, NULL, NULL);
+    return at;
   }
 
   /** The cells of `ORIGIN_COLUMNS` for the last record. */

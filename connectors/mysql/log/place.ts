@@ -22,15 +22,16 @@ export class Place {
     return true;
   }
 
+  /** A heartbeat: how far the server has looked through the log, with what it leaves out. */
+  heard(place: { readonly file: string; readonly pos: number }): void {
+    this.file = place.file;
+    this.pos = place.pos;
+  }
+
   /** A ROTATE event: its file ends, and names the next. */
   rotate(bytes: Buffer, end: number): void {
     this.file = bytes.toString('utf8', HEADER_BYTES + 8, end);
     this.pos = Number(bytes.readBigUInt64LE(HEADER_BYTES));
-  }
-
-  /** Everything before `pos` of `file` was read, by the log's own order of files. */
-  reached(file: string, pos: number): boolean {
-    return this.file === file ? this.pos >= pos : isLater(this.file, file);
   }
 }
 
@@ -39,6 +40,11 @@ export function endsBefore(end: { readonly file: string; readonly pos: string },
   const rowOf = (name: string): string => name.replace(/\.\d+$/, '');
   if (end.file === place.file) return Number(end.pos) < Number(place.pos);
   return rowOf(end.file) === rowOf(place.file) && isLater(place.file, end.file);
+}
+
+/** Whether one place of a log stands before another one of it. */
+export function isBefore(place: { readonly file: string; readonly pos: string }, end: { readonly file: string; readonly pos: string }): boolean {
+  return place.file === end.file ? Number(place.pos) < Number(end.pos) : isLater(end.file, place.file);
 }
 
 /** Files of one log are numbered. */

@@ -1,6 +1,6 @@
 /** Positions in the log: the transactions that were read, as the servers themselves say it, and, for people, the file and the byte in it. */
 import { GtidSet, MariadbGtidPosition } from '@vlasky/zongji';
-import type { Position } from '#plugin';
+import type { Position, Transaction } from '#plugin';
 
 export type System = 'mysql' | 'mariadb';
 
@@ -14,6 +14,12 @@ export interface LogPosition extends Position {
   /** For people: where the last transaction ended there. */
   readonly file: string;
   readonly pos: string;
+}
+
+/** A transaction knows where it begins, in the log that it was read from. */
+export interface LogTransaction extends Transaction {
+  readonly file: string;
+  readonly pos: number;
 }
 
 /** Reads a stored position; null if a field is missing or malformed, or if it is of the other system. */

@@ -4,10 +4,9 @@
  */
 import ZongJi from '@vlasky/zongji';
 import type { ConnectionOptions } from 'mysql2/promise';
-import { type Runtime, SluiceError, type Timer } from '#plugin';
+import { type BatchQueue, type Runtime, SluiceError, type Timer } from '#plugin';
 import type { BinlogDecoder } from './decoder.ts';
 import { serverSilent } from './errors.ts';
-import type { BatchQueue } from './queue.ts';
 import { Question } from './table-map.ts';
 
 export interface SessionOptions {
@@ -18,8 +17,9 @@ export interface SessionOptions {
   readonly gtid: string;
   readonly decoder: BinlogDecoder;
   readonly queue: BatchQueue;
-  /** End the queue once everything up to here was read; null = never. */
-  readonly until: { readonly file: string; readonly pos: number } | null;
+  /** End the queue once everything up to here was read, and `mayEnd` agrees; null = never. */
+  readonly until: { readonly file: string; readonly pos: string } | null;
+  readonly mayEnd: () => boolean;
   /** How often the server is to say that it lives. */
   readonly heartbeatMs: number;
   /** Finds the answer while the stream is held. */
@@ -64,6 +64,8 @@ export class LogSession {
   /** Events that wait until the question of an earlier one is answered. */
   readonly #held: Buffer[] = [];
   #willFlush = false;
+  /** Of the decoder, when it was asked last how far it is. */
+  #told: object | null = null;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -91,6 +93,18 @@ export class LogSession {
   setFull(isFull: boolean): void {
     this.#isFull = isFull;
     this.#hold();
+  }
+
+  /** How far the log was read is told with the next batch, which comes at once. */
+  ask(): void {
+    const { decoder, queue } = this.#options;
+    if (queue.over) return;
+    const { settled } = decoder;
+    if (settled !== null && settled !== this.#told) {
+      this.#told = settled;
+      queue.checkpoint();
+    }
+    queue.flush(true);
   }
 
   async stop(): Promise<void> {
@@ -140,7 +154,7 @@ export class LogSession {
   }
 
   #event(bytes: Buffer): void {
-    const { decoder, queue, until } = this.#options;
+    const { decoder } = this.#options;
     try {
       decoder.handle(bytes);
     } catch (error) {
@@ -149,7 +163,13 @@ export class LogSession {
       return;
     }
     this.#flushSoon();
-    if (until !== null && !queue.over && decoder.reached(until.file, until.pos)) queue.end();
+    this.endIfDone();
+  }
+
+  /** With `until`: whether that is so may have changed. */
+  endIfDone(): void {
+    const { decoder, queue, until, mayEnd } = this.#options;
+    if (until !== null && !queue.over && decoder.reached(until) && mayEnd()) queue.end();
   }
 
   /** Once for all events of one read from the socket. */

@@ -1,10 +1,10 @@
 /** What is captured: the tables that the configuration names, but new ones that are only reported, or that something is wrong with (I10). */
 import type pg from 'pg';
-import { type Finding, SluiceError, type SourceContext } from '#plugin';
-import { type PostgresConfig, publicationName, snapshotPatterns } from '../config.ts';
+import { type Finding, SluiceError, type SourceContext, unusedPatterns } from '#plugin';
+import { type PostgresConfig, publicationName } from '../config.ts';
 import { moneyProblems } from '../money.ts';
 import { readOutlines } from '../outline.ts';
-import { parsePattern, parsePatterns, type TablePattern } from '../patterns.ts';
+import { parsePatterns, type TablePattern } from '../patterns.ts';
 import type { ServerFacts } from '../server.ts';
 import { type CapturedTable, type Matched, matchTables } from '../tables.ts';
 import { newTable } from './errors.ts';
@@ -67,7 +67,7 @@ export async function planCapture(client: pg.Client, config: PostgresConfig, req
   }
   const matched = leaveOut(all, aside, config);
   return {
-    matched: { ...matched, findings: [...matched.findings, ...unusedPatterns(config, matched.tables)] },
+    matched: { ...matched, findings: [...matched.findings, ...unusedFindings(config, matched.tables)] },
     problems: problems.filter(({ table }) => table === undefined || !aside.has(table)),
     plan: planFor(matched, request.added),
     added,
@@ -118,12 +118,8 @@ function leaveOut(all: Matched, aside: ReadonlyMap<string, SluiceError>, { newTa
   return { ...all, tables, findings, captures };
 }
 
-function unusedPatterns(config: PostgresConfig, tables: readonly CapturedTable[]): Finding[] {
-  const unused = snapshotPatterns(config).filter(({ pattern }) => {
-    const parsed = parsePattern(pattern) as TablePattern;
-    return !tables.some(({ schema, name }) => parsed.matches(schema, name));
-  });
-  return unused.map(({ option, pattern }) => ({
+function unusedFindings(config: PostgresConfig, tables: readonly CapturedTable[]): Finding[] {
+  return unusedPatterns(config.snapshot, tables).map(({ option, pattern }) => ({
     severity: 'warning',
     code: 'SLUICE_PG_PATTERN_MATCHES_NOTHING',
     message: `Pattern "${pattern}" of "snapshot.${option}" matches no captured table.`,

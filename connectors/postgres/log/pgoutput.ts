@@ -31,7 +31,7 @@ export interface DecoderTarget {
   readonly writer: BatchWriter;
   readonly batchNumber: number;
   recordAdded(): void;
-  checkpoint(hi: number, lo: number, commitHi: number, commitLo: number, commitMicros: number): void;
+  checkpointAt(hi: number, lo: number, commitHi: number, commitLo: number, commitMicros: number): void;
 }
 
 export interface DecoderOptions {
@@ -108,7 +108,7 @@ export class PgoutputDecoder {
 
   /** The server has sent all there is up to here (a keepalive's walEnd). Not inside a transaction. */
   reached(hi: number, lo: number): void {
-    if (!this.#open) this.#target.checkpoint(hi, lo, this.#lastHi, this.#lastLo, this.#lastMicros);
+    if (!this.#open) this.#target.checkpointAt(hi, lo, this.#lastHi, this.#lastLo, this.#lastMicros);
   }
 
   /**
@@ -188,7 +188,7 @@ export class PgoutputDecoder {
     if (!reader.complete) return;
     this.#open = false;
     this.#transaction?.ended(this.#lastHi, this.#lastLo);
-    this.#target.checkpoint(this.#lastHi, this.#lastLo, this.#lastHi, this.#lastLo, this.#lastMicros);
+    this.#target.checkpointAt(this.#lastHi, this.#lastLo, this.#lastHi, this.#lastLo, this.#lastMicros);
   }
 
   #relation(reader: MessageReader): typeof DONE | typeof ASK {

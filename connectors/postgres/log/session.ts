@@ -13,7 +13,7 @@ import { CopyFrames } from './copy-frames.ts';
 import { processSuspended, protocolViolation, serverSilent, sessionSetting, streamEnded } from './errors.ts';
 import { ASK, type PgoutputDecoder } from './pgoutput.ts';
 import { formatLsn } from './position.ts';
-import type { BatchQueue } from './queue.ts';
+import type { LogQueue } from './queue.ts';
 import type { Relation } from './relation.ts';
 import { SocketReader } from './socket-reader.ts';
 
@@ -28,7 +28,7 @@ export interface SessionOptions {
   /** End the queue once everything up to here was read; null = never. */
   readonly until: bigint | null;
   readonly decoder: PgoutputDecoder;
-  readonly queue: BatchQueue;
+  readonly queue: LogQueue;
   /** Loads what the catalogue says about a relation once the transaction `xid` is visible in it, while the stream is held. */
   readonly learn: (relation: Relation, xid: number) => Promise<void>;
   readonly toError: (error: unknown) => SluiceError;

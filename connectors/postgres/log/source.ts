@@ -28,7 +28,7 @@ import { NewTables } from './new-tables.ts';
 import { PgoutputDecoder } from './pgoutput.ts';
 import { formatHalves, type LogPosition, parseLsn } from './position.ts';
 import { type PreparedLog, prepareLog } from './prepare.ts';
-import { BatchQueue, type Mark } from './queue.ts';
+import { LogQueue, type Mark } from './queue.ts';
 import { recoverPosition } from './recover.ts';
 import type { CatalogFacts, CatalogTable, Relation } from './relation.ts';
 import { ReplicationSession } from './session.ts';
@@ -49,7 +49,7 @@ export class PostgresLogSource implements Source {
   /** For what runs beside the stream: the catalogue, heartbeats, the look at the slot. */
   readonly #control: ControlConnection;
   readonly #facts = new LoadedFacts();
-  #queue: BatchQueue | null = null;
+  #queue: LogQueue | null = null;
   #session: ReplicationSession | null = null;
   #heartbeat: Heartbeat | null = null;
   #newTables: NewTables | null = null;
@@ -171,7 +171,7 @@ export class PostgresLogSource implements Source {
     return applicationName(this.#context.connector, this.#context.instance);
   }
 
-  #makeQueue({ from }: PreparedLog): BatchQueue {
+  #makeQueue({ from }: PreparedLog): LogQueue {
     const { runtime, tables, batch, maxBufferedBytes } = this.#context;
     const position = (mark: Mark): LogPosition => ({
       lsn: formatHalves(mark.hi, mark.lo),
@@ -180,7 +180,7 @@ export class PostgresLogSource implements Source {
       timeline: from.timeline,
       systemId: from.systemId,
     });
-    return new BatchQueue({
+    return new LogQueue({
       runtime,
       tables,
       maxBufferedBytes,
@@ -193,7 +193,7 @@ export class PostgresLogSource implements Source {
     });
   }
 
-  async #makeSession(prepared: PreparedLog, queue: BatchQueue, newTables: NewTables): Promise<ReplicationSession> {
+  async #makeSession(prepared: PreparedLog, queue: LogQueue, newTables: NewTables): Promise<ReplicationSession> {
     const { from, slot } = prepared;
     const commit = from.lastCommit === null ? null : (parseLsn(from.lastCommit) as bigint);
     const decoder = new PgoutputDecoder({

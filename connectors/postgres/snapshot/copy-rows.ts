@@ -1,7 +1,7 @@
 /** Runs one `COPY … TO STDOUT` on a connection and takes its rows off the socket, past the driver's parser: batches, not rows. */
 import type { Socket } from 'node:net';
 import type pg from 'pg';
-import { BatchWriter, type TableRegistry } from '#plugin';
+import type { BatchPool, BatchWriter } from '#plugin';
 import { CopyFrames } from '../log/copy-frames.ts';
 
 /** Types of messages of the protocol (manual, 55.7). */
@@ -16,14 +16,6 @@ const HEADER = 5;
 
 /** Full batches that wait for the reader before the socket is no longer read. */
 const MAX_WAITING = 2;
-/** Released batches whose memory is kept. */
-const MAX_POOLED = 4;
-
-export interface CopySettings {
-  readonly tables: TableRegistry;
-  readonly maxRecords: number;
-  readonly maxBytes: number;
-}
 
 /** The server's answer, as the driver would throw it. */
 class ServerError extends Error {
@@ -39,29 +31,6 @@ class ServerError extends Error {
 
 /** Rows do not have the form that COPY has. */
 export class MalformedRows extends Error {}
-
-/** Makes and takes back the batches of one connection. */
-export class BatchPool {
-  readonly #settings: CopySettings;
-  readonly #pool: BatchWriter[] = [];
-
-  constructor(settings: CopySettings) {
-    this.#settings = settings;
-  }
-
-  take(): BatchWriter {
-    return this.#pool.pop() ?? new BatchWriter(this.#settings.tables, (batch) => this.#recycle(batch), 64 * 1024);
-  }
-
-  full(batch: BatchWriter): boolean {
-    return batch.count >= this.#settings.maxRecords || batch.byteLength >= this.#settings.maxBytes;
-  }
-
-  #recycle(batch: BatchWriter): void {
-    batch.reset();
-    if (this.#pool.length < MAX_POOLED && !this.#pool.includes(batch) && batch.arena.length <= 2 * this.#settings.maxBytes) this.#pool.push(batch);
-  }
-}
 
 /** What becomes of the rows of a copy. */
 export interface RowUse {

@@ -2,6 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import type pg from 'pg';
 import {
+  type BatchLimits,
+  BatchPool,
   type BatchWriter,
   type CopiedRows,
   type CopyTable,
@@ -22,7 +24,7 @@ import {
 } from '#plugin';
 import { quoteTable } from '../client.ts';
 import { parseLsn } from '../log/position.ts';
-import { BatchPool, type CopySettings, copyRows, MalformedRows, type RowUse } from './copy-rows.ts';
+import { copyRows, MalformedRows, type RowUse } from './copy-rows.ts';
 import { copyRow, keyOfRow, textsOfRow } from './copy-text.ts';
 import { copyCondition, copyMalformed, copyRefused, tableChanged, tableNotReadable } from './errors.ts';
 import { PublishedTables } from './published.ts';
@@ -49,7 +51,7 @@ export interface Moment {
 export interface ViewOptions extends ReadOptions {
   readonly publications: readonly string[];
   readonly user: string;
-  readonly copy: CopySettings;
+  readonly copy: BatchLimits;
   readonly tableName: (label: string) => TableName | undefined;
   /** Gives the connection back; `usable`: another view may be opened on it. */
   readonly release: (client: pg.Client, usable: boolean) => Promise<void>;

@@ -1,11 +1,10 @@
 /** What of the captured tables is copied without being asked for, and in which order. */
 import type pg from 'pg';
-import type { WantedTable } from '#plugin';
+import { snapshotChoice, type WantedTable } from '#plugin';
 import type { PostgresConfig } from '../config.ts';
 import { hasCome } from '../log/capture.ts';
 import type { Memberships } from '../log/membership.ts';
 import type { Noted } from '../log/remembered.ts';
-import { parsePattern, parsePatterns, type TablePattern } from '../patterns.ts';
 import type { CapturedTable } from '../tables.ts';
 
 export interface TableFacts {
@@ -25,21 +24,16 @@ export async function wantedTables(
   tables: readonly CapturedTable[],
   facts: TableFacts,
 ): Promise<readonly WantedTable[]> {
-  const { include, exclude, where, signalTable } = config.snapshot;
-  const [included, excluded] = [parsePatterns(include), parsePatterns(exclude)];
-  const conditions = Object.entries(where).map(([pattern, sql]) => ({ pattern: parsePattern(pattern) as TablePattern, sql }));
+  const { signalTable } = config.snapshot;
+  const choice = snapshotChoice(config.snapshot);
   const come = facts.patterns === null ? () => false : hasCome(config, facts.patterns);
   const copied = tables.filter(({ label }) => label !== signalTable);
-  return (await inOrder(client, config, copied)).map((table) => {
-    const isIn = (patterns: readonly TablePattern[]): boolean => patterns.some((pattern) => pattern.matches(table.schema, table.name));
-    return {
-      label: table.label,
-      identity: identityOf(table, facts),
-      isNew: come(table),
-      isCopied: (included.length === 0 || isIn(included)) && !isIn(excluded),
-      where: conditions.find(({ pattern }) => isIn([pattern]))?.sql ?? null,
-    };
-  });
+  return (await inOrder(client, config, copied)).map((table) => ({
+    label: table.label,
+    identity: identityOf(table, facts),
+    isNew: come(table),
+    ...choice(table.schema, table.name),
+  }));
 }
 
 /** The table, its place in the publications, and how often changes of it were dropped: with another one of these what was copied is not what is there. */

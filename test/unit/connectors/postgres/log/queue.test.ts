@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { BatchQueue } from '../../../../../connectors/postgres/log/queue.ts';
+import { LogQueue } from '../../../../../connectors/postgres/log/queue.ts';
 import { OP } from '../../../../../src/record/batch.ts';
 import { TableRegistry } from '../../../../../src/record/table.ts';
 import { FakeRuntime, settle } from '../../../../support/fake-runtime.ts';
@@ -7,7 +7,7 @@ import { FakeRuntime, settle } from '../../../../support/fake-runtime.ts';
 const TRANSACTION = { id: 't', commitMicros: 1 };
 
 interface Bench {
-  readonly queue: BatchQueue;
+  readonly queue: LogQueue;
   readonly runtime: FakeRuntime;
   readonly calls: string[];
   add(count?: number, bytes?: number): void;
@@ -19,7 +19,7 @@ function bench(limits: { maxRecords?: number; maxBytes?: number; maxBufferedByte
   const tables = new TableRegistry();
   const table = tables.version({ kind: 'table', catalog: 'c', schema: 's', name: 't', columns: [], key: [] });
   const calls: string[] = [];
-  const queue = new BatchQueue({
+  const queue = new LogQueue({
     runtime,
     tables,
     maxRecords: 1000,
@@ -42,7 +42,7 @@ function bench(limits: { maxRecords?: number; maxBytes?: number; maxBufferedByte
         queue.recordAdded();
       }
     },
-    mark: (lo) => queue.checkpoint(0, lo, 0, lo, 0),
+    mark: (lo) => queue.checkpointAt(0, lo, 0, lo, 0),
   };
 }
 

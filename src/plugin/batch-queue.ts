@@ -1,8 +1,11 @@
 /**
- * Between the socket's callback and `read()`: collects records into batches and hands them over when they are asked for. Nothing here waits or
+ * Between the callback of a log's socket and `read()`: collects records into batches and hands them over when they are asked for. Nothing here waits or
  * makes an object per row.
  */
-import { BatchWriter, type Position, type RecordBatch, type Runtime, type TableRegistry, type Timer } from '#plugin';
+import { BatchWriter, type RecordBatch } from '../record/batch.ts';
+import type { Position } from '../record/position.ts';
+import type { TableRegistry } from '../record/table.ts';
+import type { Runtime, Timer } from './runtime.ts';
 
 export interface QueueOptions {
   readonly runtime: Runtime;

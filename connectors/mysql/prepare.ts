@@ -1,0 +1,86 @@
+/** What is asked of the server before its log is read. */
+import { type ReadOptions, SluiceError, type SourceContext, type WantedTable } from '#plugin';
+import { Charsets } from './charset-tables.ts';
+import { Client } from './client.ts';
+import type { MysqlConfig } from './config.ts';
+import { asSluiceError } from './connection-error.ts';
+import { positionUnreadable, startedWithOutput } from './errors.ts';
+import { checkHistory } from './log/history.ts';
+import { type LogPosition, readPosition, type System } from './log/position.ts';
+import { logStatus, readServer, type ServerFacts, settingProblems } from './server.ts';
+import type { TableName } from './snapshot/catalogue.ts';
+import { snapshotPlace } from './snapshot/moment.ts';
+import { demandSignalTable } from './snapshot/signal-table.ts';
+import { wantedTables } from './snapshot/wanted.ts';
+import { matchTables } from './tables.ts';
+
+/** What is known before the log is read. */
+export interface Prepared {
+  readonly server: ServerFacts;
+  /** Where its log ended. */
+  readonly end: { readonly file: string; readonly pos: string };
+  readonly from: LogPosition;
+  readonly charsets: Charsets;
+  /** Captured tables whose rows can be copied. */
+  readonly names: readonly TableName[];
+  readonly wanted: readonly WantedTable[];
+}
+
+/** Throws a SluiceError. */
+export async function prepareLog(
+  config: MysqlConfig,
+  system: System,
+  context: SourceContext,
+  { from, sinkHoldsOutput }: ReadOptions,
+  signal: AbortSignal,
+): Promise<Prepared> {
+  const { connector } = context;
+  const client = await Client.connect(config, context.runtime.files, signal);
+  try {
+    const server = await readServer(client, config, system);
+    // What the preflight found may have changed since.
+    const [problem] = settingProblems(server, config);
+    if (problem !== undefined) throw problem;
+    const { outlines, problems } = await matchTables(client, config, server);
+    if (problems[0] !== undefined) throw problems[0];
+    if (from === null && sinkHoldsOutput) throw new SluiceError(startedWithOutput, { connector });
+    if (config.snapshot.signalTable !== undefined) await demandSignalTable(client, config.snapshot.signalTable);
+    const end = await logStatus(client, system);
+    const names = outlines.map(({ catalog, name }) => ({ database: catalog, name, label: `${catalog}.${name}` }));
+    const wanted = await wantedTables(client, config, names);
+    const charsets = await Charsets.load(client, system === 'mariadb');
+    const position = await positionOf(client, from, server, end, context);
+    return { server, end, charsets, from: position, names, wanted };
+  } catch (error) {
+    signal.throwIfAborted();
+    throw asSluiceError(error, { config, doing: 'what is asked before the log is read' });
+  } finally {
+    client.close();
+  }
+}
+
+async function positionOf(
+  client: Client,
+  from: ReadOptions['from'],
+  server: ServerFacts,
+  end: Prepared['end'],
+  { connector }: SourceContext,
+): Promise<LogPosition> {
+  const { system, identity, executed } = server;
+  if (from === null)
+    return { system, server: identity, ...(system === 'mysql' ? { gtid: executed, file: end.file, pos: '0' } : await beginning(client)) };
+  const known = readPosition(from, system);
+  if (known === null) throw new SluiceError(positionUnreadable, { connector, system });
+  await checkHistory(client, known, server, end, connector);
+  // A place in another server's log means nothing in this one's.
+  return known.server === identity ? known : { ...known, server: identity, file: '', pos: '0' };
+}
+
+/** MariaDB counts a transaction as written before it can be seen: reading begins where a view of now ends, so that copies miss nothing. */
+async function beginning(client: Client): Promise<{ gtid: string; file: string; pos: string }> {
+  await client.ask('START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY');
+  const place = await snapshotPlace(client);
+  await client.ask('ROLLBACK');
+  const [row] = await client.ask<{ gtid: string | null }>('SELECT BINLOG_GTID_POS(?, CAST(? AS UNSIGNED)) AS gtid', [place.file, place.pos]);
+  return { ...place, gtid: row?.gtid ?? '' };
+}
