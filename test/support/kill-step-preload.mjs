@@ -27,7 +27,7 @@ const POINTS = {
     resolved(StateStore, 'save', once(reached));
   },
   'after receive': async (reached) => {
-    const { BatchQueue } = await built('connectors/postgres/log/queue.js');
+    const { BatchQueue } = await built('src/plugin/batch-queue.js');
     resolved(BatchQueue, 'next', (_, batch) => void (countOf(batch) > 0 && reached()));
   },
   'after encode': async (reached) => {
