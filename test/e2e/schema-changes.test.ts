@@ -54,7 +54,7 @@ describe('schema changes', () => {
         // The catalogue counts where it still fits the log.
         await expect.poll(() => daemon.stdout.split('\n').length - 1, { timeout: 20_000 }).toBe(index + 1);
       }
-      const summary = { connector: 'shop', table: 'public.orders', version: 3, versions: 3, columns: 2 };
+      const summary = { connector: 'shop', table: 'public.orders', version: 3, versions: 3, columns: 2, waiting: [] };
       await expect
         .poll(() => ask('list'))
         .toEqual([{ ...summary, since: { position: expect.stringMatching(/^[0-9A-F]+\/[0-9A-F]+$/), micros: expect.any(Number) } }]);
