@@ -85,12 +85,13 @@ export class UndeliveredMessages implements Undelivered {
     await this.tables.begin();
   }
 
-  divert(messages: MessageWriter): Promise<Place> | null {
+  divert(messages: MessageWriter, refused: RefusedTables | null = null): Promise<Place> | null {
     const kept = this.tables.divert(messages);
-    const begun = kept === null && this.#waiting.size === 0 ? this.#begin(messages) : undefined;
+    const begun = kept === null && refused === null && this.#waiting.size === 0 ? this.#begin(messages) : undefined;
     if (begun === null) return null;
     const ready = Promise.all([kept, this.#last]).then(async ([place]) => {
       await (begun === undefined ? this.#begin(messages) : begun);
+      if (refused !== null) await this.#takeOut(messages, (index) => refused.get(tableAt(messages, index)) ?? null);
       return place ?? {};
     });
     this.#waiting.add(messages);
@@ -148,10 +149,6 @@ export class UndeliveredMessages implements Undelivered {
 
   isAside(table: string): boolean {
     return this.tables.has(table);
-  }
-
-  async refuse(messages: MessageWriter, refused: RefusedTables): Promise<void> {
-    await this.#takeOut(messages, (index) => refused.get(tableAt(messages, index)) ?? null);
   }
 
   async #takeOut(messages: MessageWriter, refusalAt: (index: number) => Refusal | null): Promise<void> {

@@ -54,15 +54,14 @@ export interface PipelineOptions {
 export interface Undelivered {
   /**
    * Takes out of a batch what is not to go to the sink. Null: nothing was, nor of one before it that still waits; else resolves with entries of the place when it is
-   * durable elsewhere (I1), in the order of the calls. Only then the rest is given to the sink: what stands there says that all before it is safe.
+   * durable elsewhere (I1), in the order of the calls. Only then the rest is given to the sink: what stands there says that all before it is safe. Of `refused` tables no
+   * message is given to it: they become what their policy says, or it rejects with what stops.
    */
-  divert(messages: MessageWriter): Promise<Place> | null;
+  divert(messages: MessageWriter, refused: RefusedTables | null): Promise<Place> | null;
   /** Messages of the table, by label, are taken out by `divert` as things stand. */
   isAside(table: string): boolean;
   /** A batch is given to the sink. */
   passing(messages: MessageBatch): void;
-  /** Takes out messages of tables whose shape may not go, by label, as their policy says: resolves when that is durable elsewhere (I1); rejects with what stops. */
-  refuse(messages: MessageWriter, refused: RefusedTables): Promise<void>;
   /** The sink has done with it: null, or resolves when what was not delivered is durable elsewhere (I1), with entries of the place that moved by it. */
   settled(messages: MessageBatch): Promise<Place | null> | null;
 }

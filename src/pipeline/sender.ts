@@ -192,10 +192,9 @@ async function deliver(
   abort: AbortSignal,
   refused: RefusedTables | null,
 ): Promise<Place> {
-  const diverted = undelivered.divert(messages);
+  const diverted = undelivered.divert(messages, refused);
   const kept = diverted === null ? null : await diverted;
   undelivered.passing(messages);
-  if (refused !== null) await undelivered.refuse(messages, refused);
   const place = messages.count === 0 ? {} : await sink.write(messages, abort);
   const rest = undelivered.settled(messages);
   if (rest === null) return kept === null ? place : { ...kept, ...place };

@@ -81,7 +81,7 @@ function rig(announced: Readonly<Record<string, number>>) {
     maxDelayMs: 5,
     checkpointMaxDelayMs: 20,
     save: ({ position, place, shapes }) => Promise.resolve(void saved.push([position['lsn'], place?.['n'] ?? null, shapes])),
-    undelivered: { divert: () => null, passing: () => undefined, isAside: () => false, refuse: () => Promise.resolve(), settled: () => null },
+    undelivered: { divert: () => null, passing: () => undefined, isAside: () => false, settled: () => null },
     policy: null,
     mapping: null,
     saveHistory: () => null,

@@ -53,7 +53,7 @@ function rig(from: { readonly lsn: string } | null) {
     maxDelayMs: 5,
     checkpointMaxDelayMs: 20,
     save: ({ position, place }) => Promise.resolve(void happened.push(`saved ${position['lsn']} ${place?.['n'] ?? '-'}`)),
-    undelivered: { divert: () => null, passing: () => undefined, isAside: () => false, refuse: () => Promise.resolve(), settled: () => null },
+    undelivered: { divert: () => null, passing: () => undefined, isAside: () => false, settled: () => null },
     policy: null,
     mapping: null,
     saveHistory: () => null,

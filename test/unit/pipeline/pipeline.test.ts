@@ -109,7 +109,7 @@ class Rig {
         if (this.saveFails !== null) throw this.saveFails;
         this.happened.push(`saved ${position['lsn']}`);
       },
-      undelivered: { divert: () => null, passing: () => undefined, isAside: () => false, refuse: () => Promise.resolve(), settled: () => null },
+      undelivered: { divert: () => null, passing: () => undefined, isAside: () => false, settled: () => null },
       policy: null,
       mapping: null,
       saveHistory: () => null,

@@ -120,4 +120,28 @@ describe('what waits of a stopped table is sent', () => {
     expect(sent.filter((id) => id !== resumedOf(1))).toEqual([]);
     expect(undelivered.tables.views()).toMatchObject([{ state: 'stopped', code: 'SLUICE_SCHEMA_INCOMPATIBLE', messages: 3 }]);
   });
+
+  it('a batch whose refused rows become letters goes before the one behind it, which waits for nothing (I3)', async () => {
+    const file = await openFile();
+    const undelivered = await replay([], null, file);
+    const refused = new Map([[TABLE, { error: new SluiceError(SCHEMA_INCOMPATIBLE, {}, { table: TABLE }), action: 'deadLetter' as const }]]);
+    const batches = [
+      messageBatch([
+        { id: idOf(1), destination: 'orders', key: '1', value: '1', table: TABLE },
+        { id: idOf(2), destination: 'other', key: '1', value: '2', table: 'public.other' },
+      ]),
+      messageBatch([{ id: idOf(3), destination: 'other', key: '1', value: '3', table: 'public.other' }]),
+    ];
+    const given: string[] = [];
+    await Promise.all(
+      batches.map(async (batch, index) => {
+        const diverted = undelivered.divert(batch, index === 0 ? refused : null);
+        if (diverted !== null) await diverted;
+        undelivered.passing(batch);
+        for (let message = 0; message < batch.count; message++) given.push(idAt(batch, message));
+      }),
+    );
+    expect(given).toEqual([2, 3].map(idOf));
+    expect(file.letters().map(({ head }) => head.id)).toEqual([idOf(1)]);
+  });
 });
