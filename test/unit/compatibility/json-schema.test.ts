@@ -363,6 +363,8 @@ function changed(schema: unknown, random: () => number): unknown {
 describe('ajv', () => {
   // Without allErrors ajv takes an empty array for valid where `contains` stands beside `prefixItems`.
   const ajv = new Ajv2020({ strict: false, validateFormats: false, logger: false, allErrors: true });
+  // Noting what was evaluated, which no schema here asks for, ajv throws a TypeError at {patternProperties, allOf: [{anyOf: [{properties}]}]}.
+  ajv.opts.unevaluated = false;
 
   it('finds no document that contradicts "compatible"', () => {
     let [compatible, told] = [0, 0];
