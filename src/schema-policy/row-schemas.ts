@@ -61,7 +61,8 @@ function avroType(
 ): Schema {
   const { type, typeName, precision, scale, element, facts } = column;
   if (type === 'array' && element !== undefined) return { type: 'array', items: ['null', avroType({ ...element, ...labelsOf(facts) }, of, names)] };
-  if (facts?.labels != null) return named(names, { type: 'enum', name: avroName(typeName), symbols: facts.labels.map(avroName) });
+  // In a namespace of its column: MySQL calls each one enum, and PostgreSQL has one of the same name in another schema.
+  if (facts?.labels != null) return { type: 'enum', name: avroName(typeName), namespace: `enum_${of}`, symbols: facts.labels.map(avroName) };
   if (type === 'decimal') {
     // Without a declared scale each value has its own.
     if (precision === null) return named(names, variableDecimal());
@@ -159,13 +160,19 @@ function asKey(column: ColumnShape): ColumnShape {
   return { ...column, facts: { default: null, computed: false, labels: facts?.labels ?? null, id: facts?.id ?? null, required: true } };
 }
 
-/** Undefined: it has no simple form, and counts as none. */
-function constant({ type }: ColumnShape, text: string): unknown {
-  if (type === 'boolean') return text === 't';
+/** What stands for a constant: some value of the column's Avro type, because only that there is one counts. Undefined: it has no simple form, and counts as none. */
+function constant({ type, precision, facts }: ColumnShape, text: string): unknown {
+  if (type === 'array') return [];
+  if (facts?.labels != null) return facts.labels[0] === undefined ? undefined : avroName(facts.labels[0]);
+  if (type === 'decimal' && precision === null) return { scale: 0, value: '' };
   if (type === 'decimal' || type === 'uint64') return '\0'.repeat(DECIMAL_BYTES);
-  if (type === 'int16' || type === 'int32' || type === 'int64' || type === 'float32' || type === 'float64') {
-    const value = Number(text);
-    return Number.isFinite(value) ? value : undefined;
-  }
-  return text;
+  const simple = SIMPLE[type] ?? 'string';
+  if (typeof simple === 'object') return 'values' in simple ? {} : 0;
+  if (simple === 'boolean') return text === 't';
+  if (simple === 'bytes') return '';
+  if (simple === 'string') return text;
+  if (simple === 'int' || simple === 'long') return 0;
+  // NaN and the infinities are no JSON.
+  const value = Number(text);
+  return Number.isFinite(value) ? value : undefined;
 }

@@ -61,6 +61,20 @@ describe('compatibility of table versions', () => {
     ['numeric(9,2) to numeric', [ID, numeric(9, 2)], [ID, told('n', 'decimal')], '', 'bf'],
     ['a numeric with a default is added', [ID], [ID, told('n', 'decimal', { default: '1.50' }, { precision: 9, scale: 2 })], 'bf', 'b'],
     ['a label is added to an enum', [ID, told('e', 'text', { labels: ['a'] })], [ID, told('e', 'text', { labels: ['a', 'b'] })], 'b', 'b'],
+    [
+      'the second enum of a table loses a label, both of one type name',
+      [ID, told('e', 'text', { labels: ['a'] }, { typeName: 'enum' }), told('f', 'text', { labels: ['b', 'c'] }, { typeName: 'enum' })],
+      [ID, told('e', 'text', { labels: ['a'] }, { typeName: 'enum' }), told('f', 'text', { labels: ['b'] }, { typeName: 'enum' })],
+      'f',
+      'f',
+    ],
+    ...['row', 'string', 'decimal'].map((typeName): (typeof cases)[number] => [
+      `an enum called ${typeName} is added beside a numeric`,
+      [ID, told('n', 'decimal')],
+      [ID, told('e', 'text', { required: false, labels: ['a'] }, { typeName }), told('n', 'decimal')],
+      'bf',
+      'b',
+    ]),
     ['a column is renamed', [ID, optional], [ID, told('w', 'text', { required: false })], 'bf', ''],
     ['varchar(10) to varchar(20)', [ID, told('v', 'text', {}, { precision: 10 })], [ID, told('v', 'text', {}, { precision: 20 })], 'bf', 'b'],
     ['the key is another column', [told('id', 'int32'), told('k', 'int32')], [told('k', 'int32'), told('id', 'int32')], '', ''],
@@ -75,6 +89,31 @@ describe('compatibility of table versions', () => {
       expect(found, rules).toEqual({ b: expected.includes('b'), f: expected.includes('f') });
       expect(may({ level: 'full', rules }, before, after), rules).toBe(expected === 'bf');
       expect(may({ level: 'none', rules }, before, after)).toBe(true);
+    }
+  });
+
+  it.each([
+    ['date', '2020-01-01'],
+    ['time', '10:00:00'],
+    ['timestamp', '2020-01-01T00:00:00'],
+    ['timestamptz', '2020-01-01T00:00:00Z'],
+    ['duration', 'P1D'],
+    ['year', '2020'],
+    ['decimal', '0'],
+    ['int32', '1.5'],
+    ['int64', '9223372036854775807'],
+    ['float64', '0.5'],
+    ['boolean', 't'],
+    ['bytes', '\u0100'],
+    ['map', '{}'],
+    ['uuid', '00000000-0000-0000-0000-000000000000'],
+    ['json', '{}'],
+    ['set', 'a,b', ['a', 'b']],
+    ['text', 'in-progress', ['done', 'in-progress']],
+  ] as const)('a constant default of %s (%s) stands for the rows of before, NOT NULL or not', (type, text, labels = undefined) => {
+    for (const required of [true, false]) {
+      const added = told('v', type, { required, default: text, labels: labels ?? null });
+      expect(may({ level: 'full' }, [ID], [ID, added])).toBe(true);
     }
   });
 
