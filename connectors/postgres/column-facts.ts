@@ -15,13 +15,20 @@ export function columnFacts(type: ColumnType, attnum: number, required: boolean,
   const about = { required, labels: type.labels ?? null, id: String(attnum) };
   if (expression === null || /^\(?NULL(::|$)/.test(expression)) return { ...about, default: null, computed: false };
   const text = constant(expression);
-  if (text === null) return { ...about, default: null, computed: true };
+  if (text === null || isRounded(type, text)) return { ...about, default: null, computed: true };
   return { ...about, default: UNTOLD.has(type.type) ? null : cellOf(type, text), computed: false };
 }
 
 function constant(expression: string): string | null {
   if (expression === 'true' || expression === 'false') return expression.slice(0, 1);
   return NUMBER.exec(expression)?.[1] ?? QUOTED.exec(expression)?.[1]?.replaceAll("''", "'") ?? null;
+}
+
+/** Not the value that rows get: the server casts it for each (`integer DEFAULT 1.5`, `numeric(5,2) DEFAULT 1.555`). */
+function isRounded({ type, scale }: ColumnType, text: string): boolean {
+  if (type === 'int16' || type === 'int32' || type === 'int64') return !/^-?\d+$/.test(text);
+  if (type !== 'decimal' || !NUMBER.test(text)) return false;
+  return /e/.test(text) || (scale !== null && (text.split('.')[1]?.length ?? 0) > Math.max(scale, 0));
 }
 
 /** The constant as a cell. The session prints constants inside expressions as it prints values. */

@@ -42,8 +42,6 @@ export function post(call: HttpCall, runtime: Runtime): Promise<HttpAnswer> {
       signal,
       headers: { ...headers, 'Content-Length': String(Buffer.byteLength(body)) },
     };
-    let request: ClientRequest;
-    const timer = runtime.setTimer(() => request.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)), timeoutMs);
     const fail = (error: unknown): void => {
       timer.clear();
       reject(new NoAnswer(rootMessage(error), isUntrusted(error)));
@@ -62,7 +60,10 @@ export function post(call: HttpCall, runtime: Runtime): Promise<HttpAnswer> {
         resolve({ status: answer.statusCode ?? 0, text: Buffer.concat(chunks).toString('utf8') });
       });
     };
-    request = url.protocol === 'https:' ? tlsRequest(url, { ...options, ...tls }, answered) : plainRequest(url, options, answered);
+    const request: ClientRequest =
+      url.protocol === 'https:' ? tlsRequest(url, { ...options, ...tls }, answered) : plainRequest(url, options, answered);
+    // Only now: what Node.js does not even try throws above, and a timer would fire all the same.
+    const timer = runtime.setTimer(() => request.destroy(new Error(`no answer within ${timeoutMs / 1000} s`)), timeoutMs);
     request.on('error', fail);
     request.end(body);
   });

@@ -79,5 +79,8 @@ export function validateRegistry(config: RegistryConfig): Problem[] {
   }
   if ((config.user === undefined) !== (config.password === undefined)) wrong('user', 'and "password" belong together', 'give both, or none');
   if (config.user !== undefined && config.token !== undefined) wrong('token', 'and "user" are two ways to say who connects', 'give one of them');
+  // It would be an error of Node.js at the first call.
+  if (config.token !== undefined && !/^[\x21-\x7e]+$/.test(config.token))
+    wrong('token', 'has a character that no HTTP header takes, such as a space or the end of a line', 'give the token alone');
   return problems;
 }

@@ -16,6 +16,8 @@ describe('defaults, as pg_get_expr spells them', () => {
     ['int4', '5', '5'],
     ['int4', "'-5'::integer", '-5'],
     ['int4', '(-5)', '-5'],
+    ['int4', '1.5', 'computed'],
+    ['int8', "'1e3'::numeric", 'computed'],
     ['numeric', '1.50', '1.50'],
     ['bool', 'true', 't'],
     ['varchar', "'it''s'::character varying", "it's"],
@@ -31,6 +33,16 @@ describe('defaults, as pg_get_expr spells them', () => {
     ['text', "('a'::text || 'b'::text)", 'computed'],
     ['text', "(('a'::text))::character varying", 'computed'],
   ])('%s %s', (type, expression, expected) => expect(of(type, expression)).toBe(expected));
+
+  it.each([
+    ['0', '0'],
+    ['1.55', '1.55'],
+    ['1.555', null],
+    ["'NaN'::numeric", 'NaN'],
+  ])('numeric(5,2) %s: what the server would round is told as no constant', (expression, expected) => {
+    const type = builtInType(builtInOid('numeric') ?? 0, ((5 << 16) | 2) + 4) as ColumnType;
+    expect(columnFacts(type, 1, true, expression)).toMatchObject({ default: expected, computed: expected === null });
+  });
 });
 
 describe('arrays in their cell form', () => {

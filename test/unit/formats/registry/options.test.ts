@@ -13,6 +13,8 @@ describe('format.registry', () => {
     ['a user without a password', { user: 'u' }, ['registry.user']],
     ['a password without a user', { password: 'p' }, ['registry.user']],
     ['two ways to say who connects', { user: 'u', password: 'p', token: 't' }, ['registry.token']],
+    ['a token that no header takes', { token: 'secret\n' }, ['registry.token']],
+    ['a token', { token: 'a.b-c_d~e+f/g==' }, []],
   ])('%s', (_what, given, paths) => {
     const problems = validateRegistry({ ...REGISTRY, ...given });
     expect(problems.map(({ path }) => path)).toEqual(paths);
