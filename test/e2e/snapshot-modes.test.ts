@@ -365,7 +365,8 @@ describe('snapshot modes', () => {
       // Never more, however busy the machine is; how far it stays below is the machine's.
       expect(((to.sum - from.sum) / (to.atMs - from.askedMs)) * 1000).toBeLessThan(21_500);
       // A second without a row has the rate 0.
-      const copying = async (): Promise<Copy | undefined> => (await rows()).views.find((each) => each.state === 'copying' && each.rowsPerSecond > 0);
+      const copying = async (): Promise<Copy | undefined> =>
+        (await rows()).views.find((each) => each.state === 'copying' && (each.rowsPerSecond ?? 0) > 0);
       await expect.poll(copying, { timeout: 10_000 }).toBeDefined();
       const view = to.views.find(({ state }) => state === 'copying') as Copy;
       expect(view).toMatchObject({ copy: 'first', state: 'copying', estimatedRows: expect.any(Number), percent: expect.any(Number) });
