@@ -45,7 +45,7 @@ export function addDlq(program: Command, action: Action, registry: Registry): vo
   addDealing(
     dlq,
     'replay',
-    'Send dead letters again, in their order, through the running connector. One whose key was published since, or that has none while its table was changed since, is not sent.',
+    'Send dead letters again, in their order, through the running connector. One of whose key a newer message came since (as a letter, too), or that has no key while its table was changed since, is not sent.',
     action,
     registry,
   );

@@ -1,15 +1,14 @@
 import type { Configuration, ConnectorDefinition } from '../config/load.ts';
+import { type AcceptedView, acceptVersions } from '../daemon/accept.ts';
 import { CONTROL_NO_DAEMON } from '../daemon/control-errors.ts';
 import { nodeRuntime } from '../daemon/node-runtime.ts';
 import { findConnector } from '../daemon/offsets.ts';
-import { type AcceptedView, acceptVersions } from '../daemon/schema-policy.ts';
 import { type SchemaSummary, schemaSummaries, schemaVersions } from '../daemon/schemas.ts';
 import { SluiceError } from '../plugin/error.ts';
 import type { Registry } from '../plugin/registry.ts';
 import type { ColumnShape, Since, TableVersion } from '../record/table.ts';
 import { type SchemaChange, schemaChanges } from '../schema-history/changes.ts';
 import { SCHEMA_NO_JSON_SCHEMA, SCHEMA_TABLE_UNKNOWN, SCHEMA_VERSION_UNKNOWN } from '../schema-history/errors.ts';
-import { SCHEMA_ACCEPT_NOTHING } from '../schema-policy/errors.ts';
 import { openLevel } from '../state/level.ts';
 import type { StateStore } from '../state/state-store.ts';
 import { openStore } from '../state/store.ts';
@@ -109,7 +108,7 @@ async function accepted(configuration: Configuration, connector: string, name: s
     () => controlRequest(configuration.daemon.dataDir, 'POST', '/schema/accept', { connector, table: name }) as Promise<AcceptedView>,
     async () => {
       const view = await withStore(configuration, (store) => acceptVersions(store, connector, name));
-      if (view === null) throw new SluiceError(SCHEMA_ACCEPT_NOTHING, { connector, table: name });
+      if (view === null) throw new SluiceError(SCHEMA_TABLE_UNKNOWN, { connector, table: name });
       return view;
     },
   );

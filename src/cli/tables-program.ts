@@ -17,7 +17,9 @@ const CONNECTOR = 'which one, if there are several';
 export function addTables(program: Command, action: Action, registry: Registry): void {
   const tables = program
     .command('tables')
-    .description('Tables that are stopped while the others go on ("onError": "stopTable"): look at them, resume them, or let go what was kept.')
+    .description(
+      'Tables that are stopped while the others go on ("onError": "stopTable", or a shape that "compatibility" does not allow): look at them, resume them, or let go what was kept.',
+    )
     .addHelpText('after', '\nExamples:\n  $ sluice tables list /etc/sluice\n  $ sluice tables resume --table public.orders /etc/sluice');
   tables
     .command('list')

@@ -57,6 +57,11 @@ export const CONFIG_DEBEZIUM_FILE = configuration(
   'This is a Debezium connector file ("connector.class"). Such files are not supported yet.',
   'Write a connector file of Sluice: config/examples/postgres-nats.json shows one, docs/configuration.md says what each option means.',
 );
+export const CONFIG_UNUSED = configuration(
+  'SLUICE_CONFIG_UNUSED',
+  '"{path}" has {pattern}, which fits nothing of the captured tables, and so does nothing.',
+  'Correct it, or leave it out; for a table or a column that is yet to come it can stay.',
+);
 export const CONFIG_CHECK = configuration('SLUICE_CONFIG_CHECK', '{statement}', '{advice}');
 export const CONFIG_DUPLICATE_NAME = configuration(
   'SLUICE_CONFIG_DUPLICATE_NAME',
@@ -115,6 +120,7 @@ export const configErrors: readonly ErrorKind[] = [
   CONFIG_PATTERN,
   CONFIG_NOT_SUPPORTED,
   CONFIG_DEBEZIUM_FILE,
+  CONFIG_UNUSED,
   CONFIG_CHECK,
   CONFIG_DUPLICATE_NAME,
   CONFIG_CLAIM,

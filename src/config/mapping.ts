@@ -40,6 +40,11 @@ export function checkMapping({ mapping }: ConfigOf<typeof connectorFields>, tree
     wrong('rest', '"rest" is the column in which "fixed" gathers others, and there is no "fixed".', 'Add it, or leave "rest" out.');
 }
 
+/** Whether any table is something else to readers. */
+export function mapsTables({ rename, cast, defaults, fixed }: ConfigOf<typeof connectorFields>['mapping']): boolean {
+  return [rename, cast, defaults, fixed].some((map) => Object.keys(map).length > 0);
+}
+
 /** Names with commas between. */
 export function namesOf(columns: string): readonly string[] {
   return columns

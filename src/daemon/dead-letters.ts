@@ -20,7 +20,7 @@ export interface DeadLetterView {
   /** ISO 8601. */
   readonly time: string;
   readonly bytes: number;
-  /** Newer messages of its key, or of its table, were published since: it can only be discarded. */
+  /** Newer messages of its key, or of its table, came since: it can only be discarded. */
   readonly superseded: boolean;
   /** In the file. */
   readonly segment: number;

@@ -5,6 +5,7 @@ import type { Finding } from '../plugin/finding.ts';
 import type { TableOutline } from '../plugin/outline.ts';
 import type { Sink } from '../plugin/sink.ts';
 import { tableLabel } from '../record/table.ts';
+import { unusedPatterns } from './unused-patterns.ts';
 
 type Plugins = Pick<ConnectorDefinition, 'source' | 'format' | 'sink'>;
 
@@ -21,8 +22,12 @@ export function judge(plugins: Plugins, log: Logger, findings: readonly Finding[
   if (first !== null) throw first;
 }
 
-/** What the format asks of captured tables, and they do not have. */
-export function formatFindings({ format: { plugin, config } }: Plugins, tables: readonly TableOutline[]): readonly Finding[] {
+/** What a connector's file asks of the captured tables, and they do not have. */
+export function tableFindings(definition: ConnectorDefinition, tables: readonly TableOutline[]): readonly Finding[] {
+  return [...formatFindings(definition, tables), ...unusedPatterns(definition, tables)];
+}
+
+function formatFindings({ format: { plugin, config } }: Plugins, tables: readonly TableOutline[]): readonly Finding[] {
   return plugin.preflight?.(config, tables) ?? [];
 }
 

@@ -3,12 +3,10 @@ import { namesOf } from '../config/mapping.ts';
 import { Mapping } from '../mapping/mapping.ts';
 import { type MappedType, parseConstant } from '../mapping/types.ts';
 import { parseColumnPattern, parsePatterns } from '../plugin/patterns.ts';
-import type { TableVersion } from '../record/table.ts';
 
-/** Null: tables are to readers what they are. */
-export function openMapping({ name, mapping }: Pick<ConnectorDefinition, 'name' | 'mapping'>): Mapping | null {
+/** What tables are to readers. Loaded only where a connector's file says it. */
+export function openMapping({ name, mapping }: Pick<ConnectorDefinition, 'name' | 'mapping'>): Mapping {
   const { rename, cast, defaults, fixed, rest } = mapping;
-  if ([rename, cast, defaults, fixed].every((map) => Object.keys(map).length === 0)) return null;
   const patterns = parsePatterns(Object.keys(fixed));
   return new Mapping({
     connector: name,
@@ -31,14 +29,4 @@ function columnsOf<T>(map: Readonly<Record<string, string>>, read: (value: strin
     const column = parseColumnPattern(text);
     return column === null ? [] : [{ column, to: read(value) }];
   });
-}
-
-/** A version as readers have it. One that cannot be mapped, by what the file says today, is what it is: a row of it says what is wrong. */
-export function mappedVersion<T extends TableVersion | null>(table: T, mapping: Mapping | null): TableVersion | T {
-  if (table === null || mapping === null) return table;
-  try {
-    return mapping.table(table);
-  } catch {
-    return table;
-  }
 }

@@ -1,4 +1,5 @@
 import type { ConnectorDefinition } from '../config/load.ts';
+import { mapsTables } from '../config/mapping.ts';
 import { judgesShapes } from '../config/undelivered.ts';
 import type { Mapping } from '../mapping/mapping.ts';
 import type { Logger, PluginContext, SourceContext } from '../plugin/context.ts';
@@ -17,8 +18,7 @@ import { SignalReader } from '../snapshot/signal-reader.ts';
 import type { Loaded, StateStore } from '../state/state-store.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { schemaChangesDestination } from './destinations.ts';
-import { mappedVersion, openMapping } from './mapping.ts';
-import { openPolicy } from './schema-policy.ts';
+import { mappedVersion } from './mapped-version.ts';
 
 export interface OpenSource {
   readonly source: Source;
@@ -65,15 +65,20 @@ export function openTables({ format, schemaChanges, compatibility }: ConnectorDe
   return tables;
 }
 
-/** What readers get of the tables, and what of that may go. */
+/** What readers get of the tables, and what of that may go; null: they get them as they are, and every shape. Each is loaded only where it is asked for. */
 export async function openShapes(
   definition: ConnectorDefinition,
   stored: Loaded,
   store: StateStore,
   log: Logger,
 ): Promise<{ readonly mapping: Mapping | null; readonly policy: SchemaPolicy | null }> {
-  const mapping = openMapping(definition);
-  return { mapping, policy: await openPolicy(definition, stored, mapping, store, log) };
+  const mapping = mapsTables(definition.mapping) ? (await import('./mapping.ts')).openMapping(definition) : null;
+  if (judgesShapes(definition.compatibility)) {
+    const { openPolicy } = await import('./schema-policy.ts');
+    return { mapping, policy: await openPolicy(definition, stored, mapping, store, log) };
+  }
+  if (stored.accepted !== null) await store.setJudged(definition.name, null);
+  return { mapping, policy: null };
 }
 
 /** Null: changes of a table's shape are not announced. */

@@ -3,7 +3,7 @@ import { SluiceError } from '../plugin/error.ts';
 import type { Since, TableVersion } from '../record/table.ts';
 import { SCHEMA_TABLE_UNKNOWN } from '../schema-history/errors.ts';
 import type { StateStore } from '../state/state-store.ts';
-import { waitingVersions } from './schema-policy.ts';
+import { waitingVersions } from './accept.ts';
 
 /** One table of a connector's schema history. */
 export interface SchemaSummary {

@@ -16,7 +16,7 @@ import type { StateStore } from '../state/state-store.ts';
 import { type OpenSpool, StoppedTables } from '../stopped-tables/stopped-tables.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { policyOf } from './dead-letter-policy.ts';
-import { rulesOf } from './schema-policy.ts';
+import { actionOf } from './policy-choice.ts';
 import { spoolOf } from './stopped-tables.ts';
 
 /** Somebody waits for the answer. */
@@ -111,7 +111,7 @@ export class UndeliveredMessages implements Undelivered {
   /** What nobody could read as it is becomes no dead letter, and does not go on: it waits with its table, or the connector stops. */
   #refuseUnreadable(messages: MessageBatch, { index, error }: Refused): Promise<never> {
     const table = this.#ports.versionOf(tableAt(messages, index), versionAt(messages, index));
-    const isStop = table !== null && rulesOf(this.#ports.definition).actionOf(table) === 'stop';
+    const isStop = table !== null && actionOf(this.#ports.definition.compatibility)(table) === 'stop';
     return isStop ? Promise.reject(error) : this.tables.stop(messages, index, error);
   }
 

@@ -4,6 +4,7 @@ import { SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
 import { destinationAt, encodeHeaders, idAt, type MessageBatch, SPAN, SPAN_SIZE, tableAt } from '../record/messages.ts';
 import type { Place } from '../record/position.ts';
+import { SCHEMA_INCOMPATIBLE } from '../schema-policy/errors.ts';
 import { DEAD_LETTER_DAMAGED, DEAD_LETTER_RATE } from './errors.ts';
 import type { DeadLetterFile } from './file.ts';
 import { aboutInTopic, type LetterHead, type LetterParts, messageOf, type OpenLetter, partsOf } from './letter.ts';
@@ -71,9 +72,9 @@ interface Own {
   refused: SluiceError | null;
 }
 
-const KEY_SINCE = 'Its key, or a TRUNCATE of its table, was published since: it would overwrite what is newer.';
+const KEY_SINCE = 'A newer message of its key, or a TRUNCATE of its table, came since: it would overwrite what is newer.';
 const TABLE_SINCE =
-  'It has no key, and its table was published since: it could remove, double or bring back rows that are newer. `sluice dlq show` shows it, then discard it.';
+  'It has no key, and newer messages of its table came since: it could remove, double or bring back rows that are newer. `sluice dlq show` shows it, then discard it.';
 const BEHIND_NEWER = 'It has no key: it stands behind rows of its table that are newer.';
 /** Fewer in a window say nothing about a share. */
 const FEWEST = 10;
@@ -198,7 +199,7 @@ export class DeadLetters {
   }
 
   /**
-   * Sends open letters again under their own ids, in their order; those whose key was published since stay where they are. What another command has dealt with
+   * Sends open letters again under their own ids, in their order; those with a newer message of their key stay where they are. What another command has dealt with
    * meanwhile is not in the answer.
    */
   async replay(letters: readonly OpenLetter[]): Promise<readonly Replayed[]> {
@@ -351,7 +352,12 @@ export class DeadLetters {
   /** Once for each cause, then it is counted. */
   #say({ head }: OpenLetter): void {
     const kind = `${head.code} ${head.destination}`;
-    const remedy = `\`sluice dlq list\` shows it; mend the cause, then \`sluice dlq replay --connector ${this.#ports.connector} --all\`.`;
+    const { connector } = this.#ports;
+    const mend =
+      head.code === SCHEMA_INCOMPATIBLE.code
+        ? `let the shape through (\`sluice schema accept --connector ${connector} --table ${head.table}\`)`
+        : 'mend the cause';
+    const remedy = `\`sluice dlq list\` shows it; ${mend}, then \`sluice dlq replay --connector ${connector} --all\`.`;
     const fields = { code: head.code, remedy, id: head.id };
     this.#ports.log[this.#said.has(kind) ? 'debug' : 'warn'](`A message became a dead letter: ${head.error}`, fields);
     this.#said.add(kind);

@@ -32,13 +32,13 @@ export interface OpenLetter {
   address: Address;
   readonly key: Buffer | null;
   readonly keyHash: number;
-  /** Newer messages of its key or table were published since (`LetterIndex`): sending it now would overwrite what is newer. */
+  /** Newer messages of its key or table came since (`LetterIndex`): sending it now would overwrite what is newer. */
   superseded: boolean;
   /** It stands in the dead-letter topic as well. */
   published: boolean;
 }
 
-/** What happened to a letter later. `superseded`: newer messages of its key or table were published since. `published`: it stands in the dead-letter topic as well. */
+/** What happened to a letter later. `superseded`: newer messages of its key or table came since. `published`: it stands in the dead-letter topic as well. */
 export interface LetterEvent {
   readonly event: 'replayed' | 'discarded' | 'superseded' | 'published';
   readonly id: string;

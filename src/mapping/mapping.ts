@@ -5,7 +5,7 @@ import { ABSENT, BatchWriter, HEAD, HEAD_SIZE, NULL, type RecordBatch, type Tran
 import type { TableVersion } from '../record/table.ts';
 import { MAPPING_VALUE } from './errors.ts';
 import { type MappingRules, type Plan, planOf, type Slot } from './plan.ts';
-import { prefixOf } from './types.ts';
+import { nameOf, prefixOf } from './types.ts';
 
 const OPEN = piece('{');
 const CLOSE = piece('}');
@@ -82,7 +82,7 @@ export class Mapping {
   ): void {
     const length = prefixOf(batch.arena.toString('utf8', start, end), to);
     if (length < 0) {
-      const parameters = { connector: this.#rules.connector, table: label, column: columns[column]?.name ?? '', to, transaction: id };
+      const parameters = { connector: this.#rules.connector, table: label, column: columns[column]?.name ?? '', to: nameOf(to), transaction: id };
       throw new SluiceError(MAPPING_VALUE, parameters, { table: label });
     }
     batch.cell(start, start + length);

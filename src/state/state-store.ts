@@ -185,8 +185,19 @@ export class StateStore {
       operations.push({ type: 'del', key: prefix + tableKey(table) });
       operations.push({ type: 'del', key: prefix + acceptedKey(tableId(table), table.version) });
     }
-    for (const { table, isAnew } of accepted) operations.push(put(prefix + acceptedKey(tableId(table), table.version), isAnew));
+    operations.push(...acceptanceOperations(prefix, accepted));
     await this.#commit({ operations });
+  }
+
+  /** An operator's command: these versions may go, and a table that stopped for one of them has a new state (null: it is as it was). All of it or nothing; durable when it resolves. */
+  async accept(
+    connector: string,
+    accepted: readonly Acceptance[],
+    changed: { readonly table: string; readonly state: unknown } | null,
+  ): Promise<void> {
+    const prefix = connectorPrefix(connector);
+    const state = changed === null ? [] : [put(prefix + tableStateKey(changed.table), changed.state)];
+    await this.#commit({ operations: [...acceptanceOperations(prefix, accepted), ...state] });
   }
 
   /** From now on versions of tables are judged, and all that are known may go; or they are not judged any more. Durable when it resolves. */
@@ -352,6 +363,10 @@ export class StateStore {
 
 function put(key: string, value: unknown): Operation {
   return { type: 'put', key, value: frameJson(value) };
+}
+
+function acceptanceOperations(prefix: string, accepted: readonly Acceptance[]): Operation[] {
+  return accepted.map(({ table, isAnew }) => put(prefix + acceptedKey(tableId(table), table.version), isAnew));
 }
 
 function placeOperations(prefix: string, place: Place | null): Operation[] {

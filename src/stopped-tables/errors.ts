@@ -5,7 +5,8 @@ export const TABLE_STOPPED = defineError({
   retry: 'auto',
   exit: 1,
   cause: 'Table {table} of connector {connector} is stopped: {reason}. Its changes are kept in {directory}, in order; the other tables go on.',
-  remedy: 'Mend the cause, then `sluice tables resume --connector {connector} --table {table}`.',
+  remedy:
+    'Mend the cause, then `sluice tables resume --connector {connector} --table {table}`. A change of its shape can be let through with `sluice schema accept --connector {connector} --table {table}`, which resumes it too.',
 });
 
 export const TABLE_NOT_STOPPED = defineError({

@@ -102,12 +102,9 @@ export class StoppedTables {
     for (const [table, { state }] of this.#tables) {
       if (state.state === 'resuming') this.#start(table);
       else {
-        const remedy = `\`sluice tables resume --connector ${connector} --table ${table}\` when the cause is mended.`;
-        log.warn(`Table ${table} of connector ${connector} is stopped since ${isoOf(state)}: ${state.error}`, {
-          code: TABLE_STOPPED.code,
-          table,
-          remedy,
-        });
+        const { remedy } = this.#stoppedError(table, state.error);
+        const fields = { code: TABLE_STOPPED.code, table, remedy };
+        log.warn(`Table ${table} of connector ${connector} is stopped since ${isoOf(state)}: ${state.error}`, fields);
       }
     }
   }
@@ -161,7 +158,7 @@ export class StoppedTables {
 
   /** The table of the message stops here, durably. Always throws: the sink ends, so that nothing behind the message is on its way when the next life begins. */
   async stop(batch: MessageBatch, index: number, error: SluiceError): Promise<never> {
-    const { connector, store, runtime, directoryOf } = this.#ports;
+    const { connector, store, runtime } = this.#ports;
     const table = this.#own.get(batch) ?? tableAt(batch, index);
     if (table === '') throw error;
     await this.#cleaning.get(table);
@@ -179,7 +176,13 @@ export class StoppedTables {
     };
     await store.setTableState(connector, table, state);
     if (known !== undefined) known.state = state;
-    throw new SluiceError(TABLE_STOPPED, { connector, table, reason: error.message, directory: directoryOf(table) }, { cause: error, table });
+    throw this.#stoppedError(table, error.message, error);
+  }
+
+  #stoppedError(table: string, reason: string, cause?: SluiceError): SluiceError {
+    const { connector, directoryOf } = this.#ports;
+    const parameters = { connector, table, reason: reason.replace(/\.$/, ''), directory: directoryOf(table) };
+    return new SluiceError(TABLE_STOPPED, parameters, { table, ...(cause === undefined ? {} : { cause }) });
   }
 
   /** What waits is to be sent, from the next life on. Throws SLUICE_TABLE_NOT_STOPPED. */

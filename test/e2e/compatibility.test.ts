@@ -100,6 +100,8 @@ describe('compatibility of table versions', () => {
     ).toEqual(['version 1', 1, 'version 2', 2, 3, 'version 1', 'version 3', 4, 5, 'version 4', 6, 7]);
     const again = await sluice(['schema', 'accept', '--table', 'public.t', daemon.directory]);
     expect([again.exit, again.stderr]).toEqual([2, expect.stringContaining('SLUICE_SCHEMA_ACCEPT_NOTHING')]);
+    const misspelt = await sluice(['schema', 'accept', '--table', 'public.tt', daemon.directory]);
+    expect([misspelt.exit, misspelt.stderr]).toEqual([2, expect.stringContaining('SLUICE_SCHEMA_TABLE_UNKNOWN')]);
   });
 
   it('stop: the connector stops with cause and remedy, and again at its next start; accepted without a daemon, nothing is missing', async () => {

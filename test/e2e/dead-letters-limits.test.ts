@@ -117,7 +117,7 @@ describe('dead letters: limits', () => {
     await query("INSERT INTO t VALUES (1, 'newer')");
     await expect.poll(() => ops(to), { timeout: 20_000 }).toEqual(['c 1']);
     const [answer] = await replay(running);
-    expect(answer).toMatchObject({ outcome: 'superseded', note: expect.stringContaining('its table was published since') });
+    expect(answer).toMatchObject({ outcome: 'superseded', note: expect.stringContaining('newer messages of its table came since') });
     expect(await ops(to)).toEqual(['c 1']);
     expect((await list(running)).map(({ superseded }) => superseded)).toEqual([true]);
   });

@@ -46,7 +46,7 @@ const LAYERS: Record<string, Layer> = {
   transforms: { layers: ['plugin', 'record'] },
   state: { layers: ['plugin', 'record'], packages: ['level'] },
   segments: { layers: ['plugin', 'record'] },
-  'dead-letters': { layers: ['plugin', 'record', 'segments', 'state', 'pipeline'] },
+  'dead-letters': { layers: ['plugin', 'record', 'segments', 'state', 'pipeline', 'schema-policy'] },
   'stopped-tables': { layers: ['plugin', 'record', 'segments', 'state', 'pipeline'] },
   snapshot: { layers: ['plugin', 'record'] },
   'schema-history': { layers: ['plugin', 'record', 'formats'] },

@@ -219,13 +219,14 @@ export class PgoutputDecoder {
   #prepare(relation: Relation): void {
     const { captures, facts, catalog } = this.#options;
     let table: TableVersion | null = null;
-    const types = typesOf(relation, facts, this.#types);
-    if (captures(relation.schema, relation.name)) {
+    const { schema, name } = relation;
+    const identity = { kind: 'table', catalog, schema, name } as const;
+    const before = this.#target.writer.current(identity);
+    const types = typesOf(relation, facts, this.#types, before);
+    if (captures(schema, name)) {
       const problem = this.#options.refuses?.(relation) ?? null;
       if (problem !== null) throw problem;
-      const { schema, name } = relation;
-      const identity = { kind: 'table', catalog, schema, name } as const;
-      const key = keyOf(relation, facts, this.#target.writer.current(identity));
+      const key = keyOf(relation, facts, before);
       const shape: TableShape = { ...identity, columns: columnShapes(relation, types), key, facts: tableFacts(relation) };
       table = this.#target.writer.table(shape, { position: formatHalves(this.#commitHi, this.#commitLo), micros: this.#commitMicros });
     }

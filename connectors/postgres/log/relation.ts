@@ -1,5 +1,5 @@
 /** What a Relation message says about a table, and the plan by which its rows are decoded. Everything that can be decided once is decided here. */
-import type { ColumnShape, TableFacts, TableShape, TableVersion } from '#plugin';
+import type { ColumnFacts, ColumnShape, TableFacts, TableShape, TableVersion } from '#plugin';
 import { columnFacts } from '../column-facts.ts';
 import { builtInOid, builtInType, type ColumnType, type CustomType, customType, NORMALISE } from '../types.ts';
 
@@ -130,15 +130,34 @@ function matches(relation: Relation, known: CatalogTable): boolean {
   return true;
 }
 
-/** The types of a relation's columns; `named` are the Type messages of this session. */
-export function typesOf(relation: Relation, facts: CatalogFacts, named: ReadonlyMap<number, TypeName>): DescribedType[] {
+/** The types of a relation's columns; `named` are the Type messages of this session, `before` is what the table was last. */
+export function typesOf(
+  relation: Relation,
+  facts: CatalogFacts,
+  named: ReadonlyMap<number, TypeName>,
+  before: TableShape | null = null,
+): DescribedType[] {
   const known = facts.table(relation.oid);
   return columnTypes(relation, facts, named).map((type, index) => {
     const column = relation.columns[index] as RelationColumn;
     // Today's catalogue may be several DDLs ahead of the log: it counts only where the column is the same (algorithms §5).
     const today = known?.columns.find(({ name, typeOid, typmod }) => name === column.name && typeOid === column.typeOid && typmod === column.typmod);
-    return today === undefined ? type : { ...type, facts: columnFacts(type, today.attnum, today.notNull === true, today.default ?? null) };
+    if (today !== undefined) return { ...type, facts: columnFacts(type, today.attnum, today.notNull === true, today.default ?? null) };
+    const kept = factsBefore(column.name, type, before?.facts?.id === String(relation.oid) ? before : null, known);
+    return kept === null ? type : { ...type, facts: { ...kept, labels: type.labels ?? null } };
   });
+}
+
+/**
+ * Where today's catalogue does not fit: what was known of the column, if it is the same in the table as it was last. Null where it was NOT NULL and is not any more: the log does
+ * not say from which row on.
+ */
+function factsBefore(name: string, type: ColumnType, before: TableShape | null, known: CatalogTable | undefined): ColumnFacts | null {
+  const same = before?.columns.find((column) => column.name === name);
+  if (same?.facts === undefined || same.type !== type.type || same.typeName !== type.typeName) return null;
+  if (same.precision !== type.precision || same.scale !== type.scale) return null;
+  const { facts } = same;
+  return facts.required && known?.columns.find(({ attnum }) => String(attnum) === facts.id)?.notNull !== true ? null : facts;
 }
 
 /** What the log says of a column's type, and the catalogue of the column. */

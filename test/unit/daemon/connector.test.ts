@@ -93,7 +93,7 @@ function connectorWith(
     deadLetter: { routes: {}, maxPercent: 5, window: 60_000, maxBytes: 1_000_000 },
     spool: { maxBytes: 1_000_000 },
     schemaChanges: {},
-    compatibility: { level: 'none', levels: {} },
+    compatibility: { level: 'none', levels: {}, actions: {}, deprecated: [] },
     mapping: { rename: {}, cast: {}, defaults: {}, fixed: {} },
   } as unknown as ConnectorDefinition;
   const store = {

@@ -157,6 +157,9 @@ describe('the state store', () => {
     expect(await accepted()).toEqual({ [tableId(one)]: { versions: [1], anew: 1 } });
     await withStore(options, (store) => store.saveHistory('shop', { put: [], drop: [one] }, [{ table: two, isAnew: false }]));
     expect(await accepted()).toEqual({ [tableId(one)]: { versions: [2], anew: 0 } });
+    await withStore(options, (store) => store.accept('shop', [{ table: two, isAnew: true }], { table: 'public.t', state: { state: 'resuming' } }));
+    expect(await accepted()).toEqual({ [tableId(two)]: { versions: [2], anew: 2 } });
+    await withStore(options, async (store) => expect(await store.getTableStates('shop')).toEqual(new Map([['public.t', { state: 'resuming' }]])));
     await withStore(options, (store) => store.setJudged('shop', null));
     expect(await accepted()).toBeNull();
     await withStore(options, (store) => store.setJudged('shop', []));
