@@ -14,3 +14,11 @@ export async function lastOf(servers: string, stream: string, subject: string): 
   await connection.close();
   return message?.string() ?? '';
 }
+
+/** How many messages stand under a subject; 0 too where there is no such stream yet. */
+export async function countOf(servers: string, stream: string, subject: string): Promise<number> {
+  const connection = await connect({ servers });
+  const info = await (await jetstreamManager(connection)).streams.info(stream, { subjects_filter: subject }).catch(() => null);
+  await connection.close();
+  return info?.state.subjects?.[subject] ?? 0;
+}

@@ -75,7 +75,10 @@ export class SchemaIds {
     for (let index = 0; index < messages.count; index++) {
       if (!lacksId(messages, index)) continue;
       const table = versionAt(messages, index, versionOf);
-      return { index, error: (table === null ? null : this.#known.get(table)?.refusal) ?? forgotten(messages, index) };
+      const known = table === null ? null : this.#known.get(table);
+      // The registry was not asked: by its table's compatibility it does not go to the sink at all.
+      if (known === undefined) continue;
+      return { index, error: known?.refusal ?? forgotten(messages, index) };
     }
     return null;
   }
