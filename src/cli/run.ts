@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8';
 import { runDaemon } from '../daemon/daemon.ts';
 import { nodeRuntime } from '../daemon/node-runtime.ts';
 import type { Registry } from '../plugin/registry.ts';
@@ -19,5 +20,7 @@ export async function runCommand({ paths, once }: RunOptions, registry: Registry
   // Bars and messages on one terminal would write over each other.
   const isShared = stdout.isTTY && connectors.some(({ sink }) => sink.plugin.type === 'stdout');
   const show = bars === null || isShared ? {} : { show: bars.follow.bind(bars) };
+  // Rows are bytes in arenas: what is made for each batch dies young, and a young generation that grows further only stays resident (docs/decisions/0017).
+  setFlagsFromString('--semi-space-growth-factor=1');
   return runDaemon({ config: daemon, connectors, runtime: nodeRuntime(), log, once, ...show });
 }

@@ -20,8 +20,13 @@ export async function parityOfTopic(kafka: KafkaServer, topic: string): Promise<
 
 /** Adds up rows as `writeBacklog` does. */
 export class RowSum {
+  readonly #digest: 'md5' | 'sha256';
   #rows = 0;
   #sum = 0n;
+
+  constructor(digest: 'md5' | 'sha256' = 'md5') {
+    this.#digest = digest;
+  }
 
   get parity(): Parity {
     return { rows: this.#rows, hash: this.#sum.toString() };
@@ -32,7 +37,7 @@ export class RowSum {
     this.#rows++;
     const { id, n, name, amount, body, at } = value.after as Record<string, string>;
     const text = [id, n, name, decimal(amount as string, 2), body, micros(at as string)].join('|');
-    this.#sum += BigInt(`0x${createHash('md5').update(text).digest('hex').slice(0, 13)}`);
+    this.#sum += BigInt(`0x${createHash(this.#digest).update(text).digest('hex').slice(0, 13)}`);
   }
 }
 

@@ -21,6 +21,10 @@ if (process.argv[2] === 'snapshot') {
   await import('./snapshot.ts');
   process.exit(0);
 }
+if (process.argv[2] === 'mysql') {
+  await import('./mysql.ts');
+  process.exit(0);
+}
 
 const HELP = `Usage: npm run bench [-- --rows N] [--rounds N] [--sinks LIST] [--partitions N] [--without-debezium] [--json]
 
@@ -35,6 +39,7 @@ alone, and by Debezium's engine into nothing and into Kafka; then start-up, late
   --json       one JSON document instead of the table
 
 npm run bench -- snapshot --help: the first copy of a table, against psql.
+npm run bench -- mysql --help: the log of MySQL and MariaDB, against their own readers, and the first copy.
 `;
 
 const { values } = parseArgs({
