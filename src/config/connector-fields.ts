@@ -85,14 +85,15 @@ export const connectorFields = fields({
   },
   spool: {
     kind: 'object',
-    about: 'With `onError: stopTable`: where the changes of a stopped table are kept (`spool/` in the data directory).',
+    about: 'Where the changes of a stopped table are kept (`spool/` in the data directory).',
     fields: {
       maxBytes: {
         kind: 'size',
         default: '1GiB',
         minBytes: 2 ** 20,
         maxBytes: 2 ** 42,
-        about: 'Bound of what is kept for each stopped table: the connector stops when it is reached.',
+        about:
+          'Bound of what waits for each stopped table: the connector stops when it is reached, unless the table is being resumed; then what comes waits until there is room.',
       },
     },
   },

@@ -10,7 +10,7 @@ import { sleep } from '../plugin/runtime.ts';
 import type { Sink } from '../plugin/sink.ts';
 import type { TableRegistry } from '../record/table.ts';
 import { SCHEMA_INCOMPATIBLE } from '../schema-policy/errors.ts';
-import { isDamagedSegment } from '../segments/errors.ts';
+import { isAboutSegments } from '../segments/errors.ts';
 import type { SnapshotCommands } from '../snapshot/commands.ts';
 import { SNAPSHOT_NOT_RUNNING } from '../snapshot/errors.ts';
 import type { CopyView } from '../snapshot/view.ts';
@@ -348,7 +348,7 @@ export class Connector {
 
   /** Where it had stopped for what a command has mended now, and others keep the process alive. */
   #goOn(): void {
-    if (this.#state !== 'failed' || !(isDamagedSegment(this.#error) || this.#error?.kind === SCHEMA_INCOMPATIBLE)) return;
+    if (this.#state !== 'failed' || !(isAboutSegments(this.#error) || this.#error?.kind === SCHEMA_INCOMPATIBLE)) return;
     this.#error = null;
     this.#attempts = 0;
     this.#become('starting');

@@ -16,12 +16,17 @@ export const SEGMENTS_FULL = defineError({
   exit: 1,
   cause: 'The directory {directory} of connector {connector} holds {bytes} bytes, and the bound is {limit}.',
   remedy:
-    'Look at what is there (`sluice dlq list`, `sluice tables list`), replay, resume or discard it, or raise deadLetter.maxBytes or spool.maxBytes; then start again. Nothing is lost.',
+    'Look at what is there (`sluice dlq list`, `sluice tables list`), and let it go (`sluice schema accept`, `sluice tables discard`, `sluice dlq discard`): where the daemon still runs the connector goes on then. Or raise deadLetter.maxBytes or spool.maxBytes, start again, and replay or resume. Nothing is lost.',
 });
 
 /** That, or what it led to. */
 export function isDamagedSegment(error: unknown): boolean {
   return error instanceof SluiceError && (error.kind === SEGMENTS_DAMAGED || isDamagedSegment(error.cause));
+}
+
+/** A command that lets go what stands there mends it. */
+export function isAboutSegments(error: unknown): boolean {
+  return isDamagedSegment(error) || (error instanceof SluiceError && error.kind === SEGMENTS_FULL);
 }
 
 export const segmentErrors = [SEGMENTS_DAMAGED, SEGMENTS_FULL];

@@ -5,6 +5,7 @@ import type { Runtime } from '../plugin/runtime.ts';
 import { messagesFromBytes, messagesToBytes } from '../record/message-bytes.ts';
 import { parseMessageId, rankOf } from '../record/message-id.ts';
 import { idAt, type MessageBatch, type MessageWriter } from '../record/messages.ts';
+import { SEGMENTS_FULL } from '../segments/errors.ts';
 import { type Address, isBefore, type Mark, SegmentLog, type SegmentLogOptions } from '../segments/segment-log.ts';
 import { writeError } from '../state/errors.ts';
 import type { StateStore } from '../state/state-store.ts';
@@ -20,6 +21,7 @@ export interface SpoolOptions {
   readonly dataDir: string;
   readonly runtime: Runtime;
   readonly store: StateStore;
+  /** Of what waits: what was sent stands on the disk for as long as it may come again, and takes no room. */
   readonly maxBytes: number;
 }
 
@@ -58,6 +60,8 @@ export class Spool {
   #covered: Address | null;
   /** Messages that wait. */
   messages = 0;
+  /** Bytes that wait. */
+  #waitingBytes = 0;
 
   private constructor(options: SpoolOptions, covered: Address | null) {
     this.#options = options;
@@ -122,12 +126,17 @@ export class Spool {
     return this.#beyond.size === 0;
   }
 
-  /** Durable when it resolves, with the address of the entry (a value of the place). Calls are done in their order. */
+  /**
+   * Durable when it resolves, with the address of the entry (a value of the place). Calls are done in their order. Throws SLUICE_SEGMENTS_FULL before anything is written;
+   * it can be called again when some of it was sent.
+   */
   async append(batch: MessageBatch, indexes: readonly number[]): Promise<string> {
     const bytes = messagesToBytes(batch, indexes);
-    const [address] = (await this.#disk(this.#log.append([bytes]))) as [Address];
-    this.#waiting.push({ address, messages: indexes.length, bytes: bytes.length });
-    this.messages += indexes.length;
+    const { connector, maxBytes } = this.#options;
+    if (this.#waitingBytes + bytes.length > maxBytes)
+      throw new SluiceError(SEGMENTS_FULL, { connector, directory: this.directory, bytes: this.#waitingBytes, limit: maxBytes });
+    const [address] = (await this.#disk(this.#log.append([bytes], { bounded: false }))) as [Address];
+    this.#wait({ address, messages: indexes.length, bytes: bytes.length });
     this.last = address;
     return formatAddress(address);
   }
@@ -149,7 +158,10 @@ export class Spool {
 
   /** The oldest entries were sent, and that is saved. */
   async sent(entries: number): Promise<void> {
-    for (const { messages } of this.#waiting.splice(0, entries)) this.messages -= messages;
+    for (const { messages, bytes } of this.#waiting.splice(0, entries)) {
+      this.messages -= messages;
+      this.#waitingBytes -= bytes;
+    }
     await this.#trim();
   }
 
@@ -170,16 +182,20 @@ export class Spool {
   async clear(): Promise<void> {
     this.#waiting.length = 0;
     this.messages = 0;
+    this.#waitingBytes = 0;
     this.last = null;
     await this.#disk(this.#log.clear());
   }
 
   #take(messages: MessageBatch, { address, bytes }: Pick<SpoolEntry, 'address' | 'bytes'>, isWaiting: boolean, isBeyond: boolean): void {
-    if (isWaiting) {
-      this.#waiting.push({ address, messages: messages.count, bytes });
-      this.messages += messages.count;
-    }
+    if (isWaiting) this.#wait({ address, messages: messages.count, bytes });
     if (isBeyond) for (let index = 0; index < messages.count; index++) this.#note(idAt(messages, index), address, index === messages.count - 1);
+  }
+
+  #wait(entry: SpoolEntry): void {
+    this.#waiting.push(entry);
+    this.messages += entry.messages;
+    this.#waitingBytes += entry.bytes;
   }
 
   /** Entries are in the order of the log: of a transaction only the last rank in each counts. */

@@ -1,4 +1,5 @@
 import type { Address } from '../segments/segment-log.ts';
+import type { Spool } from './spool.ts';
 
 /** What is stored of a table that is not live. A table without it is live. */
 export interface TableState {
@@ -34,4 +35,15 @@ export interface StoppedTableView {
   readonly bytes: number | null;
   /** The connector has stopped, and why: nothing is sent. */
   readonly stopped?: { readonly code: string; readonly message: string; readonly remedy: string };
+}
+
+export function viewOf(connector: string, table: string, state: TableState, spool: Spool | null): StoppedTableView {
+  const { code, error, remedy } = state;
+  const since = isoOf(state);
+  return { connector, table, state: state.state, code, error, remedy, since, messages: spool?.messages ?? null, bytes: spool?.bytes ?? null };
+}
+
+/** ISO 8601. */
+export function isoOf({ sinceMicros }: TableState): string {
+  return new Date(sinceMicros / 1000).toISOString();
 }

@@ -8,8 +8,9 @@ import type { Address } from '../segments/segment-log.ts';
 import type { StateStore } from '../state/state-store.ts';
 import { TABLE_NOT_STOPPED, TABLE_RESUMING, TABLE_STOPPED } from './errors.ts';
 import { copyTo, renameResumed } from './message-copies.ts';
+import { appendInto } from './room.ts';
 import { formatAddress, type Spool, type SpoolEntry } from './spool.ts';
-import type { StoppedTableView, TableState } from './state.ts';
+import { isoOf, type StoppedTableView, type TableState, viewOf } from './state.ts';
 
 /** Entries of the place that say how far a checkpoint covers a spool. */
 const PLACE_PREFIX = 'spool!';
@@ -77,6 +78,8 @@ export class StoppedTables {
   /** Live again. Their spools are kept until a checkpoint covers all that was read until then: what is read once more is recognised by them, and left out. */
   readonly #left = new Map<string, Left>();
   readonly #cleaning = new Map<string, Promise<unknown>>();
+  /** Of tables that are being resumed: resolves when what waits is sent but for the last of it. */
+  readonly #replaying = new Map<string, Promise<void>>();
   /** Batches that were diverted and not given to the sink yet, and what keeps them from it. */
   readonly #diverted = new Set<MessageBatch>();
   #exclusive = 0;
@@ -257,8 +260,8 @@ export class StoppedTables {
     const place: Record<string, string> = {};
     if (taken.size > 0) {
       await Promise.all(
-        [...taken].map(async ([{ spool }, { table, indexes, held }]) => {
-          const at = indexes.length > 0 ? await spool.append(messages, indexes) : held;
+        [...taken].map(async ([stopped, { table, indexes, held }]) => {
+          const at = indexes.length > 0 ? await appendInto(stopped.spool, messages, indexes, () => this.#makeRoom(table, stopped)) : held;
           // Null: all of it stands in the sink.
           if (at !== null) place[spoolEntry(table)] = at;
         }),
@@ -286,13 +289,25 @@ export class StoppedTables {
     const stopped = this.#tables.get(table) as Stopped;
     const { spool } = stopped;
     log.info(`Table ${table} is resumed: ${spool.messages} messages wait.`, { table });
-    while (!this.#ended && spool.messages > CHUNK) await this.#replaySome(table, stopped);
+    const most = this.#replayMost(table, stopped);
+    this.#replaying.set(table, most);
+    await most;
     await this.#alone(async () => {
       while (!this.#ended && spool.messages > 0) await this.#replaySome(table, stopped);
       if (this.#ended) return;
       this.#goLive(table, stopped);
       log.info(`Table ${table} is live again.`, { table });
     });
+  }
+
+  async #replayMost(table: string, stopped: Stopped): Promise<void> {
+    while (!this.#ended && stopped.spool.messages > CHUNK) await this.#replaySome(table, stopped);
+  }
+
+  /** Sends some of what waits of a table that is being resumed; null: it is not. Called by who appends: the end of the replay comes behind, and nobody else sends once most of it is sent. */
+  #makeRoom(table: string, stopped: Stopped): Promise<void> | null {
+    const replaying = this.#replaying.get(table);
+    return replaying === undefined || this.#ended ? null : replaying.then(() => this.#replaySome(table, stopped));
   }
 
   /** While nothing is appended, and no batch goes to the sink that comes after. */
@@ -383,16 +398,6 @@ export class StoppedTables {
   }
 }
 
-export function viewOf(connector: string, table: string, state: TableState, spool: Spool | null): StoppedTableView {
-  const { code, error, remedy } = state;
-  const since = isoOf(state);
-  return { connector, table, state: state.state, code, error, remedy, since, messages: spool?.messages ?? null, bytes: spool?.bytes ?? null };
-}
-
 function allOf({ count }: MessageBatch): number[] {
   return Array.from({ length: count }, (_, index) => index);
-}
-
-function isoOf({ sinceMicros }: TableState): string {
-  return new Date(sinceMicros / 1000).toISOString();
 }

@@ -22,7 +22,7 @@ describe('compatibility of table versions', () => {
 
   afterAll(() => Promise.all([postgres.dispose(), nats.dispose()]));
 
-  async function begin(options: Record<string, unknown>): Promise<void> {
+  async function begin(options: Record<string, unknown>, beside: readonly { readonly name: string }[] = []): Promise<void> {
     const name = `shape${++count}`;
     to = await natsLimited(nats, name.toUpperCase());
     const database = await postgres.createDatabase('shapes');
@@ -36,7 +36,7 @@ describe('compatibility of table versions', () => {
       publication: name,
       snapshot: { mode: 'no_data' },
     };
-    daemon = await Daemon.create([{ name: 'shop', source, sink: to.sink, checkpoint: { maxDelay: '20ms' }, ...options }]);
+    daemon = await Daemon.create([{ name: 'shop', source, sink: to.sink, checkpoint: { maxDelay: '20ms' }, ...options }, ...beside]);
     daemon.start();
     await streaming();
   }
@@ -102,6 +102,41 @@ describe('compatibility of table versions', () => {
     expect([again.exit, again.stderr]).toEqual([2, expect.stringContaining('SLUICE_SCHEMA_ACCEPT_NOTHING')]);
     const misspelt = await sluice(['schema', 'accept', '--table', 'public.tt', daemon.directory]);
     expect([misspelt.exit, misspelt.stderr]).toEqual([2, expect.stringContaining('SLUICE_SCHEMA_TABLE_UNKNOWN')]);
+  });
+
+  it('a full spool stops the connector; once accepted it goes on in the same daemon, and once discarded there is room (I1, I3)', async () => {
+    const database = await postgres.createDatabase('beside');
+    await postgres.query('CREATE TABLE idle (id int PRIMARY KEY)', database);
+    const source = { type: 'postgres', url: postgres.url(database), tables: ['public.*'], slot: database, publication: database };
+    const beside = { name: 'beside', source: { ...source, snapshot: { mode: 'no_data' } }, sink: { type: 'blackhole' } };
+    await begin({ compatibility: { level: 'backward' }, spool: { maxBytes: '1MiB' } }, [beside]);
+    await sql(`${put(1)}; ${ADD}; ${put(2)}`);
+    await daemon.waitForLog(({ code }) => code === 'SLUICE_TABLE_STOPPED');
+    const fill = async (from: number): Promise<void> => {
+      for (let id = from; id < from + 100; id++) await sql(`INSERT INTO t (id, n, v) VALUES (${id}, 1, repeat('x', 15000))`);
+    };
+    const isFull = (): Promise<unknown> =>
+      expect.poll(() => daemon.logSinceStart.filter(({ code }) => code === 'SLUICE_SEGMENTS_FULL').length, { timeout: 20_000 }).toBe(1);
+    await fill(3);
+    await isFull();
+    expect(await ask('schema', 'accept', '--connector', 'shop', '--table', 'public.t')).toMatchObject({ accepted: [2], isResumed: true });
+    await arrive(Array.from({ length: 102 }, (_, index) => index + 1));
+    await expect.poll(() => ask('tables', 'list'), { timeout: 20_000 }).toEqual([]);
+    await sql(`ALTER TABLE t ADD d timestamptz NOT NULL DEFAULT now(); ${put(200)}`);
+    await expect.poll(() => ask('tables', 'list'), { timeout: 20_000 }).toMatchObject([{ state: 'stopped', messages: 1 }]);
+    await daemon.stop('SIGKILL');
+    daemon.start();
+    // Counted again: it runs.
+    await expect.poll(() => ask('tables', 'list'), { timeout: 20_000 }).toMatchObject([{ state: 'stopped', messages: 1 }]);
+    await fill(201);
+    await isFull();
+    const discarded = await sluice(['tables', 'discard', '--connector', 'shop', '--table', 'public.t', daemon.directory]);
+    expect([discarded.exit, discarded.stdout]).toEqual([0, expect.stringContaining('the table is live again')]);
+    await sql('INSERT INTO other VALUES (1)');
+    // What did not fit before has come, and waits.
+    await expect.poll(others, { timeout: 20_000 }).toBe(1);
+    await expect.poll(() => ask('tables', 'list'), { timeout: 20_000 }).toMatchObject([{ state: 'stopped', code: INCOMPATIBLE }]);
+    expect(daemon.logSinceStart.filter(({ code }) => code === 'SLUICE_SEGMENTS_FULL')).toHaveLength(1);
   });
 
   it('stop: the connector stops with cause and remedy, and again at its next start; accepted without a daemon, nothing is missing', async () => {

@@ -29,11 +29,15 @@ describe('what waits of a stopped table is sent', () => {
   let store: StateStore;
   let sent: string[];
   let failures: unknown[];
+  /** The sink confirms nothing before it. */
+  let held: Promise<void>;
+  let release: () => void;
 
   beforeEach(async () => {
     dataDir = await mkdtemp(join(tmpdir(), 'sluice-replay-'));
     store = await openStore({ directory: dataDir, runtime, openEngine: openLevel });
     [sent, failures] = [[], []];
+    held = Promise.resolve();
   });
 
   afterEach(async () => {
@@ -58,10 +62,15 @@ describe('what waits of a stopped table is sent', () => {
     batches: readonly MessageWriter[],
     policy: SchemaPolicy | null,
     letters: DeadLetterFile | null,
+    state: TableState['state'] = 'resuming',
   ): Promise<UndeliveredMessages> {
     const spool = await Spool.open({ connector: 'shop', table: TABLE, dataDir, runtime, store, maxBytes: 2 ** 20 }, null, null);
-    for (const batch of batches) await spool.append(batch, [0]);
-    await store.setTableState('shop', TABLE, RESUMING);
+    for (const batch of batches)
+      await spool.append(
+        batch,
+        Array.from({ length: batch.count }, (_, index) => index),
+      );
+    await store.setTableState('shop', TABLE, { ...RESUMING, state });
     const definition = {
       name: 'shop',
       onError: 'deadLetter',
@@ -71,6 +80,7 @@ describe('what waits of a stopped table is sent', () => {
     };
     const sink = {
       write: async (batch: MessageBatch) => {
+        await held;
         for (let index = 0; index < batch.count; index++) sent.push(idAt(batch, index));
         return {};
       },
@@ -119,6 +129,33 @@ describe('what waits of a stopped table is sent', () => {
     expect(failures[0]).toMatchObject({ code: 'SLUICE_TABLE_STOPPED', table: TABLE });
     expect(sent.filter((id) => id !== resumedOf(1))).toEqual([]);
     expect(undelivered.tables.views()).toMatchObject([{ state: 'stopped', code: 'SLUICE_SCHEMA_INCOMPATIBLE', messages: 3 }]);
+  });
+
+  it('a full spool takes what comes while it is sent, as soon as there is room: nothing fails and nothing is overtaken (I1, I3)', async () => {
+    const large = (n: number): MessageWriter =>
+      messageBatch([{ id: idOf(n), destination: 'orders', key: '1', value: 'x'.repeat(400_000), table: TABLE }]);
+    held = new Promise((resolve) => {
+      release = resolve;
+    });
+    // More than is sent at a time: what comes then is put behind it.
+    const many = messageBatch(
+      Array.from({ length: 2500 }, (_, n) => ({ id: idOf(n), destination: 'orders', key: '1', value: 'x'.repeat(100), table: TABLE })),
+    );
+    const undelivered = await replay([many, large(2500)], null, null);
+    const given = [2501, 2502, 2503, 2504].map((n) => undelivered.divert(large(n)));
+    release();
+    await Promise.all(given);
+    await expect.poll(() => undelivered.tables.views()).toEqual([]);
+    expect(sent).toEqual(Array.from({ length: 2505 }, (_, n) => resumedOf(n)));
+    expect(failures).toEqual([]);
+  });
+
+  it('a full spool of a table that is not resumed takes nothing', async () => {
+    const large = (n: number): MessageWriter =>
+      messageBatch([{ id: idOf(n), destination: 'orders', key: '1', value: 'x'.repeat(400_000), table: TABLE }]);
+    const undelivered = await replay([large(1), large(2)], null, null, 'stopped');
+    await expect(undelivered.divert(large(3))).rejects.toMatchObject({ code: 'SLUICE_SEGMENTS_FULL' });
+    expect(sent).toEqual([]);
   });
 
   it('a batch whose refused rows become letters goes before the one behind it, which waits for nothing (I3)', async () => {

@@ -131,7 +131,15 @@ describe('the spool of a stopped table', () => {
     const large = messageBatch([{ id: idOf(0), destination: 'x', value: 'x'.repeat(700_000), table: TABLE }]);
     await spool.append(large, [0]);
     await expect(spool.append(large, [0])).rejects.toMatchObject({ code: 'SLUICE_SEGMENTS_FULL' });
-    expect((await open()).messages).toBe(1);
+    const [entry] = spool.next(1, 2 ** 20);
+    await spool.sent(1);
+    // It stands there still, since it may come again; but it takes no room.
+    await spool.append(large, [0]);
+    await expect(spool.append(large, [0])).rejects.toMatchObject({ code: 'SLUICE_SEGMENTS_FULL' });
+    expect((await open()).messages).toBe(2);
+    const behind = await open(null, entry?.address);
+    expect(behind.messages).toBe(1);
+    await expect(behind.append(large, [0])).rejects.toMatchObject({ code: 'SLUICE_SEGMENTS_FULL' });
   });
 
   it('cleared it is empty, and old places harm nothing', async () => {
