@@ -7,9 +7,10 @@ import { isDamagedSegment } from '../segments/errors.ts';
 import { writeError } from '../state/errors.ts';
 import type { StateStore } from '../state/state-store.ts';
 import { TABLE_NOT_STOPPED, TABLE_STOPPED } from '../stopped-tables/errors.ts';
+import { spoolEntry } from '../stopped-tables/place.ts';
 import { Spool, spoolDirectory, spoolsDirectory } from '../stopped-tables/spool.ts';
 import { type StoppedTableView, type TableState, viewOf } from '../stopped-tables/state.ts';
-import { type OpenSpool, spoolEntry } from '../stopped-tables/stopped-tables.ts';
+import type { OpenSpool } from '../stopped-tables/stopped-tables.ts';
 
 interface SpoolPorts {
   readonly definition: Pick<ConnectorDefinition, 'name' | 'spool'>;

@@ -55,6 +55,10 @@ export class UndeliveredMessages implements Undelivered {
   #last: Promise<unknown> = Promise.resolve();
   /** The same, of what is sent again. */
   #lastAgain: Promise<unknown> = Promise.resolve();
+  /** The life is over. */
+  readonly #ending = new AbortController();
+  /** Ends what is asked for of messages that are sent again. */
+  readonly #asking: AbortSignal;
 
   constructor(ports: UndeliveredPorts) {
     const { definition, sink, abort, metrics, letters } = ports;
@@ -68,10 +72,12 @@ export class UndeliveredMessages implements Undelivered {
       metrics.openDeadLetters(name, open);
     };
     this.#ports = ports;
+    this.#asking = AbortSignal.any([abort, this.#ending.signal]);
     this.letters = letters === null ? null : new DeadLetters({ ...shared, complete, policy: policyOf(definition), file: letters, counted });
     const ofTables = {
       ...shared,
       write: (batch: MessageWriter) => this.#again(batch, write),
+      prepare: ports.format.complete === undefined ? null : (batch: MessageWriter) => this.#prepareAgain(batch),
       directoryOf: (table: string) => spoolOf(ports, table),
       lacking: (batch: MessageBatch, index: number) => sink.lacking?.(batch, index) ?? null,
       changed: (tables: number, bytes: number) => metrics.stoppedTables(name, tables, bytes),
@@ -178,7 +184,9 @@ export class UndeliveredMessages implements Undelivered {
 
   /** As of the stopped tables. */
   end(): Promise<void> {
-    return this.tables.end();
+    const ended = this.tables.end();
+    this.#ending.abort();
+    return ended;
   }
 
   /**
@@ -196,12 +204,20 @@ export class UndeliveredMessages implements Undelivered {
     return place;
   }
 
+  /** What its level keeps back is not asked for. */
+  async #prepareAgain(batch: MessageWriter): Promise<boolean> {
+    const { policy, format, versionOf } = this.#ports;
+    const all = Array.from({ length: batch.count }, (_, index) => index);
+    if (policy !== null) batch.retain(all.filter((index) => policy.refusalOf(tableAt(batch, index), versionAt(batch, index)) === null));
+    await format.complete?.(batch, versionOf, this.#asking);
+    return (format.refused?.(batch, versionOf) ?? null) === null;
+  }
+
   async #judgeAgain(batch: MessageWriter): Promise<void> {
-    const { policy } = this.#ports;
-    const { format, versionOf, abort } = this.#ports;
+    const { policy, format, versionOf } = this.#ports;
     await this.letters?.begin(batch);
     if (policy !== null) await this.#takeOut(batch, (index) => policy.refusalOf(tableAt(batch, index), versionAt(batch, index)));
-    await format.complete?.(batch, versionOf, abort);
+    await format.complete?.(batch, versionOf, this.#asking);
     const refused = format.refused?.(batch, versionOf) ?? null;
     if (refused !== null) await this.tables.stop(batch, refused.index, refused.error);
   }

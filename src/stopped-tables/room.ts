@@ -1,6 +1,6 @@
-/** What becomes of a full spool whose table is being resumed. */
+/** What a spool needs whose table is being resumed: room, and that others have to wait for it only shortly. */
 import { SluiceError } from '../plugin/error.ts';
-import type { MessageBatch } from '../record/messages.ts';
+import type { MessageBatch, MessageWriter } from '../record/messages.ts';
 import { SEGMENTS_FULL } from '../segments/errors.ts';
 import type { Spool } from './spool.ts';
 
@@ -24,5 +24,17 @@ export async function appendInto(
       if (made === null) throw error;
       await made;
     }
+  }
+}
+
+/** Before others have to wait for what is sent: asks for what it lacks. What is put behind it then, the pipeline has asked for. */
+export async function prepareWaiting(
+  spool: Spool,
+  prepare: ((batch: MessageWriter) => Promise<boolean>) | null,
+  isOver: () => boolean,
+): Promise<void> {
+  if (prepare === null) return;
+  for (const entry of spool.next(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY)) {
+    if (isOver() || !(await prepare(await spool.read(entry)))) return;
   }
 }

@@ -8,20 +8,10 @@ import type { Address } from '../segments/segment-log.ts';
 import type { StateStore } from '../state/state-store.ts';
 import { TABLE_NOT_STOPPED, TABLE_RESUMING, TABLE_STOPPED } from './errors.ts';
 import { copyTo, renameResumed } from './message-copies.ts';
-import { appendInto } from './room.ts';
+import { spoolEntry } from './place.ts';
+import { appendInto, prepareWaiting } from './room.ts';
 import { formatAddress, type Spool, type SpoolEntry } from './spool.ts';
 import { isoOf, type StoppedTableView, type TableState, viewOf } from './state.ts';
-
-/** Entries of the place that say how far a checkpoint covers a spool. */
-const PLACE_PREFIX = 'spool!';
-
-export const spoolEntry = (table: string): string => `${PLACE_PREFIX}${table}`;
-
-/** The sink's own part of a saved place, and the rest; the sink has none if all is ours. */
-export function sinkPlace(place: Place | null): Place | null {
-  const own = Object.entries(place ?? {}).filter(([entry]) => !entry.startsWith(PLACE_PREFIX));
-  return own.length === 0 ? null : Object.fromEntries(own);
-}
 
 export interface StoppedTablesPorts {
   readonly connector: string;
@@ -35,6 +25,8 @@ export interface StoppedTablesPorts {
   readonly stands: (batch: MessageBatch, index: number) => boolean;
   readonly lacking: (batch: MessageBatch, index: number) => readonly number[] | null;
   readonly write: (batch: MessageWriter) => Promise<Place>;
+  /** Asks for what messages lack that would be written; null: they lack nothing. It may wait for long, and so nothing may wait for it. False: they do not get it. */
+  readonly prepare: ((batch: MessageWriter) => Promise<boolean>) | null;
   /** Ends the life: what waits cannot be sent. */
   readonly failed: (error: unknown) => void;
   /** Their number, and the bytes of all spools. */
@@ -292,6 +284,7 @@ export class StoppedTables {
     const most = this.#replayMost(table, stopped);
     this.#replaying.set(table, most);
     await most;
+    await prepareWaiting(spool, this.#ports.prepare, () => this.#ended);
     await this.#alone(async () => {
       while (!this.#ended && spool.messages > 0) await this.#replaySome(table, stopped);
       if (this.#ended) return;

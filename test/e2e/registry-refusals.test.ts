@@ -16,13 +16,22 @@ describe('what the registry refuses beside what a level refuses', () => {
   /** Subjects of the registry that take no other schema. */
   const closed = new Set<string>();
   const ids = new Map<string, number>();
+  /** Subjects of which nothing is answered. */
+  const silent = new Set<string>();
+  let unanswered = 0;
+  let calls = 0;
 
   beforeAll(async () => {
     [postgres, nats] = await Promise.all([startPostgres({ major: 17, own: true }), startNats({ own: true })]);
     registry = createServer(async (request, response) => {
+      calls++;
       let body = '';
       for await (const chunk of request) body += String(chunk);
       const subject = decodeURIComponent(/subjects\/([^/]+)/.exec(request.url ?? '')?.[1] ?? '');
+      if (silent.has(subject)) {
+        unanswered++;
+        return;
+      }
       const known = ids.get(`${subject} ${body}`);
       const isRefused = known === undefined && closed.has(subject);
       if (known === undefined && !isRefused) ids.set(`${subject} ${body}`, ids.size + 1);
@@ -42,29 +51,36 @@ describe('what the registry refuses beside what a level refuses', () => {
     await Promise.all([postgres.dispose(), nats.dispose()]);
   });
 
+  async function begin(options: Readonly<Record<string, unknown>>) {
+    const name = `both${++count}`;
+    const stream = name.toUpperCase();
+    const database = await postgres.createDatabase(name);
+    const sql = (text: string) => postgres.query(text, database);
+    await sql('CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE other (id int PRIMARY KEY)');
+    const connector = {
+      name: 'shop',
+      source: { type: 'postgres', url: postgres.url(database), tables: ['public.*'], slot: name, publication: name, snapshot: { mode: 'no_data' } },
+      format: { type: 'avro', registry: { urls: [`http://127.0.0.1:${(registry.address() as AddressInfo).port}`], timeout: '60s' } },
+      sink: { type: 'nats', servers: [nats.url], stream, subject: `${stream}.{table}` },
+      checkpoint: { maxDelay: '20ms' },
+      ...options,
+    };
+    daemon = await Daemon.create([connector]);
+    const running = daemon.start();
+    const streaming = () =>
+      expect.poll(() => running.logSinceStart.filter(({ msg }) => msg.startsWith('Streaming')).length, { timeout: 20_000 }).toBeGreaterThan(0);
+    const ask = async (...args: string[]): Promise<unknown> => JSON.parse((await sluice([...args, '--json', running.directory])).stdout) as unknown;
+    const stands = (table: string): Promise<number> => countOf(nats.url, stream, `${stream}.${table}`);
+    return { stream, sql, running, ask, stands, streaming };
+  }
+
   it.each(['stopTable', 'deadLetter'] as const)(
     '%s: it is the level that keeps the other one back, and accepted it goes (I1, I3)',
     async (action) => {
-      const name = `both${++count}`;
-      const stream = name.toUpperCase();
-      const database = await postgres.createDatabase(name);
-      const sql = (text: string) => postgres.query(text, database);
-      await sql('CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE other (id int PRIMARY KEY)');
-      const connector = {
-        name: 'shop',
-        source: { type: 'postgres', url: postgres.url(database), tables: ['public.*'], slot: name, publication: name, snapshot: { mode: 'no_data' } },
-        format: { type: 'avro', registry: { urls: [`http://127.0.0.1:${(registry.address() as AddressInfo).port}`] } },
-        sink: { type: 'nats', servers: [nats.url], stream, subject: `${stream}.{table}` },
-        checkpoint: { maxDelay: '20ms' },
+      const { stream, sql, running, ask, stands, streaming } = await begin({
         compatibility: { levels: { 'public.t': 'backward' }, actions: { 'public.t': action } },
         ...(action === 'deadLetter' ? { deadLetter: { maxPercent: 100 } } : {}),
-      };
-      daemon = await Daemon.create([connector]);
-      const running = daemon.start();
-      const streaming = () =>
-        expect.poll(() => running.logSinceStart.filter(({ msg }) => msg.startsWith('Streaming')).length, { timeout: 20_000 }).toBeGreaterThan(0);
-      const ask = async (...args: string[]): Promise<unknown> => JSON.parse((await sluice([...args, '--json', running.directory])).stdout) as unknown;
-      const stands = (table: string): Promise<number> => countOf(nats.url, stream, `${stream}.${table}`);
+      });
       await streaming();
       await sql('INSERT INTO t VALUES (1); INSERT INTO other VALUES (1)');
       await expect.poll(() => stands('other'), { timeout: 20_000 }).toBe(1);
@@ -92,4 +108,30 @@ describe('what the registry refuses beside what a level refuses', () => {
       expect(running.log.filter(({ level }) => level === 'error')).toEqual([]);
     },
   );
+
+  it('a table that is resumed while the registry says nothing keeps nobody waiting, and what is refused is asked for once (I1, I10)', async () => {
+    const { stream, sql, running, ask, stands, streaming } = await begin({});
+    await streaming();
+    await sql('INSERT INTO t VALUES (1); INSERT INTO other VALUES (1)');
+    await expect.poll(() => stands('other'), { timeout: 20_000 }).toBe(1);
+    closed.add(`${stream}.t-value`);
+    await sql('ALTER TABLE t ADD z int; INSERT INTO t SELECT i FROM generate_series(2, 101) i');
+    await expect.poll(() => ask('tables', 'list'), { timeout: 20_000 }).toMatchObject([{ state: 'stopped', messages: 100 }]);
+    const before = calls;
+    expect((await sluice(['tables', 'resume', '--table', 'public.t', running.directory])).exit).toBe(1);
+    expect(calls - before).toBeLessThan(10);
+    closed.clear();
+    silent.add(`${stream}.t-value`);
+    await expect.poll(() => ask('tables', 'list'), { timeout: 20_000 }).toMatchObject([{ state: 'stopped', messages: 100 }]);
+    expect((await sluice(['tables', 'resume', '--no-wait', '--table', 'public.t', running.directory])).exit).toBe(0);
+    await expect.poll(() => unanswered, { timeout: 20_000 }).toBe(1);
+    await sql('INSERT INTO other VALUES (2)');
+    await expect.poll(() => stands('other'), { timeout: 20_000 }).toBe(2);
+    expect(await running.stop('SIGTERM')).toBe(0);
+    expect(running.log.filter(({ msg }) => msg.startsWith('Stopping at once'))).toEqual([]);
+    silent.clear();
+    running.start();
+    await expect.poll(() => stands('t'), { timeout: 20_000 }).toBe(101);
+    expect(running.log.filter(({ level }) => level === 'error')).toEqual([]);
+  });
 });

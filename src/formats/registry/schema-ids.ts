@@ -90,6 +90,7 @@ export class SchemaIds {
   }
 
   async #completeFrom(messages: MessageBatch, first: number, versionOf: VersionOf, signal: AbortSignal): Promise<void> {
+    const asked = new Set<TableVersion>();
     for (let index = first; index < messages.count; index++) {
       if (!lacksId(messages, index)) continue;
       const table = versionAt(messages, index, versionOf);
@@ -98,7 +99,10 @@ export class SchemaIds {
         continue;
       }
       const known = this.#known.get(table);
-      const ids = known === undefined || known.refusal !== null ? await this.#register(table, destinationAt(messages, index), signal) : known;
+      // What was refused before is asked for once more, for all of the messages.
+      const isAsked = known === undefined || (known.refusal !== null && !asked.has(table));
+      const ids = isAsked ? await this.#register(table, destinationAt(messages, index), signal) : known;
+      asked.add(table);
       if (ids.refusal !== null) continue;
       give(messages, index, SPAN.keyStart, ids.key);
       give(messages, index, SPAN.valueStart, ids.value);

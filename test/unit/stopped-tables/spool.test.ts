@@ -9,8 +9,8 @@ import type { Address } from '../../../src/segments/segment-log.ts';
 import { openLevel } from '../../../src/state/level.ts';
 import type { StateStore } from '../../../src/state/state-store.ts';
 import { openStore } from '../../../src/state/store.ts';
+import { sinkPlace, spoolEntry } from '../../../src/stopped-tables/place.ts';
 import { Spool } from '../../../src/stopped-tables/spool.ts';
-import { sinkPlace, spoolEntry } from '../../../src/stopped-tables/stopped-tables.ts';
 import { messageBatch } from '../../support/message-batches.ts';
 import { OUTSIDE_DAMAGE } from '../../support/outside-damage.ts';
 
