@@ -6,7 +6,7 @@ import type { Mapping } from '../mapping/mapping.ts';
 import type { Logger } from '../plugin/context.ts';
 import type { SluiceError } from '../plugin/error.ts';
 import { parseColumnPattern } from '../plugin/patterns.ts';
-import type { TableShape } from '../record/table.ts';
+import type { ColumnShape, TableShape } from '../record/table.ts';
 import { type PolicyRules, SchemaPolicy } from '../schema-policy/policy.ts';
 import { avroSchemas, jsonSchemas, type RowSchemas } from '../schema-policy/row-schemas.ts';
 import type { Loaded, StateStore } from '../state/state-store.ts';
@@ -37,24 +37,37 @@ export async function openPolicy(
 export function rulesOf({ name, compatibility }: Pick<ConnectorDefinition, 'name' | 'compatibility'>): PolicyRules {
   const { level, levels, rules, deprecated } = compatibility;
   const columns = deprecated.flatMap((text) => parseColumnPattern(text) ?? []);
-  const schemasOf = (table: TableShape): RowSchemas => {
+  const isLeftOut = (table: TableShape): ((column: string) => boolean) => {
     const here = columns.filter((column) => column.table.matches(schemaOf(table), table.name));
-    return (rules === 'avro' ? avroSchemas : jsonSchemas)(table, (column) => here.some((pattern) => pattern.matches(column)));
+    return (column) => here.some((pattern) => pattern.matches(column));
   };
+  const compared = (table: TableShape): Compared => ({
+    schemas: (rules === 'avro' ? avroSchemas : jsonSchemas)(table, isLeftOut(table)),
+    key: table.key.map((index) => (table.columns[index] as ColumnShape).name).filter((name) => !isLeftOut(table)(name)),
+  });
   return {
     connector: name,
     levelOf: firstMatch(levels, level),
     actionOf: actionOf(compatibility),
-    judge: (asked, now, before) =>
-      reasonsOf(asked as CompatibilityLevel, rules === 'avro' ? 'avro' : 'json-schema', schemasOf(now), schemasOf(before)),
+    judge: (asked, now, before) => reasonsOf(asked as CompatibilityLevel, rules === 'avro' ? 'avro' : 'json-schema', compared(now), compared(before)),
   };
 }
 
-function reasonsOf(level: CompatibilityLevel, kind: SchemaKind, now: RowSchemas, before: RowSchemas): readonly string[] {
-  return [...new Set([...now.keys(), ...before.keys()])].flatMap((name) => {
-    const [schema, earlier] = [now.get(name), before.get(name)];
+/** Of a version. */
+interface Compared {
+  readonly schemas: RowSchemas;
+  /** Names of the columns. */
+  readonly key: readonly string[];
+}
+
+function reasonsOf(level: CompatibilityLevel, kind: SchemaKind, now: Compared, before: Compared): readonly string[] {
+  return [...new Set([...now.schemas.keys(), ...before.schemas.keys()])].flatMap((name) => {
+    const [schema, earlier] = [now.schemas.get(name), before.schemas.get(name)];
     if (schema === undefined) return ['it has no key any more'];
     if (earlier === undefined) return ['it has a key now, and had none'];
+    // A reader of Avro may leave out a column; what was one row is several by a key of more columns all the same.
+    if (name === 'key' && JSON.stringify(now.key.toSorted()) !== JSON.stringify(before.key.toSorted()))
+      return [`the key is (${now.key.join(', ')}), and was (${before.key.join(', ')})`];
     return checkCompatibility(level, kind, schema, [earlier]).map(({ path, message }) => `${name}${path}: ${message.replace(/\.$/, '')}`);
   });
 }

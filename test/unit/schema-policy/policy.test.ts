@@ -92,6 +92,19 @@ describe('compatibility of table versions', () => {
     }
   });
 
+  it.each(['avro', 'jsonSchema'] as const)('another key goes at no level, be it one of more columns or of fewer (%s)', (rules) => {
+    const columns = [ID, told('k', 'int32')];
+    const keys = [[0], [0, 1], [1], []];
+    for (const level of ['backward', 'forward', 'full'] as const) {
+      for (const [before, after] of keys.flatMap((one) => keys.filter((other) => other !== one).map((other) => [one, other] as const))) {
+        const registry = new TableRegistry({ described: true });
+        const { policy } = rig({ level, rules });
+        const found = [before, after].map((key) => policy.refusal(registry.version(tableShape(columns, key))) === null);
+        expect(found, `${level}: ${before} to ${after}`).toEqual([true, false]);
+      }
+    }
+  });
+
   it.each([
     ['date', '2020-01-01'],
     ['time', '10:00:00'],
