@@ -25,7 +25,11 @@ export function checkMapping({ mapping }: ConfigOf<typeof connectorFields>, tree
   for (const [column, constant] of Object.entries(defaults)) {
     if (parseColumnPattern(column)?.name === null) wrong('defaults', `"${column}" names no single column.`, 'Write its name without *.');
     if (parseConstant(constant) === null)
-      wrong('defaults', `"${column}" has no type and constant that fit.`, `Write "type" or "type=constant", with one of the types ${TYPES}.`);
+      wrong(
+        'defaults',
+        `"${column}" has no type and constant that fit.`,
+        `Write "type" or "type=constant", with one of the types ${TYPES}; times as 2024-01-31T12:00:00 (with a zone: Z behind).`,
+      );
   }
   for (const [table, columns] of Object.entries(fixed)) {
     const parsed = parsePattern(table);

@@ -60,6 +60,9 @@ export function prefixOf(text: string, to: LogicalType): number {
   return value >= range.min && value <= range.max ? digits.length : -1;
 }
 
+/** As people write them, and JSON. */
+const BOOLEANS: Readonly<Partial<Record<string, string>>> = { true: 't', false: 'f' };
+
 const CONSTANTS: Readonly<Record<MappedType, RegExp>> = {
   boolean: /^[tf]$/,
   smallint: /^(0|-?[1-9]\d{0,4})$/,
@@ -75,6 +78,11 @@ const CONSTANTS: Readonly<Record<MappedType, RegExp>> = {
   json: /^/,
 };
 
+/** The name that the connector's file uses. */
+export function nameOf(type: LogicalType): string {
+  return Object.entries(MAPPED_TYPES).find(([, logical]) => logical === type)?.[0] ?? type;
+}
+
 /** What stands for a column that a table does not have. */
 export interface Constant {
   readonly typeName: MappedType;
@@ -89,7 +97,8 @@ export function parseConstant(given: string): Constant | null {
   if (!Object.hasOwn(MAPPED_TYPES, typeName)) return null;
   const type = typeName as MappedType;
   if (equals < 0) return { typeName: type, text: null };
-  const text = given.slice(equals + 1);
+  const value = given.slice(equals + 1);
+  const text = type === 'boolean' ? (BOOLEANS[value] ?? value) : value;
   const range = RANGES[MAPPED_TYPES[type]];
   if (!CONSTANTS[type].test(text) || (range !== undefined && prefixOf(text, MAPPED_TYPES[type]) !== text.length)) return null;
   if (type === 'json' && !isJson(text)) return null;

@@ -44,6 +44,16 @@ describe('mapped tables', () => {
     expect(values[0]?.after).toEqual({ id: '7', full_name: 'Ann', total: '1.50', raw: null, fax: null, discount: 0 });
   });
 
+  it.each([
+    ['true', true],
+    ['t', true],
+    ['false', false],
+    ['f', false],
+  ])('a boolean constant is written as in JSON, or as the server prints it: %s', (written, expected) => {
+    const { values } = mapped({ defaults: { 'public.t.active': `boolean=${written}` } }, [row(['7', 'Ann', '1.50', null])]);
+    expect(values[0]?.after['active']).toBe(expected);
+  });
+
   it('fixed columns stay, whatever comes: the others are gathered, with nothing lost of them', () => {
     const { values, batch } = mapped({ fixed: { 'public.t': 'id, total' }, defaults: { 'public.t.total': 'numeric=0' } }, [
       row(['7', 'A"n\n', '1.50', Buffer.from([0, 255])]),
@@ -85,7 +95,8 @@ describe('mapped tables', () => {
     ['smallint', '-0.5'],
   ])('one that does not stops, and is not said: %s of %s', (to, value) => {
     const stop = (): unknown => mapped({ cast: { 'public.t.total': to } }, [row(['7', 'Ann', value, null])]);
-    expect(stop).toThrow(expect.objectContaining({ code: 'SLUICE_MAPPING_VALUE', table: 'public.t' }));
+    const message = expect.stringContaining(`has a value that is no ${to}, which`);
+    expect(stop).toThrow(expect.objectContaining({ code: 'SLUICE_MAPPING_VALUE', table: 'public.t', message }));
     expect(stop).not.toThrow(value);
   });
 
