@@ -18,11 +18,6 @@ export const MAPPED_TYPES = {
 } as const satisfies Readonly<Record<string, LogicalType>>;
 export type MappedType = keyof typeof MAPPED_TYPES;
 
-/** As the connector's file calls it. */
-export function nameOf(type: LogicalType): string {
-  return Object.entries(MAPPED_TYPES).find(([, each]) => each === type)?.[0] ?? type;
-}
-
 /** Cells that are no text, or not the one that people know. */
 const NO_TEXT: readonly LogicalType[] = ['bytes', 'geometry', 'boolean'];
 const WHOLE: readonly LogicalType[] = ['int16', 'int32', 'int64', 'uint64', 'year'];

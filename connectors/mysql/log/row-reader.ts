@@ -1,6 +1,6 @@
 /** Row images of the log as cells, straight from the event's bytes. Prepared once per version of a table; nothing is allocated for a row but where a value needs it (JSON, floats). */
 import { type BatchWriter, NULL } from '#plugin';
-import { type Charset, textBytes, writeText } from './charsets.ts';
+import { type Charset, copyBytes, textBytes, writeText } from './charsets.ts';
 import { type ColumnPlan, READ } from './columns.ts';
 import { writeDecimal, writeDouble, writeFloat, writeLong, writeNumber } from './digits.ts';
 import { jsonText } from './json.ts';
@@ -83,8 +83,7 @@ function writeCell(plan: ColumnPlan, from: Buffer, start: number, end: number, w
     case READ.bytes:
     case READ.geometry:
       writer.reserve(end - start);
-      from.copy(writer.arena, writer.arenaLength, start, end);
-      return writer.arenaLength + end - start;
+      return copyBytes(writer.arena, writer.arenaLength, from, start, end);
     case READ.paddedBytes: {
       writer.reserve(plan.detail);
       const at = writer.arenaLength;
