@@ -26,6 +26,12 @@ export function capturesOf({ tables, snapshot }: Pick<MysqlConfig, 'tables' | 's
   };
 }
 
+/** Whether tables of a database may be captured. */
+export function capturesInOf({ tables }: Pick<MysqlConfig, 'tables'>): (database: string) => boolean {
+  const patterns = parsePatterns(tables);
+  return (database) => !SYSTEM_DATABASES.has(database.toLowerCase()) && patterns.some((pattern) => pattern.mayMatchIn(database));
+}
+
 export interface Matched {
   readonly outlines: readonly TableOutline[];
   readonly problems: readonly SluiceError[];

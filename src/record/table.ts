@@ -62,8 +62,11 @@ export interface Since {
 
 /** Which table it is, whatever its columns. */
 export interface TableIdentity {
-  /** `message` is the pseudo-table of logical decoding messages: columns `prefix` and `content`. */
-  readonly kind: 'table' | 'message';
+  /**
+   * `message` is the pseudo-table of logical decoding messages: columns `prefix` and `content`; `definition` that of statements which changed the definition of tables
+   * (`DEFINITION_COLUMNS`).
+   */
+  readonly kind: 'table' | 'message' | 'definition';
   /** The database. */
   readonly catalog: string;
   /** Empty where the system has no schemas below the database. */
@@ -84,7 +87,7 @@ export interface TableShape extends TableIdentity {
 export interface TableVersion extends TableShape {
   /** 1, 2, … per table, in the order in which the log showed them; the same after any replay. */
   readonly version: number;
-  /** `schema.name`, of the database where the system has no schemas; of messages `name` alone: for logs, metrics and patterns. */
+  /** `schema.name`, of the database where the system has no schemas; of what is no table `name` alone: for logs, metrics and patterns. */
   readonly label: string;
   /** Left out: a copy showed it before the log did. */
   readonly since?: Since;
@@ -113,7 +116,7 @@ export function haveSameRows(one: TableShape, other: TableShape): boolean {
 }
 
 export function tableLabel({ kind, catalog, schema, name }: TableIdentity): string {
-  if (kind === 'message') return name;
+  if (kind !== 'table') return name;
   return `${schema === '' ? catalog : schema}.${name}`;
 }
 

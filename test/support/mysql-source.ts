@@ -76,6 +76,11 @@ export async function readMessages(
   return { messages, position };
 }
 
+/** Resolves once the log is read up to its end. */
+export async function caughtUp({ source }: Reading): Promise<void> {
+  while ((await source.observe(AbortSignal.timeout(5000))).lagBytes !== 0) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
 /** Resolves once the stream is connected. */
 export async function connected({ source }: Reading): Promise<void> {
   while (!(await source.observe(AbortSignal.timeout(5000))).connected) await new Promise((resolve) => setTimeout(resolve, 10));

@@ -1,24 +1,12 @@
 /** Events in, records out: the state of one stream. Synchronous; bytes are copied once, into the batch. */
 import { type BatchWriter, type ErrorKind, OP, SluiceError, type TableVersion } from '#plugin';
-import {
-  anonymousTransaction,
-  compressedTransaction,
-  incident,
-  partialRows,
-  protocolViolation,
-  rolledBackRows,
-  statementChanges,
-  twoPhase,
-  unknownEvent,
-  valueRefused,
-} from './errors.ts';
+import { Definitions, DefinitionTables, writeDefinition } from './definitions.ts';
+import { partialRows, protocolViolation, rolledBackRows, statementChanges, twoPhase, valueRefused } from './errors.ts';
 import {
   CHECKSUM_BYTES,
   checksumOf,
   EVENT,
-  FLAG_IGNORABLE,
   type GtidEvent,
-  HARMLESS,
   HEADER_BYTES,
   readGtid,
   readHeartbeat,
@@ -31,6 +19,7 @@ import { OriginCells } from './origin.ts';
 import { readPackedInteger } from './packed.ts';
 import { isBefore, Place } from './place.ts';
 import { Executed, type LogPosition, type LogTransaction, type System } from './position.ts';
+import { refusedEvent } from './refused-events.ts';
 import { type RowReader, ValueRefused } from './row-reader.ts';
 import { beginsTransaction, kindOfStatement, needsCatalogue, truncatedTable } from './statements.ts';
 import { CatalogueChanged, type CharsetOf, Question } from './table-map.ts';
@@ -50,6 +39,10 @@ export interface DecoderOptions {
   readonly system: System;
   readonly from: LogPosition;
   readonly captures: (database: string, table: string) => boolean;
+  /** Whether tables of a database may be captured. */
+  readonly capturesIn: (database: string) => boolean;
+  /** Statements that define tables anew are told. */
+  readonly tellsDefinitions: boolean;
   readonly charsetOf: CharsetOf;
   readonly areBinary: (key: string) => boolean;
   readonly described: boolean;
@@ -69,6 +62,8 @@ export class BinlogDecoder {
   readonly #options: DecoderOptions;
   readonly #executed: Executed;
   readonly #tables: TableMaps;
+  readonly #definitions: Definitions;
+  readonly #definitionTables = new DefinitionTables();
   readonly #place: Place;
   readonly #origin = new OriginCells();
   /** Servers send checksums to whoever says that it reads them, but in files that have none. */
@@ -90,6 +85,7 @@ export class BinlogDecoder {
   constructor(options: DecoderOptions) {
     const { from, system, captures, charsetOf, areBinary, described, target } = options;
     this.#options = options;
+    this.#definitions = new Definitions({ captures, capturesIn: options.capturesIn, isTold: options.tellsDefinitions });
     this.#executed = new Executed(from.gtid, system);
     this.#place = new Place(from.file);
     this.#safe = { file: from.file, pos: from.pos };
@@ -200,23 +196,10 @@ export class BinlogDecoder {
 
   /** What holds no changes, or stops the reading. */
   #other(type: number, flags: number): void {
-    if (HARMLESS.has(type)) return;
-    switch (type) {
-      case EVENT.anonymousGtid:
-        throw this.#error(anonymousTransaction);
-      case EVENT.incident:
-        throw this.#error(incident);
-      case EVENT.transactionPayload:
-        throw this.#error(compressedTransaction);
-      case EVENT.partialUpdateRows:
-        throw this.#error(partialRows, { table: 'a table', why: 'JSON columns are there in part (binlog_row_value_options)' });
-      case EVENT.beginLoadQuery:
-      case EVENT.executeLoadQuery:
-        throw this.#error(statementChanges, { word: 'LOAD DATA' });
-    }
-    if (type >= EVENT.queryCompressed && type <= EVENT.lastCompressedRows) throw this.#error(compressedTransaction);
-    if ((flags & FLAG_IGNORABLE) !== 0) return;
-    throw this.#error(unknownEvent, { type, connector: this.#options.connector, gtid: this.#gtid });
+    const refused = refusedEvent(type, flags);
+    if (refused === null) return;
+    const { connector } = this.#options;
+    throw this.#error(refused.kind, { ...refused.parameters, type, connector, gtid: this.#gtid });
   }
 
   #begin({ gtid, commitMicros }: GtidEvent, bytes: Buffer): void {
@@ -274,11 +257,27 @@ export class BinlogDecoder {
         this.#truncate(sql, database);
         break;
       default:
+        this.#define(sql, database);
         if (beginsTransaction(sql)) this.#isOpen = true;
         if (this.#options.asksCatalogue && needsCatalogue(sql)) this.#isCatalogueStale = true;
     }
     // A statement by itself is its own transaction, and this is its end.
     if (!this.#isOpen && this.#gtid !== NONE) this.#commit();
+  }
+
+  /** Throws a Question before anything is written. */
+  #define(sql: string, database: string): void {
+    const { target } = this.#options;
+    for (const told of this.#definitions.of(sql, database)) {
+      const ordinal = this.#ordinal++;
+      if (told === null) continue;
+      const { writer } = target;
+      this.#share(writer);
+      writer.record(OP.message, this.#definitionTables.of(told.database, writer), this.#openTransaction(), ordinal);
+      writeDefinition(writer, told);
+      this.#origin.write(writer, 0);
+      target.recordAdded();
+    }
   }
 
   #truncate(sql: string, database: string): void {

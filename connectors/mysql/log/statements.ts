@@ -43,7 +43,7 @@ const PREFIX = new RegExp(`^SET${GAP}STATEMENT\\b(?:${QUOTED}|[^'"\`])*?\\bFOR\\
 const NOT_CODE = new RegExp(`${QUOTED}|--\\s[^\\n]*|#[^\\n]*|/\\*M?!\\d*|\\*/|/\\*[\\s\\S]*?\\*/`, 'g');
 
 /** From the first word of what is carried out. */
-function statementText(sql: string): string {
+export function statementText(sql: string): string {
   let text = withoutComments(sql);
   for (;;) {
     const shorter = withoutComments(text.replace(PREFIX, ''));

@@ -1,0 +1,113 @@
+/** Definitions of tables as the catalogue has them now, in Debezium's words: for messages of schema changes. */
+import type { ColumnDefinition, TableDefinition } from '#plugin';
+import type { Client } from './client.ts';
+import { DefinitionsWanted } from './log/definitions.ts';
+import type { System } from './log/position.ts';
+
+interface ColumnRow {
+  readonly name: string;
+  readonly type: string;
+  /** With lengths, labels and attributes. */
+  readonly declared: string;
+  readonly nullable: string;
+  readonly byDefault: string | null;
+  readonly extra: string;
+  readonly charset: string | null;
+}
+
+const TABLE = `SELECT c.CHARACTER_SET_NAME AS charset
+  FROM information_schema.TABLES t LEFT JOIN information_schema.COLLATIONS c ON c.COLLATION_NAME = t.TABLE_COLLATION
+  WHERE t.TABLE_SCHEMA = ? AND t.TABLE_NAME = ? AND t.TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')`;
+const COLUMNS = `SELECT COLUMN_NAME AS name, DATA_TYPE AS type, COLUMN_TYPE AS declared, IS_NULLABLE AS nullable, COLUMN_DEFAULT AS byDefault, EXTRA AS extra,
+    CHARACTER_SET_NAME AS charset
+  FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION`;
+const KEYS = `SELECT INDEX_NAME AS indexed, COLUMN_NAME AS name, NULLABLE AS nullable
+  FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND INDEX_NAME = 'PRIMARY' ORDER BY SEQ_IN_INDEX`;
+
+/** Answers the question. Throws a SluiceError. */
+export async function readDefinitions(client: Client, system: System, question: DefinitionsWanted): Promise<void> {
+  for (const table of question.tables) {
+    const ask = <T extends object>(sql: string): Promise<T[]> =>
+      client.rows<T>(`the definition of ${table.database}.${table.name}`, sql, [table.database, table.name]);
+    const [found] = await ask<{ charset: string | null }>(TABLE);
+    const definition: TableDefinition | null =
+      found === undefined
+        ? null
+        : {
+            charset: found.charset,
+            key: (await ask<{ name: string }>(KEYS)).map(({ name }) => name),
+            columns: (await ask<ColumnRow>(COLUMNS)).map((row) => columnOf(row, system)),
+          };
+    question.answers.set(DefinitionsWanted.key(table), definition);
+  }
+}
+
+/** `java.sql.Types`, as Debezium has them; all others are 1111. */
+const JDBC_TYPES: Readonly<Record<string, number>> = {
+  tinyint: 5,
+  smallint: 5,
+  mediumint: 4,
+  int: 4,
+  bigint: -5,
+  decimal: 3,
+  float: 6,
+  double: 8,
+  bit: -7,
+  year: 4,
+  date: 91,
+  time: 92,
+  datetime: 93,
+  timestamp: 2014,
+  char: 1,
+  varchar: 12,
+  tinytext: 12,
+  text: 12,
+  mediumtext: 12,
+  longtext: 12,
+  binary: -2,
+  varbinary: -3,
+  tinyblob: 2004,
+  blob: 2004,
+  mediumblob: 2004,
+  longblob: 2004,
+  enum: 1,
+  set: 1,
+};
+const OTHER = 1111;
+
+function columnOf(row: ColumnRow, system: System): ColumnDefinition {
+  const type = row.type.toLowerCase();
+  const words = /\b(?:unsigned|zerofill)\b/gi;
+  const attributes = row.declared.replace(/'(?:[^']|'')*'/g, '').match(words) ?? [];
+  const labels = type === 'enum' || type === 'set' ? (row.declared.match(/'(?:[^']|'')*'/g) ?? []) : null;
+  const digits = /^[a-z ]+\((\d+)(?:,(\d+))?\)/i.exec(row.declared);
+  return {
+    name: row.name,
+    jdbcType: JDBC_TYPES[type] ?? OTHER,
+    type: [type, ...attributes].join(' ').toUpperCase(),
+    charset: row.charset,
+    length: labels === null ? numberOrNull(digits?.[1]) : type === 'enum' ? 1 : Math.max(0, 2 * labels.length - 1),
+    scale: numberOrNull(digits?.[2]),
+    optional: row.nullable === 'YES',
+    autoIncremented: /\bauto_increment\b/i.test(row.extra),
+    default: defaultOf(row, type, system),
+    labels,
+  };
+}
+
+function numberOrNull(text: string | undefined): number | null {
+  return text === undefined ? null : Number(text);
+}
+
+/** The constant's text; a time that the server takes from its clock is the first one, as in Debezium; null: there is none, or it is computed. */
+function defaultOf({ byDefault, extra }: ColumnRow, type: string, system: System): string | null {
+  if (byDefault === null) return null;
+  const isTime = type === 'datetime' || type === 'timestamp';
+  if (isTime && /^(?:current_timestamp|now|localtime|localtimestamp)\b/i.test(byDefault)) return '1970-01-01 00:00:00';
+  if (type === 'bit') return /^b'([01]*)'$/i.exec(byDefault)?.[1] ?? byDefault;
+  if (system === 'mysql') return /\bDEFAULT_GENERATED\b/i.test(extra) ? null : byDefault;
+  // MariaDB tells it as SQL.
+  const text = /^'((?:[^']|'')*)'$/.exec(byDefault)?.[1];
+  if (text !== undefined) return text.replaceAll("''", "'");
+  return /^-?[\d.]+(?:e[+-]?\d+)?$/i.test(byDefault) ? byDefault : null;
+}
