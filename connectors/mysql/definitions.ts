@@ -15,27 +15,26 @@ interface ColumnRow {
   readonly charset: string | null;
 }
 
-const TABLE = `SELECT c.CHARACTER_SET_NAME AS charset
-  FROM information_schema.TABLES t LEFT JOIN information_schema.COLLATIONS c ON c.COLLATION_NAME = t.TABLE_COLLATION
-  WHERE t.TABLE_SCHEMA = ? AND t.TABLE_NAME = ? AND t.TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')`;
+const TABLE = `SELECT TABLE_COLLATION AS collation FROM information_schema.TABLES
+  WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND TABLE_TYPE IN ('BASE TABLE', 'SYSTEM VERSIONED')`;
 const COLUMNS = `SELECT COLUMN_NAME AS name, DATA_TYPE AS type, COLUMN_TYPE AS declared, IS_NULLABLE AS nullable, COLUMN_DEFAULT AS byDefault, EXTRA AS extra,
     CHARACTER_SET_NAME AS charset
   FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? ORDER BY ORDINAL_POSITION`;
-const KEYS = `SELECT INDEX_NAME AS indexed, COLUMN_NAME AS name, NULLABLE AS nullable
-  FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND INDEX_NAME = 'PRIMARY' ORDER BY SEQ_IN_INDEX`;
+const KEY = `SELECT COLUMN_NAME AS name FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = ? AND INDEX_NAME = 'PRIMARY' ORDER BY SEQ_IN_INDEX`;
 
 /** Answers the question. Throws a SluiceError. */
 export async function readDefinitions(client: Client, system: System, question: DefinitionsWanted): Promise<void> {
   for (const table of question.tables) {
     const ask = <T extends object>(sql: string): Promise<T[]> =>
       client.rows<T>(`the definition of ${table.database}.${table.name}`, sql, [table.database, table.name]);
-    const [found] = await ask<{ charset: string | null }>(TABLE);
+    const [found] = await ask<{ collation: string | null }>(TABLE);
     const definition: TableDefinition | null =
       found === undefined
         ? null
         : {
-            charset: found.charset,
-            key: (await ask<{ name: string }>(KEYS)).map(({ name }) => name),
+            // A collation's name begins with its character set's.
+            charset: found.collation?.split('_')[0] ?? null,
+            key: (await ask<{ name: string }>(KEY)).map(({ name }) => name),
             columns: (await ask<ColumnRow>(COLUMNS)).map((row) => columnOf(row, system)),
           };
     question.answers.set(DefinitionsWanted.key(table), definition);
@@ -75,6 +74,16 @@ const JDBC_TYPES: Readonly<Record<string, number>> = {
 };
 const OTHER = 1111;
 
+/** MariaDB says how many digits an integer is shown with even where nobody has: these, with a sign and without. */
+const SHOWN_DIGITS: Readonly<Record<string, readonly [signed: number, unsigned: number]>> = {
+  tinyint: [4, 3],
+  smallint: [6, 5],
+  mediumint: [9, 8],
+  int: [11, 10],
+  bigint: [20, 20],
+  year: [4, 4],
+};
+
 function columnOf(row: ColumnRow, system: System): ColumnDefinition {
   const type = row.type.toLowerCase();
   const words = /\b(?:unsigned|zerofill)\b/gi;
@@ -86,13 +95,18 @@ function columnOf(row: ColumnRow, system: System): ColumnDefinition {
     jdbcType: JDBC_TYPES[type] ?? OTHER,
     type: [type, ...attributes].join(' ').toUpperCase(),
     charset: row.charset,
-    length: labels === null ? numberOrNull(digits?.[1]) : type === 'enum' ? 1 : Math.max(0, 2 * labels.length - 1),
+    length:
+      labels === null ? lengthOf(type, numberOrNull(digits?.[1]), attributes.length > 0) : type === 'enum' ? 1 : Math.max(0, 2 * labels.length - 1),
     scale: numberOrNull(digits?.[2]),
     optional: row.nullable === 'YES',
     autoIncremented: /\bauto_increment\b/i.test(row.extra),
     default: defaultOf(row, type, system),
     labels,
   };
+}
+
+function lengthOf(type: string, digits: number | null, isUnsigned: boolean): number | null {
+  return digits === SHOWN_DIGITS[type]?.[isUnsigned ? 1 : 0] ? null : digits;
 }
 
 function numberOrNull(text: string | undefined): number | null {
