@@ -1,6 +1,7 @@
 /** Definitions of tables as the catalogue has them now, in Debezium's words: for messages of schema changes. */
 import type { ColumnDefinition, TableDefinition } from '#plugin';
 import type { Client } from './client.ts';
+import { jdbcTypeOf, labelledLength } from './log/definition-columns.ts';
 import { DefinitionsWanted } from './log/definitions.ts';
 import type { System } from './log/position.ts';
 
@@ -41,39 +42,6 @@ export async function readDefinitions(client: Client, system: System, question: 
   }
 }
 
-/** `java.sql.Types`, as Debezium has them; all others are 1111. */
-const JDBC_TYPES: Readonly<Record<string, number>> = {
-  tinyint: 5,
-  smallint: 5,
-  mediumint: 4,
-  int: 4,
-  bigint: -5,
-  decimal: 3,
-  float: 6,
-  double: 8,
-  bit: -7,
-  year: 4,
-  date: 91,
-  time: 92,
-  datetime: 93,
-  timestamp: 2014,
-  char: 1,
-  varchar: 12,
-  tinytext: 12,
-  text: 12,
-  mediumtext: 12,
-  longtext: 12,
-  binary: -2,
-  varbinary: -3,
-  tinyblob: 2004,
-  blob: 2004,
-  mediumblob: 2004,
-  longblob: 2004,
-  enum: 1,
-  set: 1,
-};
-const OTHER = 1111;
-
 /** MariaDB says how many digits an integer is shown with even where nobody has: these, with a sign and without. */
 const SHOWN_DIGITS: Readonly<Record<string, readonly [signed: number, unsigned: number]>> = {
   tinyint: [4, 3],
@@ -92,11 +60,10 @@ function columnOf(row: ColumnRow, system: System): ColumnDefinition {
   const digits = /^[a-z ]+\((\d+)(?:,(\d+))?\)/i.exec(row.declared);
   return {
     name: row.name,
-    jdbcType: JDBC_TYPES[type] ?? OTHER,
+    jdbcType: jdbcTypeOf(type),
     type: [type, ...attributes].join(' ').toUpperCase(),
     charset: row.charset,
-    length:
-      labels === null ? lengthOf(type, numberOrNull(digits?.[1]), attributes.length > 0) : type === 'enum' ? 1 : Math.max(0, 2 * labels.length - 1),
+    length: labels === null ? lengthOf(type, numberOrNull(digits?.[1]), attributes.length > 0) : labelledLength(type, labels.length),
     scale: numberOrNull(digits?.[2]),
     optional: row.nullable === 'YES',
     autoIncremented: /\bauto_increment\b/i.test(row.extra),

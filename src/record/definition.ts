@@ -34,13 +34,13 @@ export interface TableChange {
 }
 
 /** Cells of a record, in its `after`. */
-export const DEFINITION = { text: 0, tables: 1, label: 2, changes: 3, part: 4 } as const;
+export const DEFINITION = { text: 0, tables: 1, label: 2, changes: 3, version: 4 } as const;
 
 /**
  * Of a record: the statement; names of the tables that it is about, as a JSON list; the label of the captured table that it waits with where that is stopped, empty =
- * none; its `TableChange`s as JSON; the part of the message's id.
+ * none; its `TableChange`s as JSON; and, where it is no statement but what a row shows that the statements before it did not tell, the version of the row's table.
  */
-const DEFINITION_COLUMNS: readonly ColumnShape[] = ['statement', 'tables', 'label', 'changes', 'part'].map((name) => ({
+const DEFINITION_COLUMNS: readonly ColumnShape[] = ['statement', 'tables', 'label', 'changes', 'version'].map((name) => ({
   name,
   type: 'text',
   typeName: 'text',

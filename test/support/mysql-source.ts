@@ -21,6 +21,7 @@ export function mysqlConfig(url: string, overrides: Partial<MysqlConfig> = {}): 
     tables: ['*.*'],
     snapshot: { ...SNAPSHOT, mode: 'no_data' },
     acceptUnloggedCascades: false,
+    includeQuery: false,
     heartbeat: { interval: 1000 },
     connectTimeout: 10_000,
     ...overrides,

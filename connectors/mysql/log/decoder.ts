@@ -1,6 +1,6 @@
 /** Events in, records out: the state of one stream. Synchronous; bytes are copied once, into the batch. */
-import { type BatchWriter, type ErrorKind, OP, SluiceError, type TableVersion } from '#plugin';
-import { Definitions, DefinitionTables, writeDefinition } from './definitions.ts';
+import { type BatchWriter, definitionTable, type ErrorKind, OP, SluiceError, type TableVersion } from '#plugin';
+import { type DefinitionRecord, Definitions, writeDefinition } from './definitions.ts';
 import { partialRows, protocolViolation, rolledBackRows, statementChanges, twoPhase, valueRefused } from './errors.ts';
 import {
   CHECKSUM_BYTES,
@@ -14,14 +14,15 @@ import {
   readQuery,
   readTaggedGtid,
   readXaOnePhase,
+  statementAt,
 } from './events.ts';
 import { OriginCells } from './origin.ts';
-import { readPackedInteger } from './packed.ts';
+import { isFull, readPackedInteger } from './packed.ts';
 import { isBefore, Place } from './place.ts';
 import { Executed, type LogPosition, type LogTransaction, type System } from './position.ts';
 import { refusedEvent } from './refused-events.ts';
 import { type RowReader, ValueRefused } from './row-reader.ts';
-import { beginsTransaction, kindOfStatement, needsCatalogue, truncatedTable } from './statements.ts';
+import { beginsTransaction, firstWord, kindOfStatement, needsCatalogue, truncatedTable } from './statements.ts';
 import { CatalogueChanged, type CharsetOf, Question } from './table-map.ts';
 import { type Mapped, TableMaps } from './tables.ts';
 
@@ -41,6 +42,8 @@ export interface DecoderOptions {
   readonly captures: (database: string, table: string) => boolean;
   /** Whether tables of a database may be captured. */
   readonly capturesIn: (database: string) => boolean;
+  /** Statements that change rows are told with them. */
+  readonly includesQuery: boolean;
   /** Statements that define tables anew are told. */
   readonly tellsDefinitions: boolean;
   readonly charsetOf: CharsetOf;
@@ -63,7 +66,6 @@ export class BinlogDecoder {
   readonly #executed: Executed;
   readonly #tables: TableMaps;
   readonly #definitions: Definitions;
-  readonly #definitionTables = new DefinitionTables();
   readonly #place: Place;
   readonly #origin = new OriginCells();
   /** Servers send checksums to whoever says that it reads them, but in files that have none. */
@@ -85,7 +87,7 @@ export class BinlogDecoder {
   constructor(options: DecoderOptions) {
     const { from, system, captures, charsetOf, areBinary, described, target } = options;
     this.#options = options;
-    this.#definitions = new Definitions({ captures, capturesIn: options.capturesIn, isTold: options.tellsDefinitions });
+    this.#definitions = new Definitions({ captures, capturesIn: options.capturesIn, isTold: options.tellsDefinitions, told: from.told });
     this.#executed = new Executed(from.gtid, system);
     this.#place = new Place(from.file);
     this.#safe = { file: from.file, pos: from.pos };
@@ -103,7 +105,7 @@ export class BinlogDecoder {
   /** Where the last transaction ended. */
   get position(): LogPosition {
     const { system, server } = this.#options.from;
-    return { system, gtid: this.#executed.toString(), server, ...this.#safe };
+    return { system, gtid: this.#executed.toString(), server, ...this.#safe, told: this.#definitions.told };
   }
 
   /** Where everything was read up to, another object once that has moved; null: in the midst of a transaction. */
@@ -167,6 +169,10 @@ export class BinlogDecoder {
       case EVENT.mariadbGtid:
         this.#beginMariadb(bytes);
         break;
+      case EVENT.rowsQuery:
+      case EVENT.annotateRows:
+        if (this.#options.includesQuery) this.#origin.query = Buffer.from(bytes.subarray(statementAt(type), end));
+        break;
       case EVENT.query:
         this.#query(bytes, end);
         break;
@@ -209,6 +215,7 @@ export class BinlogDecoder {
     this.#commitMicros = commitMicros ?? bytes.readUInt32LE(0) * 1e6;
     this.#origin.serverId = bytes.readUInt32LE(5);
     this.#origin.thread = -1;
+    this.#origin.query = null;
     this.#ordinal = 0;
     this.#transaction = null;
     this.#hasRows = false;
@@ -267,17 +274,20 @@ export class BinlogDecoder {
 
   /** Throws a Question before anything is written. */
   #define(sql: string, database: string): void {
-    const { target } = this.#options;
     for (const told of this.#definitions.of(sql, database)) {
-      const ordinal = this.#ordinal++;
-      if (told === null) continue;
-      const { writer } = target;
-      this.#share(writer);
-      writer.record(OP.message, this.#definitionTables.of(told.database, writer), this.#openTransaction(), ordinal);
-      writeDefinition(writer, told);
-      this.#origin.write(writer, 0);
-      target.recordAdded();
+      if (told !== null) this.#tell(told);
+      this.#ordinal++;
     }
+  }
+
+  #tell(told: DefinitionRecord): void {
+    const { target } = this.#options;
+    const { writer } = target;
+    this.#share(writer);
+    writer.record(OP.message, writer.table(definitionTable(told.database)), this.#openTransaction(), this.#ordinal);
+    writeDefinition(writer, told);
+    this.#origin.write(writer, 0);
+    target.recordAdded();
   }
 
   #truncate(sql: string, database: string): void {
@@ -306,7 +316,11 @@ export class BinlogDecoder {
     const data = end === bytes.length ? bytes : bytes.subarray(0, end);
     if (at < 0 || mapped.rows === null) this.#ordinal++;
     else if (mapped.table === null) this.#count(op, mapped.rows, data, at);
-    else this.#write(op, mapped.table, mapped.rows, data, at);
+    else {
+      const shown = this.#definitions.shown(mapped.table, mapped.plans);
+      if (shown !== null) this.#tell(shown);
+      this.#write(op, mapped.table, mapped.rows, data, at);
+    }
   }
 
   /** Where the rows begin, behind what says which columns they have: it must be all. −1: the rows of a table that is not captured cannot be counted. */
@@ -380,16 +394,4 @@ export class BinlogDecoder {
     const table = parameters['table'];
     return new SluiceError(kind, { ...parameters, place }, typeof table === 'string' ? { table } : {});
   }
-}
-
-/** Whether the first `count` bits are ones. */
-function isFull(bytes: Buffer, at: number, count: number): boolean {
-  for (let index = 0; index < count >> 3; index++) if (bytes[at + index] !== 0xff) return false;
-  const mask = (1 << (count & 7)) - 1;
-  return mask === 0 || ((bytes[at + (count >> 3)] as number) & mask) === mask;
-}
-
-/** For a message: the word alone, no values (I12). */
-function firstWord(sql: string): string {
-  return /[A-Za-z]+/.exec(sql)?.[0].toUpperCase() ?? '?';
 }

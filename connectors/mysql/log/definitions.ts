@@ -1,5 +1,7 @@
 /** Records of the statements that define captured tables anew. What the tables are by them is asked of the catalogue, while the stream is held. */
-import { type BatchWriter, definitionTable, type TableChange, type TableDefinition, type TableVersion } from '#plugin';
+import type { BatchWriter, TableChange, TableDefinition, TableVersion } from '#plugin';
+import type { ColumnPlan } from './columns.ts';
+import { markOf, shownDefinition } from './definition-columns.ts';
 import { type DefinitionPart, definitionParts, type TableName } from './definition-statements.ts';
 import { Question } from './table-map.ts';
 
@@ -23,18 +25,35 @@ export interface DefinitionOptions {
   readonly capturesIn: (database: string) => boolean;
   /** Records are wanted. */
   readonly isTold: boolean;
+  /** `told` as it was saved. */
+  readonly told: string | null;
 }
 
-/** Parts of a message's id (`DEFINITION.part`). */
-const FIRST_PART = 0;
+/** What is told of tables whose rows have not been seen since, for no more of them than that. */
+const MOST_TOLD = 1000;
 
+/**
+ * Decides what is told of statements. The catalogue may be ahead of the log: what was told of a table is kept, over restarts too, until its next row shows what it was then;
+ * if that is something else, it is told before the row.
+ */
 export class Definitions {
   readonly #options: DefinitionOptions;
-  /** Asked about the statement that is given again. */
+  /** Asked about the event that is given again. */
   #asked: DefinitionsWanted | null = null;
+  /** By label, the marks of the definitions that were told since the table's last row. */
+  readonly #told: Map<string, string>;
+  #saved: string | null;
 
   constructor(options: DefinitionOptions) {
     this.#options = options;
+    this.#told = new Map(options.told === null ? [] : (JSON.parse(options.told) as [string, string][]));
+    this.#saved = options.told;
+  }
+
+  /** For a position: what the next rows are compared with; null: nothing. */
+  get told(): string | null {
+    if (this.#saved === null && this.#told.size > 0) this.#saved = JSON.stringify([...this.#told]);
+    return this.#saved;
   }
 
   /**
@@ -44,14 +63,31 @@ export class Definitions {
   of(sql: string, database: string): readonly (DefinitionRecord | null)[] {
     const parts = definitionParts(sql, database);
     const told = parts.map((part) => (this.#isTold(part) ? part : null));
-    const tables = told.flatMap((part) => (part?.change == null || part.change.kind === 'DROP' ? [] : [part.change]));
-    if (tables.length > 0 && this.#asked === null) {
-      this.#asked = new DefinitionsWanted(tables);
-      throw this.#asked;
-    }
-    const answers = this.#asked?.answers;
-    this.#asked = null;
+    const answers = this.#ask(told.flatMap((part) => (part?.change == null || part.change.kind === 'DROP' ? [] : [part.change])));
     return told.map((part) => (part === null ? null : this.#recordOf(part, parts, answers)));
+  }
+
+  /** What rows of a captured table show that was told otherwise; null: nothing. Throws a Question. */
+  shown(table: TableVersion, plans: readonly ColumnPlan[]): DefinitionRecord | null {
+    const { label, catalog: database, name, version } = table;
+    const told = this.#told.get(label);
+    if (told === undefined) return null;
+    if (told === markOf(shownDefinition(table, plans, null))) {
+      this.#forget(label);
+      return null;
+    }
+    const answers = this.#ask([{ database, name }]);
+    this.#forget(label);
+    const shown = shownDefinition(table, plans, answers.get(DefinitionsWanted.key({ database, name })) ?? null);
+    return { text: '', database, tables: [name], label, changes: [{ kind: 'ALTER', database, name, table: shown }], version: String(version) };
+  }
+
+  #ask(tables: readonly TableName[]): DefinitionsWanted['answers'] {
+    const asked = this.#asked;
+    this.#asked = null;
+    if (asked !== null || tables.length === 0) return asked?.answers ?? new Map();
+    this.#asked = new DefinitionsWanted(tables);
+    throw this.#asked;
   }
 
   #isTold({ tables, database }: DefinitionPart): boolean {
@@ -60,10 +96,25 @@ export class Definitions {
     return tables.length === 0 ? capturesIn(database) : tables.some((table) => captures(table.database, table.name));
   }
 
-  #recordOf(part: DefinitionPart, parts: readonly DefinitionPart[], answers: DefinitionsWanted['answers'] | undefined): DefinitionRecord {
+  #recordOf(part: DefinitionPart, parts: readonly DefinitionPart[], answers: DefinitionsWanted['answers']): DefinitionRecord {
     const { text, database, change } = part;
     const names = parts.flatMap((other) => (other.database === database && other.change !== null ? [other.change.name] : []));
-    return { text, database, tables: [...new Set(names)], label: this.#labelOf(part), changes: change === null ? [] : changesOf(change, answers) };
+    const label = this.#labelOf(part);
+    const changes = change === null ? [] : changesOf(change, answers);
+    if (change !== null) this.#remember(`${change.database}.${change.name}`, change.kind === 'DROP' ? null : (changes[0]?.table ?? null));
+    return { text, database, tables: [...new Set(names)], label, changes, version: '' };
+  }
+
+  #remember(label: string, table: TableDefinition | null): void {
+    this.#forget(label);
+    this.#told.set(label, table === null ? '' : markOf(table));
+    const [oldest] = this.#told.keys();
+    if (this.#told.size > MOST_TOLD && oldest !== undefined) this.#told.delete(oldest);
+  }
+
+  #forget(label: string): void {
+    this.#told.delete(label);
+    this.#saved = null;
   }
 
   /** Of the captured table that it tells of; '' = of none. */
@@ -74,9 +125,9 @@ export class Definitions {
 }
 
 /** A table that is there no more by now was dropped or renamed behind the statement: what it was between is not known. */
-function changesOf(change: NonNullable<DefinitionPart['change']>, answers: DefinitionsWanted['answers'] | undefined): TableChange[] {
+function changesOf(change: NonNullable<DefinitionPart['change']>, answers: DefinitionsWanted['answers']): TableChange[] {
   if (change.kind === 'DROP') return [{ ...change, table: null }];
-  const table = answers?.get(DefinitionsWanted.key(change)) ?? null;
+  const table = answers.get(DefinitionsWanted.key(change)) ?? null;
   return table === null ? [] : [{ ...change, table }];
 }
 
@@ -86,24 +137,15 @@ export interface DefinitionRecord {
   readonly tables: readonly string[];
   readonly label: string;
   readonly changes: readonly TableChange[];
+  /** Of the table of the row that shows it; empty: it is a statement. */
+  readonly version: string;
 }
 
 /** Its cells, behind `writer.record`. */
-export function writeDefinition(writer: BatchWriter, { text, tables, label, changes }: DefinitionRecord): void {
+export function writeDefinition(writer: BatchWriter, { text, tables, label, changes, version }: DefinitionRecord): void {
   writer.image('after');
-  for (const cell of [text, JSON.stringify(tables), label, JSON.stringify(changes), String(FIRST_PART)]) {
+  for (const cell of [text, JSON.stringify(tables), label, JSON.stringify(changes), version]) {
     const start = writer.append(Buffer.from(cell, 'utf8'));
     writer.cell(start, writer.arenaLength);
-  }
-}
-
-/** Tables under which statements are told, by database. */
-export class DefinitionTables {
-  readonly #known = new Map<string, TableVersion>();
-
-  of(database: string, writer: BatchWriter): TableVersion {
-    const known = this.#known.get(database) ?? writer.table(definitionTable(database));
-    this.#known.set(database, known);
-    return known;
   }
 }

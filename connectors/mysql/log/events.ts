@@ -77,6 +77,11 @@ export function readQuery(bytes: Buffer, at: number, end: number): QueryEvent {
   };
 }
 
+/** Of a ROWS_QUERY event, whose first byte is a length that is too short for it, or of an ANNOTATE_ROWS event: where the statement's text begins. */
+export function statementAt(type: number): number {
+  return type === EVENT.rowsQuery ? HEADER_BYTES + 1 : HEADER_BYTES;
+}
+
 /** Where a heartbeat says that the server stands in the log; null: it does not say. The newer form has fields of a number, a length and a value each. */
 export function readHeartbeat(type: number, bytes: Buffer, end: number): { readonly file: string; readonly pos: number } | null {
   if (type === EVENT.heartbeat) {

@@ -129,3 +129,8 @@ function unquoted(name: string): string {
   const quote = name[0] as string;
   return quote === '`' || quote === '"' ? name.slice(1, -1).replaceAll(quote + quote, quote) : name;
 }
+
+/** For a message: the word alone, no values (I12). */
+export function firstWord(sql: string): string {
+  return /[A-Za-z]+/.exec(sql)?.[0].toUpperCase() ?? '?';
+}

@@ -1,6 +1,7 @@
 import type { DefinitionMessages, FormatContext } from '../../plugin/format.ts';
 import type { RecordCursor } from '../../record/cursor.ts';
 import { type ColumnDefinition, DEFINITION, type TableChange, type TableDefinition } from '../../record/definition.ts';
+import { SHAPE } from '../../record/message-id.ts';
 import { encodeHeaders, type MessageWriter } from '../../record/messages.ts';
 import type { TableVersion } from '../../record/table.ts';
 import { writeWhole } from '../envelope.ts';
@@ -11,6 +12,9 @@ import type { DebeziumOptions } from './options.ts';
 import { type ConnectSchema, field, jsonText, struct } from './schema.ts';
 import { clockTexts, JsonSource, SourceBlock } from './source-block.ts';
 import { sourceSchema } from './table-schema.ts';
+
+/** Part of the id of what a row shows; another than that of a shape's announcement before the same row. */
+const SHOWN_PART = 1;
 
 /** `include.schema.changes`: each statement that changes definitions, with what the tables are by it. */
 export class Definitions implements DefinitionMessages {
@@ -31,6 +35,7 @@ export class Definitions implements DefinitionMessages {
   write(record: RecordCursor, nowMicros: number, out: MessageWriter): void {
     const { table, transaction, ordinal } = record;
     const database = table.catalog;
+    const version = cellOf(record, DEFINITION.version);
     const tables = JSON.parse(cellOf(record, DEFINITION.tables)) as readonly string[];
     const changes = JSON.parse(cellOf(record, DEFINITION.changes)) as readonly TableChange[];
     const names = inJavaOrder(tables, (name) => `${database}.${name}`).join(',');
@@ -39,14 +44,14 @@ export class Definitions implements DefinitionMessages {
       `"ts_ms":${clockTexts(nowMicros).millis}`,
       `"databaseName":${jsonText(database)}`,
       '"schemaName":null',
-      `"ddl":${jsonText(cellOf(record, DEFINITION.text))}`,
+      `"ddl":${version === '' ? jsonText(cellOf(record, DEFINITION.text)) : 'null'}`,
       `"tableChanges":[${changes.map(changeText).join(',')}]`,
     ].join(',');
     writeWhole(out, {
       key: framed(this.#schemas?.key, `{"databaseName":${jsonText(database)}}`),
       value: framed(this.#schemas?.value, `{${value}}`),
       headers: this.#headers,
-      id: `${this.#context.connector}/${transaction.id}/${ordinal}/${cellOf(record, DEFINITION.part)}`,
+      id: `${this.#context.connector}/${version === '' ? '' : `${SHAPE}${version}/`}${transaction.id}/${ordinal}/${version === '' ? 0 : SHOWN_PART}`,
     });
   }
 
