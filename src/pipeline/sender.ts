@@ -103,7 +103,7 @@ export class Sender {
     oldestMicros: number,
     done: (place: Place, shapes: BatchShapes, messages: number, bytes: number) => void,
   ): Promise<void> {
-    const { encoder, gate } = this.#parts;
+    const { encoder, gate, flight } = this.#parts;
     const { runtime } = this.#options;
     const before: Record<string, number> = {};
     const behind: Record<string, number> = {};
@@ -125,6 +125,8 @@ export class Sender {
         from = to;
         if (to < end) continue;
         if (next < 0) break;
+        // Rows of before that are on their way stand in front of the news, wherever both can be read in one order.
+        while (flight.batches > 0) await gate.wait();
         const told = this.#news.tell(batch, next, runtime.nowMicros());
         Object.assign(next < batch.checkpointRecords ? before : behind, told.shapes);
         await give(told.messages, null);

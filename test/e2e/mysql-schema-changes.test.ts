@@ -1,0 +1,122 @@
+/**
+ * Debezium's schema-change events through the whole daemon, which is killed again and again while statements and rows come: each is told once, in order, and before each row
+ * stands what its table was (I1, I3, I4).
+ */
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { type MysqlServer, type NatsServer, startMysql, startNats } from '../servers/index.ts';
+import { availableMysqls } from '../support/available-servers.ts';
+import { Daemon } from '../support/daemon.ts';
+import { readStream, type StoredMessage } from '../support/stream-ledger.ts';
+
+const KILLS = 4;
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+interface Told {
+  readonly ddl: string | null;
+  readonly tableChanges: readonly { readonly table: { readonly columns: readonly { readonly name: string }[] } | null }[];
+}
+
+describe.each(availableMysqls)('schema changes of %s', (version) => {
+  let server: MysqlServer;
+  let nats: NatsServer;
+  let daemon: Daemon | null = null;
+
+  beforeAll(async () => {
+    [server, nats] = await Promise.all([startMysql({ version, fsync: true }), startNats({ own: true })]);
+  });
+  afterEach(async () => {
+    await daemon?.dispose();
+    daemon = null;
+  });
+  afterAll(() => Promise.all([server.dispose(), nats.dispose()]));
+
+  /** Statements that add and drop columns, with rows of three clients in between. */
+  function startChanges(database: string): { stop(): Promise<readonly string[]> } {
+    let isOver = false;
+    const statements: string[] = [];
+    const writer = async (number: number): Promise<void> => {
+      const client = await server.connect(database);
+      for (let turn = 0; !isOver; turn++) {
+        await client.query(`INSERT INTO t (id) VALUES (${turn * 10 + number}); UPDATE t SET id = id + 1000000 WHERE id = ${turn * 10 + number}`);
+        await pause(5);
+      }
+      await client.end();
+    };
+    const changer = async (): Promise<void> => {
+      const client = await server.connect(database);
+      for (let turn = 1; !isOver; turn++) {
+        const statement = turn % 3 === 0 ? `ALTER TABLE t DROP COLUMN c${turn - 1}` : `ALTER TABLE t ADD COLUMN c${turn} int DEFAULT ${turn}`;
+        await client.query(statement);
+        statements.push(statement);
+        await pause(Math.random() * 60);
+      }
+      await client.end();
+    };
+    const all = [writer(1), writer(2), writer(3), changer()];
+    return {
+      stop: async () => {
+        isOver = true;
+        await Promise.all(all);
+        return statements;
+      },
+    };
+  }
+
+  it.each([true, false])(
+    'are told once, in order and before their rows, over kill -9 (NATS, exclusive: %s)',
+    async (exclusive) => {
+      const database = await server.createDatabase('shapes');
+      const stream = `SHAPES${exclusive ? 1 : 2}`;
+      await server.query('CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE the_end (id int PRIMARY KEY)', database);
+      const source = {
+        type: server.system,
+        url: server.url(),
+        tables: [`${database}.*`],
+        snapshot: { mode: 'no_data' },
+        heartbeat: { interval: '1s' },
+      };
+      const sink = { type: 'nats', servers: [nats.url], stream, subject: `{connector}.{schema}.{table}`, exclusive };
+      const name = `shop${exclusive ? 1 : 2}`;
+      // A checkpoint comes seldom: what stands in the stream is recognised there.
+      daemon = await Daemon.create([{ name, source, sink, checkpoint: { maxDelay: '1s' }, batch: { maxRecords: 20 } }]);
+      daemon.start();
+      await daemon.waitForLog(({ msg }) => msg.startsWith('Streaming'));
+      const changes = startChanges(database);
+      for (let kill = 0; kill < KILLS; kill++) {
+        await pause(400 + Math.random() * 600);
+        await daemon.stop('SIGKILL');
+        await pause(100);
+        daemon.start();
+      }
+      await pause(500);
+      const statements = await changes.stop();
+      await server.query('INSERT INTO the_end VALUES (1)', database);
+      let messages: StoredMessage[] = [];
+      for (const end = Date.now() + 40_000; !messages.some(({ subject }) => subject.endsWith('.the_end')); await pause(300)) {
+        if (Date.now() > end) throw new Error(`it does not catch up: ${JSON.stringify(daemon.log.slice(-10), null, 1)}`);
+        messages = [];
+        await readStream(nats.url, stream, (message) => void messages.push(message));
+      }
+      expect(daemon.other).toEqual([]);
+      const ids = messages.map(({ id }) => id);
+      expect(ids.filter((id, index) => ids.indexOf(id) !== index)).toEqual([]);
+      const told = messages.filter(({ subject }) => subject === name).map(({ value }) => value as unknown as Told);
+      expect(told.flatMap(({ ddl }) => ddl ?? [])).toEqual(statements);
+      expect(statements.length).toBeGreaterThan(10);
+      // Of the table, by what was told last.
+      let columns: string | null = null;
+      let rows = 0;
+      const misfits: string[] = [];
+      for (const { subject, value, id } of messages) {
+        if (subject === name) columns = (value as unknown as Told).tableChanges[0]?.table?.columns.map((column) => column.name).join(',') ?? columns;
+        if (!subject.endsWith('.t') || value === null || columns === null) continue;
+        rows++;
+        const shown = Object.keys(value.after ?? value.before ?? {}).join(',');
+        if (shown !== columns) misfits.push(`${id}: ${shown}, where ${columns} was told`);
+      }
+      expect(misfits).toEqual([]);
+      expect(rows).toBeGreaterThan(100);
+    },
+    120_000,
+  );
+});
