@@ -119,4 +119,39 @@ describe.each(availableMysqls)('schema changes of %s', (version) => {
     },
     120_000,
   );
+
+  it('are announced in our own words in every format, a TRUNCATE is none, and rules of compatibility hold', async () => {
+    const database = await server.createDatabase('own');
+    const source = { type: server.system, url: server.url(), tables: [`${database}.*`], snapshot: { mode: 'no_data' } };
+    const connector = {
+      name: 'own',
+      source,
+      format: { type: 'native' },
+      sink: { type: 'stdout' },
+      schemaChanges: { topic: '{connector}.schema-changes' },
+    };
+    daemon = await Daemon.create([{ ...connector, compatibility: { level: 'backward', action: 'stop' } }]);
+    await server.query('CREATE TABLE t (id int PRIMARY KEY, v varchar(5))', database);
+    daemon.start();
+    await daemon.waitForLog(({ msg }) => msg.startsWith('Streaming'));
+    await server.query(
+      "INSERT INTO t VALUES (1, 'a'); TRUNCATE TABLE t; ALTER TABLE t ADD e enum('x', 'y'); INSERT INTO t VALUES (2, 'b', 'x'); ALTER TABLE t DROP v; ALTER TABLE t ADD n int; INSERT INTO t (id) VALUES (3)",
+      database,
+    );
+    const running = daemon;
+    const lines = (): readonly { topic: string; value: Record<string, unknown> }[] =>
+      running.stdout
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as { topic: string; value: Record<string, unknown> });
+    await expect.poll(() => lines().length, { timeout: 20_000 }).toBeGreaterThanOrEqual(6);
+    await pause(300);
+    const shown = lines().map(({ topic, value }) =>
+      topic.endsWith('.schema-changes')
+        ? (value['changes'] as { kind: string; column: string }[]).map(({ kind, column }) => `${kind} ${column}`)
+        : value['op'],
+    );
+    expect(shown).toEqual([[], 'create', 'truncate', ['columnAdded e'], 'create', ['columnAdded n', 'columnDropped v'], 'create']);
+    expect(running.log.filter(({ level }) => level === 'error')).toEqual([]);
+  });
 });
