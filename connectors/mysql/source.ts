@@ -176,6 +176,7 @@ export class MysqlLogSource implements Source {
       includesQuery: this.#config.includeQuery,
       tellsDefinitions: this.#context.tellsDefinitions,
       charsetOf: charsets.of,
+      charsetOfStatement: charsets.ofStatement,
       areBinary: (key) => this.#binaries.has(key),
       described: this.#context.tables.described,
       asksCatalogue: hidesProblems(server),

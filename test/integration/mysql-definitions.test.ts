@@ -112,6 +112,17 @@ describe.each(availableMysqls)('definitions and statements in the log of %s', (v
     expect(new Set(messages.map(({ id }) => id)).size).toBe(messages.length);
   });
 
+  it('a statement is told in the characters of the session that it was written in', async () => {
+    const database = await server.createDatabase();
+    const tables = [`${database}.*`];
+    const { position } = await readMessages(open({ tables }), null, null);
+    const client = await server.connect(database, 'cp1251_general_ci');
+    await client.query("CREATE TABLE `цена` (id int PRIMARY KEY, v varchar(5) DEFAULT 'да'); INSERT INTO `цена` VALUES (1, 'end')");
+    await client.end();
+    const { messages } = await readMessages(open({ tables }), position, isEnd);
+    expect(messages.map(told)).toEqual(["цена: CREATE TABLE `цена` (id int PRIMARY KEY, v varchar(5) DEFAULT 'да'): CREATE id,v", 'row: id,v']);
+  });
+
   it('rows of a definition that is not told have the same ids as where it is', async () => {
     const database = await server.createDatabase();
     const tables = [`${database}.*`];

@@ -22,6 +22,7 @@ import { isBefore, Place } from './place.ts';
 import { Executed, type LogPosition, type LogTransaction, type System } from './position.ts';
 import { refusedEvent } from './refused-events.ts';
 import { type RowReader, ValueRefused } from './row-reader.ts';
+import { inSessionCharset } from './statement-text.ts';
 import { beginsTransaction, firstWord, kindOfStatement, needsCatalogue, truncatedTable } from './statements.ts';
 import { CatalogueChanged, type CharsetOf, Question } from './table-map.ts';
 import { type Mapped, TableMaps } from './tables.ts';
@@ -47,6 +48,7 @@ export interface DecoderOptions {
   /** Statements that define tables anew are told. */
   readonly tellsDefinitions: boolean;
   readonly charsetOf: CharsetOf;
+  readonly charsetOfStatement: CharsetOf;
   readonly areBinary: (key: string) => boolean;
   readonly described: boolean;
   /** The server's catalogue has to be asked about some definitions (CatalogueChanged). */
@@ -239,7 +241,7 @@ export class BinlogDecoder {
   }
 
   #query(bytes: Buffer, end: number): void {
-    const { sql, database, thread } = readQuery(bytes, HEADER_BYTES, end);
+    const { sql, database, thread } = inSessionCharset(readQuery(bytes, HEADER_BYTES, end), bytes, end, this.#options.charsetOfStatement);
     const kind = kindOfStatement(sql);
     if (this.#origin.thread < 0) this.#origin.thread = thread;
     switch (kind) {
