@@ -3,13 +3,20 @@
  * stands what its table was (I1, I3, I4).
  */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { type MysqlServer, type NatsServer, startMysql, startNats } from '../servers/index.ts';
-import { availableMysqls } from '../support/available-servers.ts';
+import { type KafkaServer, type MysqlServer, type NatsServer, startKafka, startMysql, startNats } from '../servers/index.ts';
+import { availableKafkas, availableMysqls } from '../support/available-servers.ts';
 import { Daemon } from '../support/daemon.ts';
-import { readStream, type StoredMessage } from '../support/stream-ledger.ts';
+import { createTopic, readTopic } from '../support/kafka-topics.ts';
+import { type DebeziumValue, readStream } from '../support/stream-ledger.ts';
 
 const KILLS = 4;
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+interface Message {
+  readonly topic: string;
+  readonly id: string;
+  readonly value: DebeziumValue | null;
+}
 
 interface Told {
   readonly ddl: string | null;
@@ -19,16 +26,21 @@ interface Told {
 describe.each(availableMysqls)('schema changes of %s', (version) => {
   let server: MysqlServer;
   let nats: NatsServer;
+  let kafka: KafkaServer | null = null;
   let daemon: Daemon | null = null;
 
   beforeAll(async () => {
-    [server, nats] = await Promise.all([startMysql({ version, fsync: true }), startNats({ own: true })]);
+    [server, nats, kafka] = await Promise.all([
+      startMysql({ version, fsync: true }),
+      startNats({ own: true }),
+      availableKafkas.length > 0 ? startKafka() : null,
+    ]);
   });
   afterEach(async () => {
     await daemon?.dispose();
     daemon = null;
   });
-  afterAll(() => Promise.all([server.dispose(), nats.dispose()]));
+  afterAll(() => Promise.all([server.dispose(), nats.dispose(), kafka?.dispose()]));
 
   /** Statements that add and drop columns, with rows of three clients in between. */
   function startChanges(database: string): { stop(): Promise<readonly string[]> } {
@@ -62,60 +74,88 @@ describe.each(availableMysqls)('schema changes of %s', (version) => {
     };
   }
 
+  /** Runs changes under kills, and reads until the last row has come; what is told is compared with the statements. */
+  async function run(name: string, sink: object, read: () => Promise<readonly Message[]>): Promise<readonly Message[]> {
+    const database = await server.createDatabase('shapes');
+    await server.query('CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE the_end (id int PRIMARY KEY)', database);
+    const source = {
+      type: server.system,
+      url: server.url(),
+      tables: [`${database}.*`],
+      snapshot: { mode: 'no_data' },
+      heartbeat: { interval: '1s' },
+    };
+    // A checkpoint comes seldom: what stands in the sink is recognised there.
+    daemon = await Daemon.create([{ name, source, sink, checkpoint: { maxDelay: '1s' }, batch: { maxRecords: 20 } }]);
+    const running = daemon.start();
+    await running.waitForLog(({ msg }) => msg.startsWith('Streaming'));
+    const changes = startChanges(database);
+    for (let kill = 0; kill < KILLS; kill++) {
+      await pause(400 + Math.random() * 600);
+      await running.stop('SIGKILL');
+      await pause(100);
+      running.start();
+    }
+    await pause(500);
+    const statements = await changes.stop();
+    await server.query('INSERT INTO the_end VALUES (1)', database);
+    let messages: readonly Message[] = [];
+    for (const end = Date.now() + 40_000; !messages.some(({ topic }) => topic.endsWith('.the_end')); await pause(300)) {
+      if (Date.now() > end) throw new Error(`it does not catch up: ${JSON.stringify(running.log.slice(-10), null, 1)}`);
+      messages = await read();
+    }
+    expect(running.other).toEqual([]);
+    const ids = messages.map(({ id }) => id);
+    expect(ids.filter((id, index) => ids.indexOf(id) !== index)).toEqual([]);
+    expect(statements.length).toBeGreaterThan(10);
+    const told = messages.filter(({ topic }) => topic === name).map(({ value }) => value as unknown as Told);
+    expect(told.flatMap(({ ddl }) => ddl ?? [])).toEqual(statements);
+    return messages;
+  }
+
   it.each([true, false])(
     'are told once, in order and before their rows, over kill -9 (NATS, exclusive: %s)',
     async (exclusive) => {
-      const database = await server.createDatabase('shapes');
-      const stream = `SHAPES${exclusive ? 1 : 2}`;
-      await server.query('CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE the_end (id int PRIMARY KEY)', database);
-      const source = {
-        type: server.system,
-        url: server.url(),
-        tables: [`${database}.*`],
-        snapshot: { mode: 'no_data' },
-        heartbeat: { interval: '1s' },
-      };
-      const sink = { type: 'nats', servers: [nats.url], stream, subject: `{connector}.{schema}.{table}`, exclusive };
       const name = `shop${exclusive ? 1 : 2}`;
-      // A checkpoint comes seldom: what stands in the stream is recognised there.
-      daemon = await Daemon.create([{ name, source, sink, checkpoint: { maxDelay: '1s' }, batch: { maxRecords: 20 } }]);
-      daemon.start();
-      await daemon.waitForLog(({ msg }) => msg.startsWith('Streaming'));
-      const changes = startChanges(database);
-      for (let kill = 0; kill < KILLS; kill++) {
-        await pause(400 + Math.random() * 600);
-        await daemon.stop('SIGKILL');
-        await pause(100);
-        daemon.start();
-      }
-      await pause(500);
-      const statements = await changes.stop();
-      await server.query('INSERT INTO the_end VALUES (1)', database);
-      let messages: StoredMessage[] = [];
-      for (const end = Date.now() + 40_000; !messages.some(({ subject }) => subject.endsWith('.the_end')); await pause(300)) {
-        if (Date.now() > end) throw new Error(`it does not catch up: ${JSON.stringify(daemon.log.slice(-10), null, 1)}`);
-        messages = [];
-        await readStream(nats.url, stream, (message) => void messages.push(message));
-      }
-      expect(daemon.other).toEqual([]);
-      const ids = messages.map(({ id }) => id);
-      expect(ids.filter((id, index) => ids.indexOf(id) !== index)).toEqual([]);
-      const told = messages.filter(({ subject }) => subject === name).map(({ value }) => value as unknown as Told);
-      expect(told.flatMap(({ ddl }) => ddl ?? [])).toEqual(statements);
-      expect(statements.length).toBeGreaterThan(10);
+      const stream = name.toUpperCase();
+      const messages = await run(name, { type: 'nats', servers: [nats.url], stream, exclusive }, async () => {
+        const found: Message[] = [];
+        await readStream(nats.url, stream, ({ subject, id, value }) => void found.push({ topic: subject, id, value }), { headers: false });
+        return found;
+      });
       // Of the table, by what was told last.
       let columns: string | null = null;
       let rows = 0;
       const misfits: string[] = [];
-      for (const { subject, value, id } of messages) {
-        if (subject === name) columns = (value as unknown as Told).tableChanges[0]?.table?.columns.map((column) => column.name).join(',') ?? columns;
-        if (!subject.endsWith('.t') || value === null || columns === null) continue;
+      for (const { topic, value, id } of messages) {
+        if (topic === name) columns = (value as unknown as Told).tableChanges[0]?.table?.columns.map((column) => column.name).join(',') ?? columns;
+        if (!topic.endsWith('.t') || value === null || columns === null) continue;
         rows++;
         const shown = Object.keys(value.after ?? value.before ?? {}).join(',');
         if (shown !== columns) misfits.push(`${id}: ${shown}, where ${columns} was told`);
       }
       expect(misfits).toEqual([]);
       expect(rows).toBeGreaterThan(100);
+    },
+    120_000,
+  );
+
+  it.runIf(availableKafkas.length > 0)(
+    'are told once and in order over kill -9, in Kafka',
+    async () => {
+      const broker = kafka as KafkaServer;
+      const name = `shop-${version.replace('.', '-')}`;
+      const topics = [name, `${name}.t`, `${name}.the_end`];
+      // There from the start, so that each life writes more than topics.
+      for (const topic of topics) await createTopic(broker, topic);
+      await run(name, { type: 'kafka', brokers: broker.brokers, topic: '{connector}.{table}' }, async () => {
+        const records = await Promise.all(topics.map(async (topic) => (await readTopic(broker, topic)).map((record) => ({ topic, ...record }))));
+        return records.flat().map(({ topic, value, headers }) => ({
+          topic,
+          id: String(headers.find(([header]) => header === 'sluice.id')?.[1]),
+          value: value === null ? null : (JSON.parse(value.toString('utf8')) as DebeziumValue),
+        }));
+      });
     },
     120_000,
   );

@@ -151,6 +151,7 @@ describe('statements that define tables', () => {
     expect(writes).toHaveLength(2);
     await confirm(0);
     expect(writes[2]?.what).toEqual([statement('T2/1')]);
+    expect(writes).toHaveLength(3);
     await confirm(2);
     expect(writes[3]?.what).toEqual([row('T2/2')]);
     expect(writes).toHaveLength(4);
