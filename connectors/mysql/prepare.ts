@@ -68,7 +68,7 @@ async function positionOf(
 ): Promise<LogPosition> {
   const { system, identity, executed } = server;
   if (from === null)
-    return { system, server: identity, told: null, ...(system === 'mysql' ? { gtid: executed, file: end.file, pos: '0' } : await beginning(client)) };
+    return { system, server: identity, ...(system === 'mysql' ? { gtid: executed, file: end.file, pos: '0' } : await beginning(client)) };
   const known = readPosition(from, system);
   if (known === null) throw new SluiceError(positionUnreadable, { connector, system });
   await checkHistory(client, known, server, end, connector);

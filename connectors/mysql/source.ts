@@ -26,7 +26,7 @@ import { type Prepared, prepareLog } from './prepare.ts';
 import { recoverPosition } from './recover.ts';
 import { bytesBehind, type ServerFacts } from './server.ts';
 import { MysqlSnapshots } from './snapshot/snapshots.ts';
-import { capturesInOf, capturesOf, demandBinaries, hidesProblems, matchTables } from './tables.ts';
+import { capturesOf, definitionScope, demandBinaries, hidesProblems, matchTables } from './tables.ts';
 
 /**
  * A lost connection ends the iterator of `read` with an error that is tried again (`retry: 'auto'`): the engine reads anew from the saved offset, so that
@@ -172,9 +172,8 @@ export class MysqlLogSource implements Source {
       system: this.#system,
       from,
       captures,
-      capturesIn: capturesInOf(this.#config),
       includesQuery: this.#config.includeQuery,
-      tellsDefinitions: this.#context.tellsDefinitions,
+      definitions: this.#context.tellsDefinitions ? definitionScope(this.#config) : null,
       charsetOf: charsets.of,
       charsetOfStatement: charsets.ofStatement,
       areBinary: (key) => this.#binaries.has(key),

@@ -88,7 +88,7 @@ describe.each(availableMysqls)('schema changes of %s', (version) => {
     // A checkpoint comes seldom: what stands in the sink is recognised there.
     daemon = await Daemon.create([{ name, source, sink, checkpoint: { maxDelay: '1s' }, batch: { maxRecords: 20 } }]);
     const running = daemon.start();
-    await running.waitForLog(({ msg }) => msg.startsWith('Streaming'));
+    await running.waitForLog(({ msg }) => msg.startsWith('Streaming'), 60_000);
     const changes = startChanges(database);
     for (let kill = 0; kill < KILLS; kill++) {
       await pause(400 + Math.random() * 600);

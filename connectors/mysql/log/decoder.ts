@@ -1,6 +1,6 @@
 /** Events in, records out: the state of one stream. Synchronous; bytes are copied once, into the batch. */
 import { type BatchWriter, definitionTable, type ErrorKind, OP, SluiceError, type TableVersion } from '#plugin';
-import { type DefinitionRecord, Definitions, writeDefinition } from './definitions.ts';
+import { type DefinitionRecord, type DefinitionScope, Definitions, writeDefinition } from './definitions.ts';
 import { partialRows, protocolViolation, rolledBackRows, statementChanges, twoPhase, valueRefused } from './errors.ts';
 import {
   CHECKSUM_BYTES,
@@ -41,12 +41,10 @@ export interface DecoderOptions {
   readonly system: System;
   readonly from: LogPosition;
   readonly captures: (database: string, table: string) => boolean;
-  /** Whether tables of a database may be captured. */
-  readonly capturesIn: (database: string) => boolean;
   /** Statements that change rows are told with them. */
   readonly includesQuery: boolean;
-  /** Statements that define tables anew are told. */
-  readonly tellsDefinitions: boolean;
+  /** Of which tables statements that define them anew are told; null: of none. */
+  readonly definitions: DefinitionScope | null;
   readonly charsetOf: CharsetOf;
   readonly charsetOfStatement: CharsetOf;
   readonly areBinary: (key: string) => boolean;
@@ -89,7 +87,7 @@ export class BinlogDecoder {
   constructor(options: DecoderOptions) {
     const { from, system, captures, charsetOf, areBinary, described, target } = options;
     this.#options = options;
-    this.#definitions = new Definitions({ captures, capturesIn: options.capturesIn, isTold: options.tellsDefinitions, told: from.told });
+    this.#definitions = new Definitions(options.definitions, from.told);
     this.#executed = new Executed(from.gtid, system);
     this.#place = new Place(from.file);
     this.#safe = { file: from.file, pos: from.pos };
@@ -107,7 +105,8 @@ export class BinlogDecoder {
   /** Where the last transaction ended. */
   get position(): LogPosition {
     const { system, server } = this.#options.from;
-    return { system, gtid: this.#executed.toString(), server, ...this.#safe, told: this.#definitions.told };
+    const { told } = this.#definitions;
+    return { system, gtid: this.#executed.toString(), server, ...this.#safe, ...(told === undefined ? {} : { told }) };
   }
 
   /** Where everything was read up to, another object once that has moved; null: in the midst of a transaction. */

@@ -104,7 +104,9 @@ const NOTHING: readonly DefinitionPart[] = [];
 
 /** @param database of the session that it was carried out in. Empty: it defines no table, index or database. */
 export function definitionParts(sql: string, database: string): readonly DefinitionPart[] {
-  const tokens = new Tokens(statementText(sql));
+  const text = statementText(sql);
+  if (!/^(?:RENAME|ALTER|CREATE|DROP)\b/i.test(text)) return NOTHING;
+  const tokens = new Tokens(text);
   if (tokens.take('RENAME')) return renameTables(tokens, database);
   if (tokens.take('ALTER')) return alter(tokens, database);
   if (tokens.take('CREATE')) return create(tokens, database);

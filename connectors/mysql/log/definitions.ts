@@ -20,13 +20,11 @@ export class DefinitionsWanted extends Question {
   }
 }
 
-export interface DefinitionOptions {
-  readonly captures: (database: string, table: string) => boolean;
-  readonly capturesIn: (database: string) => boolean;
-  /** Records are wanted. */
-  readonly isTold: boolean;
-  /** `told` as it was saved. */
-  readonly told: string | null;
+/** What statements are told of. */
+export interface DefinitionScope {
+  tells(database: string, table: string): boolean;
+  /** Whether tables of a database may be captured. */
+  tellsIn(database: string): boolean;
 }
 
 /** What is told of tables whose rows have not been seen since, for no more of them than that. */
@@ -37,22 +35,24 @@ const MOST_TOLD = 1000;
  * if that is something else, it is told before the row.
  */
 export class Definitions {
-  readonly #options: DefinitionOptions;
+  /** Null: nothing is told. */
+  readonly #scope: DefinitionScope | null;
   /** Asked about the event that is given again. */
   #asked: DefinitionsWanted | null = null;
   /** By label, the marks of the definitions that were told since the table's last row. */
   readonly #told: Map<string, string>;
-  #saved: string | null;
+  #saved: string | undefined;
 
-  constructor(options: DefinitionOptions) {
-    this.#options = options;
-    this.#told = new Map(options.told === null ? [] : (JSON.parse(options.told) as [string, string][]));
-    this.#saved = options.told;
+  /** `told` as it was saved. */
+  constructor(scope: DefinitionScope | null, told: string | undefined) {
+    this.#scope = scope;
+    this.#told = new Map(told === undefined ? [] : (JSON.parse(told) as [string, string][]));
+    this.#saved = told;
   }
 
-  /** For a position: what the next rows are compared with; null: nothing. */
-  get told(): string | null {
-    if (this.#saved === null && this.#told.size > 0) this.#saved = JSON.stringify([...this.#told]);
+  /** For a position: what the next rows are compared with; undefined: nothing. */
+  get told(): string | undefined {
+    if (this.#saved === undefined && this.#told.size > 0) this.#saved = JSON.stringify([...this.#told]);
     return this.#saved;
   }
 
@@ -91,9 +91,9 @@ export class Definitions {
   }
 
   #isTold({ tables, database }: DefinitionPart): boolean {
-    const { isTold, captures, capturesIn } = this.#options;
-    if (!isTold) return false;
-    return tables.length === 0 ? capturesIn(database) : tables.some((table) => captures(table.database, table.name));
+    const scope = this.#scope;
+    if (scope === null) return false;
+    return tables.length === 0 ? scope.tellsIn(database) : tables.some((table) => scope.tells(table.database, table.name));
   }
 
   #recordOf(part: DefinitionPart, parts: readonly DefinitionPart[], answers: DefinitionsWanted['answers']): DefinitionRecord {
@@ -114,12 +114,12 @@ export class Definitions {
 
   #forget(label: string): void {
     this.#told.delete(label);
-    this.#saved = null;
+    this.#saved = undefined;
   }
 
   /** Of the captured table that it tells of; '' = of none. */
   #labelOf({ tables }: DefinitionPart): string {
-    const captured = tables.find(({ database, name }) => this.#options.captures(database, name));
+    const captured = tables.find(({ database, name }) => this.#scope?.tells(database, name));
     return captured === undefined ? '' : `${captured.database}.${captured.name}`;
   }
 }
