@@ -7,9 +7,9 @@ import type { Mapping } from '../mapping/mapping.ts';
 import type { Logger } from '../plugin/context.ts';
 import { SluiceError } from '../plugin/error.ts';
 import { parseColumnPattern, parsePatterns } from '../plugin/patterns.ts';
-import { type TableShape, type TableVersion, tableId } from '../record/table.ts';
+import { showsRows, type TableShape, type TableVersion, tableId } from '../record/table.ts';
 import { SCHEMA_ACCEPT_NOTHING, SCHEMA_INCOMPATIBLE } from '../schema-policy/errors.ts';
-import { isJudged, type PolicyAction, type PolicyRules, SchemaPolicy } from '../schema-policy/policy.ts';
+import { type PolicyAction, type PolicyRules, SchemaPolicy } from '../schema-policy/policy.ts';
 import { avroSchemas, jsonSchemas, type RowSchemas } from '../schema-policy/row-schemas.ts';
 import type { Loaded, StateStore } from '../state/state-store.ts';
 import type { TableState } from '../stopped-tables/state.ts';
@@ -67,7 +67,7 @@ export async function acceptVersions(store: StateStore, connector: string, table
 /** Versions whose rows may not go, or that no row was seen of. */
 export function waitingVersions({ tables, accepted }: Pick<Loaded, 'tables' | 'accepted'>): readonly TableVersion[] {
   if (accepted === null) return [];
-  return tables.filter((table) => isJudged(table) && accepted[tableId(table)]?.versions.includes(table.version) !== true);
+  return tables.filter((table) => showsRows(table) && accepted[tableId(table)]?.versions.includes(table.version) !== true);
 }
 
 /** What the connector's file says about changes of shapes. */

@@ -115,6 +115,11 @@ export function haveSameRows(one: TableShape, other: TableShape): boolean {
   return one === other || fingerprint(withoutFacts(one)) === fingerprint(withoutFacts(other));
 }
 
+/** Whether it is a version that rows are of. A TRUNCATE shows no row, and of some systems' the log does not tell the columns: its version has none. */
+export function showsRows({ kind, columns }: TableShape): boolean {
+  return kind === 'table' && columns.length > 0;
+}
+
 export function tableLabel({ kind, catalog, schema, name }: TableIdentity): string {
   if (kind !== 'table') return name;
   return `${schema === '' ? catalog : schema}.${name}`;

@@ -1,5 +1,5 @@
 import { SluiceError } from '../plugin/error.ts';
-import { type ColumnShape, type TableShape, type TableVersion, tableId } from '../record/table.ts';
+import { type ColumnShape, showsRows, type TableShape, type TableVersion, tableId } from '../record/table.ts';
 import { SCHEMA_INCOMPATIBLE } from './errors.ts';
 
 /** What happens to rows of a shape that is not allowed. */
@@ -52,7 +52,7 @@ export class SchemaPolicy {
   refusal(table: TableVersion): Refusal | null {
     const known = this.#refusals.get(table);
     if (known !== undefined) return known;
-    const refusal = isJudged(table) ? this.#judge(table) : null;
+    const refusal = showsRows(table) ? this.#judge(table) : null;
     this.#refusals.set(table, refusal);
     return refusal;
   }
@@ -133,11 +133,6 @@ export class SchemaPolicy {
     this.#histories.set(id, history);
     return history;
   }
-}
-
-/** Without columns it has no rows: a TRUNCATE, where the log does not tell what the table is. */
-export function isJudged({ kind, columns }: TableShape): boolean {
-  return kind === 'table' && columns.length > 0;
 }
 
 /** What the system did not tell of a column (the catalogue was ahead of the log, or nobody had asked) is as in the other version: it is no change. */
