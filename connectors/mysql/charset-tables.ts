@@ -101,6 +101,13 @@ export class Charsets {
     return known.name === BINARY ? null : (unicodeCharset(known.name, known.width) ?? this.#loaded.get(known.name));
   };
 
+  /** For statements: a set of which the characters cannot be asked for is null too, since no row depends on them. */
+  readonly ofStatement: CharsetOf = (collation) => {
+    const known = this.#names.get(collation);
+    if (known === undefined || (known.width > 1 && PAIRS[known.name] === undefined)) return this.of(collation) ?? null;
+    return this.of(collation);
+  };
+
   /** Asks the server for the characters of a collation's set. Throws a SluiceError if they cannot be known. */
   async learn(client: Client, collation: number, table: string): Promise<void> {
     const known = this.#names.get(collation);

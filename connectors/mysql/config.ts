@@ -68,6 +68,12 @@ export const mysqlFields = fields({
     about:
       'Capture tables although a foreign key changes their rows with those of another table (`ON DELETE CASCADE` and the like): servers that do this inside InnoDB write these changes nowhere, and so they are not captured.',
   },
+  includeQuery: {
+    kind: 'boolean',
+    default: false,
+    about:
+      '`include.query`: the statement that changed the rows, with the values in it, in `source.query`, where the server logs it (MySQL: `binlog_rows_query_log_events`; MariaDB: `binlog_annotate_row_events`).',
+  },
   heartbeat: {
     kind: 'object',
     fields: {

@@ -14,6 +14,7 @@ function pluginOf(system: System): SourcePlugin<typeof mysqlFields> {
     fields: mysqlFields,
     errors: [...Object.values<ErrorKind>(errors), ...Object.values<ErrorKind>(logErrors), ...Object.values<ErrorKind>(snapshotErrors)],
     origin: { system, columns: ORIGIN_COLUMNS, transaction: ['gtid'] },
+    hasDefinitions: true,
     validate: validateMysql,
     claims: (config) => {
       if (config.serverId === undefined) return [];

@@ -54,6 +54,7 @@ function serverFindings(config: MysqlConfig, server: ServerFacts, context: Sourc
     message: `The connector reads the log under server id ${id}; these grants are all that it needs.`,
     remedy: grantSql(addressOf(config).user),
   });
+  if (config.includeQuery) findings.push(...queryFindings(server));
   const kept = Number(server.settings['binlog_expire_logs_seconds'] ?? 0);
   if (kept > 0 && kept < DAY_SECONDS) {
     findings.push({
@@ -64,4 +65,18 @@ function serverFindings(config: MysqlConfig, server: ServerFacts, context: Sourc
     });
   }
   return findings;
+}
+
+/** With `includeQuery`: the server, or sessions that do not set it for themselves, leave the statements out of the log. */
+function queryFindings({ system, settings }: ServerFacts): Finding[] {
+  const name = system === 'mysql' ? 'binlog_rows_query_log_events' : 'binlog_annotate_row_events';
+  if (settings[name] === 'ON') return [];
+  return [
+    {
+      severity: 'warning',
+      code: 'SLUICE_MYSQL_NO_QUERY',
+      message: `The server does not log the statements that change rows (${name} is ${settings[name] ?? 'not there'}): "source.query" stays null.`,
+      remedy: `SET GLOBAL ${name} = ON, or leave "includeQuery" out.`,
+    },
+  ];
 }

@@ -30,6 +30,8 @@ const SETTINGS = [
   'binlog_transaction_compression',
   'log_bin_compress',
   'gtid_mode',
+  'binlog_rows_query_log_events',
+  'binlog_annotate_row_events',
   'binlog_expire_logs_seconds',
   'innodb_native_foreign_keys',
   'gtid_executed',

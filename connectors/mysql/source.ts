@@ -15,7 +15,9 @@ import type { Charsets } from './charset-tables.ts';
 import { Client, connectionOptions } from './client.ts';
 import { type MysqlConfig, serverIdOf } from './config.ts';
 import { asSluiceError } from './connection-error.ts';
+import { readDefinitions } from './definitions.ts';
 import { BinlogDecoder } from './log/decoder.ts';
+import { DefinitionsWanted } from './log/definitions.ts';
 import type { System } from './log/position.ts';
 import { LogSession } from './log/session.ts';
 import { CatalogueChanged, type Question, UnknownBinaries, UnknownCollation } from './log/table-map.ts';
@@ -24,7 +26,7 @@ import { type Prepared, prepareLog } from './prepare.ts';
 import { recoverPosition } from './recover.ts';
 import { bytesBehind, type ServerFacts } from './server.ts';
 import { MysqlSnapshots } from './snapshot/snapshots.ts';
-import { capturesOf, demandBinaries, hidesProblems, matchTables } from './tables.ts';
+import { capturesOf, definitionScope, demandBinaries, hidesProblems, matchTables } from './tables.ts';
 
 /**
  * A lost connection ends the iterator of `read` with an error that is tried again (`retry: 'auto'`): the engine reads anew from the saved offset, so that
@@ -170,7 +172,10 @@ export class MysqlLogSource implements Source {
       system: this.#system,
       from,
       captures,
+      includesQuery: this.#config.includeQuery,
+      definitions: this.#context.tellsDefinitions ? definitionScope(this.#config) : null,
       charsetOf: charsets.of,
+      charsetOfStatement: charsets.ofStatement,
       areBinary: (key) => this.#binaries.has(key),
       described: this.#context.tables.described,
       asksCatalogue: hidesProblems(server),
@@ -186,6 +191,7 @@ export class MysqlLogSource implements Source {
       queue,
       until: once ? end : null,
       mayEnd,
+      includesQuery: this.#config.includeQuery,
       heartbeatMs: this.#config.heartbeat.interval,
       learn: (question) => this.#learn(charsets, server, question),
       toError: (error) => asSluiceError(error, { config: this.#config, doing: 'the request for its log', stream: { connector, serverId } }),
@@ -196,6 +202,7 @@ export class MysqlLogSource implements Source {
     const client = await Client.connect(this.#config, this.#context.runtime.files);
     try {
       if (question instanceof UnknownCollation) await charsets.learn(client, question.collation, 'a captured table');
+      else if (question instanceof DefinitionsWanted) await readDefinitions(client, this.#system, question);
       else if (question instanceof CatalogueChanged) await this.#checkTables(client, server);
       else if (question instanceof UnknownBinaries) {
         await demandBinaries(client, question);

@@ -3,6 +3,7 @@ import { type Finding, parsePatterns, SluiceError, type TableOutline, unusedPatt
 import type { Client } from './client.ts';
 import type { MysqlConfig } from './config.ts';
 import { generatedColumn, typeRefused, unloggedCascade } from './errors.ts';
+import type { DefinitionScope } from './log/definitions.ts';
 import type { UnknownBinaries } from './log/table-map.ts';
 import type { ServerFacts } from './server.ts';
 
@@ -23,6 +24,17 @@ export function capturesOf({ tables, snapshot }: Pick<MysqlConfig, 'tables' | 's
       known.set(key, captured);
     }
     return captured;
+  };
+}
+
+/** Of which tables the statements are told that define them anew: of all that are captured, but not of that of signals. */
+export function definitionScope(config: Pick<MysqlConfig, 'tables' | 'snapshot'>): DefinitionScope {
+  const captures = capturesOf(config);
+  const patterns = parsePatterns(config.tables);
+  const { signalTable } = config.snapshot;
+  return {
+    tells: (database, table) => captures(database, table) && `${database}.${table}` !== signalTable,
+    tellsIn: (database) => !SYSTEM_DATABASES.has(database.toLowerCase()) && patterns.some((pattern) => pattern.mayMatchIn(database)),
   };
 }
 

@@ -1,6 +1,6 @@
 /** `sluice schema accept`: versions of a table that may go although its connector's "compatibility" does not let them. */
 import { SluiceError } from '../plugin/error.ts';
-import { type TableVersion, tableId } from '../record/table.ts';
+import { showsRows, type TableVersion, tableId } from '../record/table.ts';
 import { SCHEMA_TABLE_UNKNOWN } from '../schema-history/errors.ts';
 import { SCHEMA_ACCEPT_NOTHING, SCHEMA_INCOMPATIBLE } from '../schema-policy/errors.ts';
 import type { Loaded, StateStore } from '../state/state-store.ts';
@@ -35,5 +35,5 @@ export async function acceptVersions(store: StateStore, connector: string, table
 /** Versions whose rows may not go, or that no row was seen of. */
 export function waitingVersions({ tables, accepted }: Pick<Loaded, 'tables' | 'accepted'>): readonly TableVersion[] {
   if (accepted === null) return [];
-  return tables.filter((table) => table.kind === 'table' && accepted[tableId(table)]?.versions.includes(table.version) !== true);
+  return tables.filter((table) => showsRows(table) && accepted[tableId(table)]?.versions.includes(table.version) !== true);
 }

@@ -22,7 +22,7 @@ import { backoffMs } from './backoff.ts';
 import type { ConnectorPorts, ConnectorStatus } from './connector-ports.ts';
 import { CopyRounds } from './copy-rounds.ts';
 import { chosenLetters, type DeadLetterView, discardLetters, openDeadLetters, openToDiscard, viewsOf } from './dead-letters.ts';
-import { extraDestinations } from './destinations.ts';
+import { definitionsDestination, extraDestinations } from './destinations.ts';
 import { asSluiceError, stackOf } from './failure.ts';
 import { HealthWatch } from './health.ts';
 import { judge, refusalOf, tableFindings } from './judge.ts';
@@ -386,6 +386,7 @@ export class Connector {
       intent: { get: () => store.getIntent(this.name), set: (intent) => store.setIntent(this.name, intent) },
       renew: () => life.abort(),
       refusalOf: refusal,
+      tellsDefinitions: definitionsDestination(this.#definition) !== null,
     };
   }
 

@@ -90,6 +90,7 @@ export async function recoverOffset(
     tables: new TableRegistry(),
     batch: definition.batch,
     maxBufferedBytes: definition.batch.maxBytes,
+    tellsDefinitions: false,
     once: true,
     intent: { get: () => store.getIntent(name), set: (intent) => store.setIntent(name, intent) },
     renew: () => undefined,

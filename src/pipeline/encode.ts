@@ -61,7 +61,9 @@ export class BatchEncoder {
   /** Null, or resolves when what is new in the batch can be encoded. Nothing is asked for versions that may not go. Rejects as `Format.ready`. */
   ready(batch: RecordBatch, refusals: Refusals | null, signal: AbortSignal): Promise<unknown> | null {
     if (this.#format.ready === undefined) return null;
-    const unknown = batch.tables.filter((table, index) => !this.#prepared.has(table) && (refusals?.[index] ?? null) === null);
+    const unknown = batch.tables.filter(
+      (table, index) => table.kind !== 'definition' && !this.#prepared.has(table) && (refusals?.[index] ?? null) === null,
+    );
     return unknown.length === 0 ? null : this.#readyAll(unknown, signal);
   }
 
@@ -87,7 +89,7 @@ export class BatchEncoder {
   encode(batch: RecordBatch, nowMicros: number, from = 0, to = batch.count): MessageWriter {
     const out = this.#memory.take(Math.ceil(batch.arenaLength * this.#growth));
     out.reset();
-    const tables = batch.tables.map((table) => this.#prepare(table));
+    const tables = batch.tables.map((table) => (table.kind === 'definition' ? null : this.#prepare(table)));
     out.destinations = this.#destinations;
     out.tables = this.#labels;
     this.#format.begin(nowMicros);
@@ -122,7 +124,7 @@ export class BatchEncoder {
     return this.#single(heartbeats.destination, '', (out) => heartbeats.write(nowMicros, out));
   }
 
-  /** A batch of its own, of the table whose shape it is: where a table is stopped, it waits with the rows. */
+  /** A batch of its own, of the table that it tells of ('' = of none): where a table is stopped, it waits with the rows. */
   announcement(destination: string, table: string, write: (out: MessageWriter) => void): MessageWriter {
     return this.#single(destination, table, write);
   }
@@ -180,8 +182,10 @@ export class BatchEncoder {
   }
 }
 
-function encodeRecord(record: RecordCursor, tables: readonly PreparedTable[], out: MessageWriter): void {
-  const prepared = tables[record.tableIndex] as PreparedTable;
+function encodeRecord(record: RecordCursor, tables: readonly (PreparedTable | null)[], out: MessageWriter): void {
+  const prepared = tables[record.tableIndex] as PreparedTable | null;
+  // A statement: it is told by a message of its own (`News`).
+  if (prepared === null) return;
   out.destination = prepared.destination;
   out.table = prepared.label;
   out.op = record.op;

@@ -1,13 +1,12 @@
 import type { HeartbeatMessages } from '../plugin/format.ts';
 import type { RecordBatch, Transaction } from '../record/batch.ts';
-import { HEAD, HEAD_SIZE } from '../record/batch.ts';
 import type { MessageWriter } from '../record/messages.ts';
 import type { Place, Position } from '../record/position.ts';
-import type { TableVersion } from '../record/table.ts';
 import type { BatchShapes, CheckpointTracker } from './checkpoints.ts';
 import { type BatchEncoder, countRows } from './encode.ts';
 import type { Flight } from './flight.ts';
 import type { Gate } from './gate.ts';
+import { News } from './news.ts';
 import type { PipelineOptions } from './options.ts';
 import { pressingOf, type Refusals, type RefusedTables, refusalsOf, refusedTables, runOf } from './refusals.ts';
 import type { Saver } from './saver.ts';
@@ -28,12 +27,14 @@ export interface SenderParts {
 export class Sender {
   readonly #options: PipelineOptions;
   readonly #parts: SenderParts;
+  readonly #news: News;
   /** The position that everything sent so far leads to; null: it ends inside a transaction, or none was saved yet. */
   #settled: Position | null;
 
   constructor(options: PipelineOptions, parts: SenderParts) {
     this.#options = options;
     this.#parts = parts;
+    this.#news = new News(options.announcements, options.format, parts.encoder);
     this.#settled = options.read.from;
   }
 
@@ -61,7 +62,7 @@ export class Sender {
   }
 
   #send(batch: RecordBatch, refusals: Refusals | null): Promise<void> | null {
-    const { events, runtime, announcements } = this.#options;
+    const { events, runtime } = this.#options;
     const { encoder, tracker, flight, saver } = this.#parts;
     const isAtEnd = batch.checkpointRecords === batch.count;
     const entry = tracker.begin(batch.checkpoint, isAtEnd, batch.progress);
@@ -78,7 +79,7 @@ export class Sender {
     const newest = ((batch.transactions.at(-1) ?? ending) as Transaction).commitMicros;
     const rows = countRows(batch);
     const pressing = refusals === null ? null : pressingOf(batch, refusals, (table) => this.#options.undelivered.isAside(table));
-    if (pressing !== null || (announcements !== null && announcements.next(batch, 0, null) >= 0)) {
+    if (pressing !== null || this.#news.next(batch, 0, null) >= 0) {
       return this.#giveInParts(batch, { refusals, pressing }, oldest, (place, shapes, count, bytes) => {
         batch.release();
         tracker.finish(entry, place, shapes);
@@ -95,15 +96,15 @@ export class Sender {
     return null;
   }
 
-  /** One part after the other: the rows up to one of a new shape, what is said of that shape, the rows from there on; those that may not go by themselves. Never throws. */
+  /** One part after the other: the rows up to one that there is news of, the news, the rows from there on; those that may not go by themselves. Never throws. */
   async #giveInParts(
     batch: RecordBatch,
     { refusals, pressing }: { readonly refusals: Refusals | null; readonly pressing: Refusals | null },
     oldestMicros: number,
     done: (place: Place, shapes: BatchShapes, messages: number, bytes: number) => void,
   ): Promise<void> {
-    const { encoder, gate } = this.#parts;
-    const { announcements } = this.#options;
+    const { encoder, gate, flight } = this.#parts;
+    const { runtime } = this.#options;
     const before: Record<string, number> = {};
     const behind: Record<string, number> = {};
     const place: Record<string, string | null> = {};
@@ -116,20 +117,20 @@ export class Sender {
     };
     try {
       for (let from = 0; ; ) {
-        const next = announcements === null ? -1 : announcements.next(batch, from, pressing);
+        const next = this.#news.next(batch, from, pressing);
         const end = next < 0 ? batch.count : next;
         const { to, refused } = refusals === null ? { to: end, refused: null } : runOf(batch, refusals, from, end);
-        if (to > from || (next >= 0 && encoder.marksTransactions))
-          await give(encoder.encode(batch, this.#options.runtime.nowMicros(), from, to), refused);
+        // What is said of transactions stands in front of the news, or behind all.
+        if (to > from || encoder.marksTransactions) await give(encoder.encode(batch, runtime.nowMicros(), from, to), refused);
         from = to;
         if (to < end) continue;
-        if (announcements === null || next < 0) break;
-        const { label } = batch.tables[batch.heads[next * HEAD_SIZE + HEAD.table] as number] as TableVersion;
-        const shapes = next < batch.checkpointRecords ? before : behind;
-        await give(
-          encoder.announcement(announcements.destination, label, (out) => void Object.assign(shapes, announcements.write(batch, next, out))),
-          null,
-        );
+        if (next < 0) break;
+        // Rows of before that are on their way stand in front of the news, wherever both can be read in one order.
+        while (flight.batches > 0) await gate.wait();
+        const told = this.#news.tell(batch, next, runtime.nowMicros());
+        Object.assign(next < batch.checkpointRecords ? before : behind, told.shapes);
+        await give(told.messages, null);
+        from = told.next;
       }
       done(place, { before, behind }, messages, bytes);
       gate.wake();

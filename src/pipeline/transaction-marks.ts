@@ -20,10 +20,11 @@ export class TransactionMarks {
   }
 
   /** Before each record. */
-  before({ transaction, snapshot }: RecordCursor, out: MessageWriter): void {
+  before({ transaction, snapshot, table }: RecordCursor, out: MessageWriter): void {
     if (transaction === this.#open || snapshot !== SNAPSHOT_MARK.none) return;
     this.#end(out);
-    if (transaction.beginId === undefined) return;
+    // A statement that changes a definition is no event of its transaction.
+    if (transaction.beginId === undefined || table.kind === 'definition') return;
     this.#open = transaction;
     this.#aim(out);
     this.#messages.begin(transaction, out);

@@ -68,6 +68,8 @@ export interface SourceContext extends PluginContext {
   readonly renew: () => void;
   /** What keeps format and sink from taking a table that is not captured yet; null: nothing that they know of. */
   readonly refusalOf: (table: TableOutline) => Promise<SluiceError | null>;
+  /** Statements that change the definition of tables are wanted as records. */
+  readonly tellsDefinitions: boolean;
   /** `run --once`: end the stream at the log's end as it stood when reading began. */
   readonly once: boolean;
 }

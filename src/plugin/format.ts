@@ -48,6 +48,13 @@ export interface TransactionMessages {
   end(transaction: Transaction, out: MessageWriter): void;
 }
 
+/** What a format says of statements that change the definition of tables, in a topic or subject of its own. */
+export interface DefinitionMessages {
+  readonly destination: string;
+  /** Of a record of a table of kind `definition`. Each is durable before a record behind it goes. */
+  write(record: RecordCursor, nowMicros: number, out: MessageWriter): void;
+}
+
 /** A message that says at an interval that the connector lives, in a topic or subject of its own. */
 export interface HeartbeatMessages {
   readonly destination: string;
@@ -68,6 +75,7 @@ export interface Format {
   /** Left out: it writes none. */
   readonly transactions?: TransactionMessages;
   readonly heartbeats?: HeartbeatMessages;
+  readonly definitions?: DefinitionMessages;
   /**
    * Called before a table version is prepared, with the topic or subject of its messages. Null: it can be encoded; else resolves when it can, however long that takes.
    * Rejects with a SluiceError, and once `signal` is aborted. Left out: nothing is ever waited for.
@@ -95,6 +103,8 @@ export interface FormatPlugin<T extends FieldTable = FieldTable> {
   validate?(config: ConfigOf<T>): readonly { readonly path: string; readonly message: string; readonly remedy: string }[];
   /** Topics or subjects that it writes to beside those of the tables. Left out: there are none. */
   destinations?(config: ConfigOf<T>, connector: string): readonly string[];
+  /** Topic or subject of `Format.definitions`, where the source tells definitions; null: it writes none. Left out: the same. */
+  definitions?(config: ConfigOf<T>, connector: string): string | null;
   /** Whether it writes schemas: facts about the columns are then part of a table's version. Left out: it does not. */
   describes?(config: ConfigOf<T>): boolean;
   /** JSON Schemas (2020-12) of the keys (null: there are none) and values of a table version's messages. Left out: the format publishes none. */

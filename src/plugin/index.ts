@@ -1,6 +1,7 @@
 /** What a plug-in may import, as `#plugin`. */
 export * from '../record/batch.ts';
 export * from '../record/cursor.ts';
+export * from '../record/definition.ts';
 export * from '../record/message-id.ts';
 export * from '../record/messages.ts';
 export * from '../record/position.ts';

@@ -5,6 +5,8 @@ export interface TablePattern {
   /** `schema.table` without wildcards: then the table must exist. */
   readonly exact: boolean;
   matches(schema: string, name: string): boolean;
+  /** Whether tables of the schema may match; of a regular expression it is known only by a name that it is tried with. */
+  mayMatchIn(schema: string): boolean;
 }
 
 export interface PatternError {
@@ -15,6 +17,8 @@ export interface PatternError {
 export function isPatternError(pattern: TablePattern | PatternError): pattern is PatternError {
   return 'message' in pattern;
 }
+
+const ANY_TABLE = 'any_table';
 
 /**
  * Reads a table pattern: `schema.table`, `*` standing for any characters within its part, a part in double quotes being literal; or `/regex/`,
@@ -31,6 +35,7 @@ export function parsePattern(text: string): TablePattern | PatternError {
   return {
     text,
     exact: schema.literal && name.literal,
+    mayMatchIn: (tableSchema) => schema.expression.test(tableSchema),
     matches: (tableSchema, tableName) => schema.expression.test(tableSchema) && name.expression.test(tableName),
   };
 }
@@ -66,7 +71,8 @@ function parseRegex(text: string): TablePattern | PatternError {
     return { message: `"${text}" begins like a regular expression but does not end with a slash`, remedy: 'write /expression/' };
   try {
     const expression = new RegExp(`^(?:${text.slice(1, -1)})$`, 'su');
-    return { text, exact: false, matches: (schema, name) => expression.test(`${schema}.${name}`) };
+    const matches = (schema: string, name: string): boolean => expression.test(`${schema}.${name}`);
+    return { text, exact: false, matches, mayMatchIn: (schema) => matches(schema, ANY_TABLE) };
   } catch (error) {
     return {
       message: `"${text}" is no regular expression: ${(error as Error).message}`,

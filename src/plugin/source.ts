@@ -92,6 +92,8 @@ export interface SourcePlugin<T extends FieldTable = FieldTable> {
   readonly fields: T;
   readonly errors: readonly ErrorKind[];
   readonly origin: Origin;
+  /** It can tell the statements that change the definition of tables (`SourceContext.tellsDefinitions`). Left out: it cannot. */
+  readonly hasDefinitions?: boolean;
   /** Checks that one field table cannot say; each problem with the path inside the section. */
   validate?(config: ConfigOf<T>): readonly { readonly path: string; readonly message: string; readonly remedy: string }[];
   /** Resources that one connector must have for itself, such as `slot:host/database/name`: two connectors with an equal claim are an error. */

@@ -62,8 +62,11 @@ export interface Since {
 
 /** Which table it is, whatever its columns. */
 export interface TableIdentity {
-  /** `message` is the pseudo-table of logical decoding messages: columns `prefix` and `content`. */
-  readonly kind: 'table' | 'message';
+  /**
+   * `message` is the pseudo-table of logical decoding messages: columns `prefix` and `content`; `definition` that of statements which changed the definition of tables
+   * (`DEFINITION_COLUMNS`).
+   */
+  readonly kind: 'table' | 'message' | 'definition';
   /** The database. */
   readonly catalog: string;
   /** Empty where the system has no schemas below the database. */
@@ -84,7 +87,7 @@ export interface TableShape extends TableIdentity {
 export interface TableVersion extends TableShape {
   /** 1, 2, … per table, in the order in which the log showed them; the same after any replay. */
   readonly version: number;
-  /** `schema.name`, of the database where the system has no schemas; of messages `name` alone: for logs, metrics and patterns. */
+  /** `schema.name`, of the database where the system has no schemas; of what is no table `name` alone: for logs, metrics and patterns. */
   readonly label: string;
   /** Left out: a copy showed it before the log did. */
   readonly since?: Since;
@@ -112,8 +115,13 @@ export function haveSameRows(one: TableShape, other: TableShape): boolean {
   return one === other || fingerprint(withoutFacts(one)) === fingerprint(withoutFacts(other));
 }
 
+/** Whether it is a version that rows are of. A TRUNCATE shows no row, and of some systems' the log does not tell the columns: its version has none. */
+export function showsRows({ kind, columns }: TableShape): boolean {
+  return kind === 'table' && columns.length > 0;
+}
+
 export function tableLabel({ kind, catalog, schema, name }: TableIdentity): string {
-  if (kind === 'message') return name;
+  if (kind !== 'table') return name;
   return `${schema === '' ? catalog : schema}.${name}`;
 }
 

@@ -2,7 +2,7 @@
 
 import { isoFromMicros } from '../formats/calendar.ts';
 import { writeWhole } from '../formats/envelope.ts';
-import { HEAD, HEAD_SIZE, type RecordBatch, SNAPSHOT_MARK, type Transaction } from '../record/batch.ts';
+import { HEAD, HEAD_SIZE, OP, type RecordBatch, SNAPSHOT_MARK, type Transaction } from '../record/batch.ts';
 import { SHAPE } from '../record/message-id.ts';
 import { encodeHeaders, type MessageWriter } from '../record/messages.ts';
 import type { ColumnShape, TableVersion } from '../record/table.ts';
@@ -48,7 +48,9 @@ export class SchemaAnnouncements {
     if (!isNews.includes(true)) return -1;
     for (let index = from; index < count; index++) {
       const at = index * HEAD_SIZE;
-      if (isNews[heads[at + HEAD.table] as number] === true && heads[at + HEAD.snapshot] === SNAPSHOT_MARK.none) return index;
+      if (isNews[heads[at + HEAD.table] as number] !== true || heads[at + HEAD.snapshot] !== SNAPSHOT_MARK.none) continue;
+      // It shows no row, and so no shape: of some systems' the log does not tell the columns.
+      if (heads[at + HEAD.op] !== OP.truncate) return index;
     }
     return -1;
   }

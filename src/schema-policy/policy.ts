@@ -1,5 +1,5 @@
 import { SluiceError } from '../plugin/error.ts';
-import { type ColumnShape, type TableShape, type TableVersion, tableId } from '../record/table.ts';
+import { type ColumnShape, showsRows, type TableShape, type TableVersion, tableId } from '../record/table.ts';
 import { SCHEMA_INCOMPATIBLE } from './errors.ts';
 
 /** What happens to rows of a shape that is not allowed. */
@@ -52,7 +52,7 @@ export class SchemaPolicy {
   refusal(table: TableVersion): Refusal | null {
     const known = this.#refusals.get(table);
     if (known !== undefined) return known;
-    const refusal = table.kind === 'table' ? this.#judge(table) : null;
+    const refusal = showsRows(table) ? this.#judge(table) : null;
     this.#refusals.set(table, refusal);
     return refusal;
   }

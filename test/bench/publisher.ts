@@ -74,6 +74,7 @@ async function encodeSample(): Promise<MessageWriter[]> {
     tables: new TableRegistry(),
     batch: { maxRecords: 2000, maxBytes: 1024 * 1024 },
     maxBufferedBytes: 16 * 1024 * 1024,
+    tellsDefinitions: false,
     once: true,
     intent: { get: () => Promise.resolve(null), set: () => Promise.resolve() },
     renew: () => undefined,

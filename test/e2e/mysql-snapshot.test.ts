@@ -42,7 +42,7 @@ describe.each(availableMysqls)('snapshots of %s', (version) => {
     await sql(fill);
     const source = { type: server.system, url: server.url(), tables: [`${database}.*`], snapshot, heartbeat: { interval: '1s' }, ...more };
     const sink = { type: 'nats', servers: [nats.url], stream, subject: `${stream}.{schema}.{table}` };
-    const connector = { name: 'shop', source, sink, checkpoint: { maxDelay: '20ms' } };
+    const connector = { name: stream.toLowerCase(), source, sink, checkpoint: { maxDelay: '20ms' } };
     const running = await Daemon.create([connector]);
     daemon = running;
     /** Once everything that was committed by now has arrived. */

@@ -85,8 +85,8 @@ export class MysqlServer {
     }
   }
 
-  /** A connection of the superuser; the caller ends it. */
-  async connect(database?: string): Promise<mysql.Connection> {
+  /** A connection of the superuser; the caller ends it. `collation`: of what it writes in. */
+  async connect(database?: string, collation?: string): Promise<mysql.Connection> {
     const client = await mysql.createConnection({
       host: this.host,
       port: this.port,
@@ -98,6 +98,7 @@ export class MysqlServer {
       bigNumberStrings: true,
       connectTimeout: 10_000,
       ...(database === undefined ? {} : { database }),
+      ...(collation === undefined ? {} : { charset: collation.toUpperCase() }),
     });
     client.on('error', () => undefined); // A server that is stopped ends its connections: the next query says so.
     return client;

@@ -112,6 +112,7 @@ export const DEBEZIUM_DEFAULTS: DebeziumConfig = {
   unavailableValuePlaceholder: '__debezium_unavailable_value',
   skippedOperations: [],
   provideTransactionMetadata: false,
+  includeSchemaChanges: true,
 };
 
 /** What a format makes of the records, all in one batch, as text. */
@@ -127,13 +128,14 @@ export function encoded(
 
 export function encodeBatch(format: Format, batch: RecordBatch, out = new MessageWriter(16)): MessageWriter {
   const encoders = new Map<TableVersion, ReturnType<Format['prepare']>>();
-  for (const table of batch.tables) encoders.set(table, format.prepare(table));
+  for (const table of batch.tables) if (table.kind !== 'definition') encoders.set(table, format.prepare(table));
   format.begin(NOW_MICROS);
   const cursor = new RecordCursor();
   cursor.open(batch);
   for (let index = 0; index < batch.count; index++) {
     cursor.move(index);
-    encoders.get(cursor.table)?.encode(cursor, out);
+    if (cursor.table.kind === 'definition') format.definitions?.write(cursor, NOW_MICROS, out);
+    else encoders.get(cursor.table)?.encode(cursor, out);
     // Writing beyond the buffer is silent in JavaScript: what was reserved must have been enough.
     if (out.bytesLength > out.bytes.length) throw new Error(`wrote ${out.bytesLength} bytes into ${out.bytes.length}`);
   }

@@ -21,6 +21,7 @@ export function mysqlConfig(url: string, overrides: Partial<MysqlConfig> = {}): 
     tables: ['*.*'],
     snapshot: { ...SNAPSHOT, mode: 'no_data' },
     acceptUnloggedCascades: false,
+    includeQuery: false,
     heartbeat: { interval: 1000 },
     connectTimeout: 10_000,
     ...overrides,
@@ -74,6 +75,11 @@ export async function readMessages(
     await beginning;
   }
   return { messages, position };
+}
+
+/** Resolves once the log is read up to its end. */
+export async function caughtUp({ source }: Reading): Promise<void> {
+  while ((await source.observe(AbortSignal.timeout(5000))).lagBytes !== 0) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
 /** Resolves once the stream is connected. */

@@ -53,6 +53,7 @@ export function sourceContext(connector: string, instance = '5f0c1a2b3c4d'): Tes
     tables: new TableRegistry(),
     batch: { maxRecords: 2000, maxBytes: 1024 * 1024 },
     maxBufferedBytes: 16 * 1024 * 1024,
+    tellsDefinitions: false,
     once: false,
     renew: () => undefined,
     refusalOf: () => Promise.resolve(null),

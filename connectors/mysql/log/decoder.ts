@@ -1,24 +1,12 @@
 /** Events in, records out: the state of one stream. Synchronous; bytes are copied once, into the batch. */
-import { type BatchWriter, type ErrorKind, OP, SluiceError, type TableVersion } from '#plugin';
-import {
-  anonymousTransaction,
-  compressedTransaction,
-  incident,
-  partialRows,
-  protocolViolation,
-  rolledBackRows,
-  statementChanges,
-  twoPhase,
-  unknownEvent,
-  valueRefused,
-} from './errors.ts';
+import { type BatchWriter, definitionTable, type ErrorKind, OP, SluiceError, type TableVersion } from '#plugin';
+import { type DefinitionRecord, type DefinitionScope, Definitions, writeDefinition } from './definitions.ts';
+import { partialRows, protocolViolation, rolledBackRows, statementChanges, twoPhase, valueRefused } from './errors.ts';
 import {
   CHECKSUM_BYTES,
   checksumOf,
   EVENT,
-  FLAG_IGNORABLE,
   type GtidEvent,
-  HARMLESS,
   HEADER_BYTES,
   readGtid,
   readHeartbeat,
@@ -26,13 +14,16 @@ import {
   readQuery,
   readTaggedGtid,
   readXaOnePhase,
+  statementAt,
 } from './events.ts';
 import { OriginCells } from './origin.ts';
-import { readPackedInteger } from './packed.ts';
+import { isFull, readPackedInteger } from './packed.ts';
 import { isBefore, Place } from './place.ts';
 import { Executed, type LogPosition, type LogTransaction, type System } from './position.ts';
+import { refusedEvent } from './refused-events.ts';
 import { type RowReader, ValueRefused } from './row-reader.ts';
-import { beginsTransaction, kindOfStatement, needsCatalogue, truncatedTable } from './statements.ts';
+import { inSessionCharset } from './statement-text.ts';
+import { beginsTransaction, firstWord, kindOfStatement, needsCatalogue, truncatedTable } from './statements.ts';
 import { CatalogueChanged, type CharsetOf, Question } from './table-map.ts';
 import { type Mapped, TableMaps } from './tables.ts';
 
@@ -50,7 +41,12 @@ export interface DecoderOptions {
   readonly system: System;
   readonly from: LogPosition;
   readonly captures: (database: string, table: string) => boolean;
+  /** Statements that change rows are told with them. */
+  readonly includesQuery: boolean;
+  /** Of which tables statements that define them anew are told; null: of none. */
+  readonly definitions: DefinitionScope | null;
   readonly charsetOf: CharsetOf;
+  readonly charsetOfStatement: CharsetOf;
   readonly areBinary: (key: string) => boolean;
   readonly described: boolean;
   /** The server's catalogue has to be asked about some definitions (CatalogueChanged). */
@@ -69,6 +65,7 @@ export class BinlogDecoder {
   readonly #options: DecoderOptions;
   readonly #executed: Executed;
   readonly #tables: TableMaps;
+  readonly #definitions: Definitions;
   readonly #place: Place;
   readonly #origin = new OriginCells();
   /** Servers send checksums to whoever says that it reads them, but in files that have none. */
@@ -90,6 +87,7 @@ export class BinlogDecoder {
   constructor(options: DecoderOptions) {
     const { from, system, captures, charsetOf, areBinary, described, target } = options;
     this.#options = options;
+    this.#definitions = new Definitions(options.definitions, from.told);
     this.#executed = new Executed(from.gtid, system);
     this.#place = new Place(from.file);
     this.#safe = { file: from.file, pos: from.pos };
@@ -107,7 +105,8 @@ export class BinlogDecoder {
   /** Where the last transaction ended. */
   get position(): LogPosition {
     const { system, server } = this.#options.from;
-    return { system, gtid: this.#executed.toString(), server, ...this.#safe };
+    const { told } = this.#definitions;
+    return { system, gtid: this.#executed.toString(), server, ...this.#safe, ...(told === undefined ? {} : { told }) };
   }
 
   /** Where everything was read up to, another object once that has moved; null: in the midst of a transaction. */
@@ -171,6 +170,10 @@ export class BinlogDecoder {
       case EVENT.mariadbGtid:
         this.#beginMariadb(bytes);
         break;
+      case EVENT.rowsQuery:
+      case EVENT.annotateRows:
+        if (this.#options.includesQuery) this.#origin.query = Buffer.from(bytes.subarray(statementAt(type), end));
+        break;
       case EVENT.query:
         this.#query(bytes, end);
         break;
@@ -200,23 +203,10 @@ export class BinlogDecoder {
 
   /** What holds no changes, or stops the reading. */
   #other(type: number, flags: number): void {
-    if (HARMLESS.has(type)) return;
-    switch (type) {
-      case EVENT.anonymousGtid:
-        throw this.#error(anonymousTransaction);
-      case EVENT.incident:
-        throw this.#error(incident);
-      case EVENT.transactionPayload:
-        throw this.#error(compressedTransaction);
-      case EVENT.partialUpdateRows:
-        throw this.#error(partialRows, { table: 'a table', why: 'JSON columns are there in part (binlog_row_value_options)' });
-      case EVENT.beginLoadQuery:
-      case EVENT.executeLoadQuery:
-        throw this.#error(statementChanges, { word: 'LOAD DATA' });
-    }
-    if (type >= EVENT.queryCompressed && type <= EVENT.lastCompressedRows) throw this.#error(compressedTransaction);
-    if ((flags & FLAG_IGNORABLE) !== 0) return;
-    throw this.#error(unknownEvent, { type, connector: this.#options.connector, gtid: this.#gtid });
+    const refused = refusedEvent(type, flags);
+    if (refused === null) return;
+    const { connector } = this.#options;
+    throw this.#error(refused.kind, { ...refused.parameters, type, connector, gtid: this.#gtid });
   }
 
   #begin({ gtid, commitMicros }: GtidEvent, bytes: Buffer): void {
@@ -226,6 +216,7 @@ export class BinlogDecoder {
     this.#commitMicros = commitMicros ?? bytes.readUInt32LE(0) * 1e6;
     this.#origin.serverId = bytes.readUInt32LE(5);
     this.#origin.thread = -1;
+    this.#origin.query = null;
     this.#ordinal = 0;
     this.#transaction = null;
     this.#hasRows = false;
@@ -249,7 +240,7 @@ export class BinlogDecoder {
   }
 
   #query(bytes: Buffer, end: number): void {
-    const { sql, database, thread } = readQuery(bytes, HEADER_BYTES, end);
+    const { sql, database, thread } = inSessionCharset(readQuery(bytes, HEADER_BYTES, end), bytes, end, this.#options.charsetOfStatement);
     const kind = kindOfStatement(sql);
     if (this.#origin.thread < 0) this.#origin.thread = thread;
     switch (kind) {
@@ -274,11 +265,30 @@ export class BinlogDecoder {
         this.#truncate(sql, database);
         break;
       default:
+        this.#define(sql, database);
         if (beginsTransaction(sql)) this.#isOpen = true;
         if (this.#options.asksCatalogue && needsCatalogue(sql)) this.#isCatalogueStale = true;
     }
     // A statement by itself is its own transaction, and this is its end.
     if (!this.#isOpen && this.#gtid !== NONE) this.#commit();
+  }
+
+  /** Throws a Question before anything is written. */
+  #define(sql: string, database: string): void {
+    for (const told of this.#definitions.of(sql, database)) {
+      if (told !== null) this.#tell(told);
+      this.#ordinal++;
+    }
+  }
+
+  #tell(told: DefinitionRecord): void {
+    const { target } = this.#options;
+    const { writer } = target;
+    this.#share(writer);
+    writer.record(OP.message, writer.table(definitionTable(told.database)), this.#openTransaction(), this.#ordinal);
+    writeDefinition(writer, told);
+    this.#origin.write(writer, 0);
+    target.recordAdded();
   }
 
   #truncate(sql: string, database: string): void {
@@ -307,7 +317,11 @@ export class BinlogDecoder {
     const data = end === bytes.length ? bytes : bytes.subarray(0, end);
     if (at < 0 || mapped.rows === null) this.#ordinal++;
     else if (mapped.table === null) this.#count(op, mapped.rows, data, at);
-    else this.#write(op, mapped.table, mapped.rows, data, at);
+    else {
+      const shown = this.#definitions.shown(mapped.table, mapped.plans);
+      if (shown !== null) this.#tell(shown);
+      this.#write(op, mapped.table, mapped.rows, data, at);
+    }
   }
 
   /** Where the rows begin, behind what says which columns they have: it must be all. −1: the rows of a table that is not captured cannot be counted. */
@@ -381,16 +395,4 @@ export class BinlogDecoder {
     const table = parameters['table'];
     return new SluiceError(kind, { ...parameters, place }, typeof table === 'string' ? { table } : {});
   }
-}
-
-/** Whether the first `count` bits are ones. */
-function isFull(bytes: Buffer, at: number, count: number): boolean {
-  for (let index = 0; index < count >> 3; index++) if (bytes[at + index] !== 0xff) return false;
-  const mask = (1 << (count & 7)) - 1;
-  return mask === 0 || ((bytes[at + (count >> 3)] as number) & mask) === mask;
-}
-
-/** For a message: the word alone, no values (I12). */
-function firstWord(sql: string): string {
-  return /[A-Za-z]+/.exec(sql)?.[0].toUpperCase() ?? '?';
 }

@@ -61,6 +61,10 @@ export interface QueryEvent {
   readonly thread: number;
   readonly database: string;
   readonly sql: string;
+  /** Number of the collation of the session's character set, which the statement is written in; null: it is not told. */
+  readonly collation: number | null;
+  /** Where the statement's bytes begin. */
+  readonly sqlAt: number;
   /** 0: it was carried out. */
   readonly errorCode: number;
 }
@@ -70,11 +74,34 @@ export function readQuery(bytes: Buffer, at: number, end: number): QueryEvent {
   const nameLength = bytes.readUInt8(at + 8);
   const nameAt = at + 13 + bytes.readUInt16LE(at + 11);
   return {
+    sqlAt: nameAt + nameLength + 1,
+    collation: readCollation(bytes, at + 13, nameAt),
     thread: bytes.readUInt32LE(at),
     database: bytes.toString('utf8', nameAt, nameAt + nameLength),
     sql: bytes.toString('utf8', nameAt + nameLength + 1, end),
     errorCode: bytes.readUInt16LE(at + 9),
   };
+}
+
+/** Variables that stand in front of the character sets, by number: how long they are. That of the catalogue's name says it itself. */
+const VARIABLE_BYTES: Readonly<Record<number, number>> = { 0: 4, 1: 8, 3: 4 };
+const CATALOGUE = 6;
+const CHARSETS = 4;
+
+function readCollation(bytes: Buffer, start: number, end: number): number | null {
+  for (let at = start; at < end; ) {
+    const variable = bytes[at] as number;
+    if (variable === CHARSETS) return bytes.readUInt16LE(at + 1);
+    const length = variable === CATALOGUE ? 1 + (bytes[at + 1] as number) : VARIABLE_BYTES[variable];
+    if (length === undefined) return null;
+    at += 1 + length;
+  }
+  return null;
+}
+
+/** Of a ROWS_QUERY event, whose first byte is a length that is too short for it, or of an ANNOTATE_ROWS event: where the statement's text begins. */
+export function statementAt(type: number): number {
+  return type === EVENT.rowsQuery ? HEADER_BYTES + 1 : HEADER_BYTES;
 }
 
 /** Where a heartbeat says that the server stands in the log; null: it does not say. The newer form has fields of a number, a length and a value each. */

@@ -13,7 +13,9 @@ export const ORIGIN_COLUMNS: readonly OriginColumn[] = [
 ];
 
 /** Columns that all records of an event have alike. */
-const SHARED = 4;
+const SHARED = 5;
+/** Of these, the statement. */
+const QUERY = 4;
 const NUMBER_BYTES = 20;
 
 /** Writes records' origins. What the records of an event share is written into each batch once. */
@@ -21,12 +23,15 @@ export class OriginCells {
   serverId = 0;
   /** −1: the log does not tell it. */
   thread = -1;
+  /** The statement that the rows behind it are of, kept in the log; null: it is not told. */
+  query: Buffer | null = null;
   readonly #shared = new Int32Array(2 * SHARED);
 
   /** Writes the shared part into the batch: before an event's first record there. `gtid` null: the rows are no transaction's. */
   share(writer: BatchWriter, gtid: string | null, file: string, pos: number): void {
     const name = Buffer.from(file, 'utf8');
-    writer.reserve((gtid?.length ?? 0) + name.length + 2 * NUMBER_BYTES);
+    const { query } = this;
+    writer.reserve((gtid?.length ?? 0) + name.length + (query?.length ?? 0) + 2 * NUMBER_BYTES);
     const to = writer.arena;
     let at = writer.arenaLength;
     at = this.#put(0, at, writeNumber(to, at, this.serverId));
@@ -34,6 +39,11 @@ export class OriginCells {
     to.set(name, at);
     at = this.#put(2, at, at + name.length);
     at = this.#put(3, at, writeNumber(to, at, pos));
+    if (query === null) this.#putNull(QUERY, at);
+    else {
+      to.set(query, at);
+      at = this.#put(QUERY, at, at + query.length);
+    }
     writer.arenaLength = at;
   }
 
@@ -51,13 +61,12 @@ export class OriginCells {
   /** The cells of `ORIGIN_COLUMNS` for the last record. */
   write(writer: BatchWriter, row: number): void {
     writer.image('origin');
-    for (let at = 0; at < 2 * SHARED; at += 2) writer.cell(this.#shared[at] as number, this.#shared[at + 1] as number);
+    for (let at = 0; at < 2 * QUERY; at += 2) writer.cell(this.#shared[at] as number, this.#shared[at + 1] as number);
     writer.reserve(2 * NUMBER_BYTES);
     number(writer, row);
     if (this.thread < 0) writer.mark(NULL);
     else number(writer, this.thread);
-    // The statement: not kept.
-    writer.mark(NULL);
+    writer.cell(this.#shared[2 * QUERY] as number, this.#shared[2 * QUERY + 1] as number);
   }
 }
 

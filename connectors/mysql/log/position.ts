@@ -14,6 +14,8 @@ export interface LogPosition extends Position {
   /** For people: where the last transaction ended there. */
   readonly file: string;
   readonly pos: string;
+  /** What was told of definitions of tables that no row was seen of since (`Definitions.told`); left out: of none. */
+  readonly told?: string;
 }
 
 /** A transaction knows where it begins, in the log that it was read from. */
@@ -27,7 +29,9 @@ export function readPosition(position: Position, system: System): LogPosition | 
   const { gtid, server, file, pos } = position;
   if (position['system'] !== system || typeof gtid !== 'string') return null;
   if (typeof server !== 'string' || typeof file !== 'string' || typeof pos !== 'string') return null;
-  return parseGtids(gtid, system) === null ? null : { system, gtid, server, file, pos };
+  if (parseGtids(gtid, system) === null) return null;
+  const { told } = position;
+  return { system, gtid, server, file, pos, ...(typeof told === 'string' ? { told } : {}) };
 }
 
 /** Null if the text is none of the system's. */

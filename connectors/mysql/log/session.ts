@@ -20,6 +20,8 @@ export interface SessionOptions {
   /** End the queue once everything up to here was read, and `mayEnd` agrees; null = never. */
   readonly until: { readonly file: string; readonly pos: string } | null;
   readonly mayEnd: () => boolean;
+  /** MariaDB sends the statements that change rows to whoever asks for them. */
+  readonly includesQuery: boolean;
   /** How often the server is to say that it lives. */
   readonly heartbeatMs: number;
   /** Finds the answer while the stream is held. */
@@ -80,12 +82,12 @@ export class LogSession {
 
   /** Connects and asks for the log; what comes of it is the queue's. */
   start(): void {
-    const { serverId, gtid } = this.#options;
+    const { serverId, gtid, includesQuery } = this.#options;
     const library = this.#library;
     // Any error is the end: the library would go on behind it.
     library.on('error', (error: unknown) => this.#fail(error));
     library.on('ready', () => this.#ready());
-    library.start({ serverId, gtidSet: gtid, excludeEvents: LEFT_ALONE });
+    library.start({ serverId, gtidSet: gtid, excludeEvents: LEFT_ALONE, requestAnnotateRows: includesQuery });
     this.#tick();
   }
 

@@ -43,7 +43,7 @@ const PREFIX = new RegExp(`^SET${GAP}STATEMENT\\b(?:${QUOTED}|[^'"\`])*?\\bFOR\\
 const NOT_CODE = new RegExp(`${QUOTED}|--\\s[^\\n]*|#[^\\n]*|/\\*M?!\\d*|\\*/|/\\*[\\s\\S]*?\\*/`, 'g');
 
 /** From the first word of what is carried out. */
-function statementText(sql: string): string {
+export function statementText(sql: string): string {
   let text = withoutComments(sql);
   for (;;) {
     const shorter = withoutComments(text.replace(PREFIX, ''));
@@ -128,4 +128,9 @@ export function truncatedTable(sql: string, database: string): { readonly databa
 function unquoted(name: string): string {
   const quote = name[0] as string;
   return quote === '`' || quote === '"' ? name.slice(1, -1).replaceAll(quote + quote, quote) : name;
+}
+
+/** For a message: the word alone, no values (I12). */
+export function firstWord(sql: string): string {
+  return /[A-Za-z]+/.exec(sql)?.[0].toUpperCase() ?? '?';
 }

@@ -148,7 +148,8 @@ export class UnknownBinaries extends Question {
   }
 }
 
-function charsetFor(charsetOf: CharsetOf, collation: number): Charset | null {
+/** Throws UnknownCollation. */
+export function charsetFor(charsetOf: CharsetOf, collation: number): Charset | null {
   const charset = charsetOf(collation);
   if (charset === undefined) throw new UnknownCollation(collation);
   return charset;

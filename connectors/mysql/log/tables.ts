@@ -12,6 +12,8 @@ export interface Mapped {
   readonly label: string;
   /** Null: it is not captured. */
   readonly table: TableVersion | null;
+  /** Of a captured table. */
+  readonly plans: readonly ColumnPlan[];
   /** Null: of a table that is not captured, a column cannot be passed over; its rows are not counted. */
   readonly rows: RowReader | null;
 }
@@ -66,7 +68,7 @@ export class TableMaps {
     return table;
   }
 
-  #captured(bytes: Buffer, names: Names, end: number, label: string): Pick<Mapped, 'table' | 'rows'> {
+  #captured(bytes: Buffer, names: Names, end: number, label: string): Pick<Mapped, 'table' | 'rows' | 'plans'> {
     const { charsetOf, described, system, versionOf, error } = this.#options;
     let map: TableMap;
     try {
@@ -83,7 +85,7 @@ export class TableMaps {
     if (system === 'mariadb') this.#demandBinaries(map, plans);
     const columns = plans.map(({ shape }) => shape);
     const table = versionOf({ kind: 'table', catalog: map.database, schema: '', name: map.name, columns, key: map.key });
-    return { table, rows: new RowReader(plans) };
+    return { table, rows: new RowReader(plans), plans };
   }
 
   /** MariaDB writes UUID, INET6 and INET4 as BINARY of 16 and 4 bytes, which is not their text: only the catalogue tells. */
@@ -99,14 +101,14 @@ export class TableMaps {
   }
 
   /** Rows of a table that is not captured are counted all the same, as far as that is possible: ordinals do not depend on what is captured. */
-  #passedOver(bytes: Buffer, names: Names, end: number): Pick<Mapped, 'table' | 'rows'> {
+  #passedOver(bytes: Buffer, names: Names, end: number): Pick<Mapped, 'table' | 'rows' | 'plans'> {
     try {
       const map = readTableMap(bytes, names, end, () => null, this.#options.system === 'mariadb');
       const plans = map.columns.map((column) => planColumn(column, false));
       const known = plans.filter((plan) => typeof plan !== 'string');
-      return { table: null, rows: known.length === plans.length ? new RowReader(known) : null };
+      return { table: null, plans: [], rows: known.length === plans.length ? new RowReader(known) : null };
     } catch {
-      return { table: null, rows: null };
+      return { table: null, plans: [], rows: null };
     }
   }
 }

@@ -13,8 +13,15 @@ import { IN_VALUE } from './attributes.ts';
 import { type BatchCounter, CloudEventsEncoder } from './encoder.ts';
 
 /** What belongs to Debezium's envelope, not to its rows. */
-const { schemasEnable, columnPropagateSourceType, datatypePropagateSourceType, provideTransactionMetadata, heartbeatInterval, ...rowFields } =
-  debeziumFields;
+const {
+  schemasEnable,
+  columnPropagateSourceType,
+  datatypePropagateSourceType,
+  provideTransactionMetadata,
+  heartbeatInterval,
+  includeSchemaChanges,
+  ...rowFields
+} = debeziumFields;
 
 const cloudEventsFields = fields({
   mode: {
@@ -62,6 +69,7 @@ function asDebezium(config: CloudEventsConfig): DebeziumOptions {
     columnPropagateSourceType: [],
     datatypePropagateSourceType: [],
     provideTransactionMetadata: false,
+    includeSchemaChanges: false,
     version: VERSION,
   };
 }

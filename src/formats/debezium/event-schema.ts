@@ -1,4 +1,4 @@
-/** Schemas of what is no table's: transactions and heartbeats. */
+/** Schemas of what is no table's: transactions, heartbeats, and what they have in common with those of statements. */
 import { type ConnectSchema, field, schemaText, struct } from './schema.ts';
 
 /** Of keys and values, as text. */
@@ -6,6 +6,8 @@ export interface EventSchemas {
   readonly key: string;
   readonly value: string;
 }
+
+const COMMON = 'io.debezium.connector.common';
 
 /** Of the `transaction` block of a change. */
 export const TRANSACTION_BLOCK: ConnectSchema = {
@@ -23,7 +25,8 @@ export function transactionSchemas(): EventSchemas {
     ...struct([field('data_collection', 'string', false), field('event_count', 'int64', false)], { name: 'event.collection', version: 1 }),
     optional: true,
   };
-  return schemasOf(
+  return eventSchemaTexts(
+    COMMON,
     [field('id', 'string', false)],
     'TransactionMetadataKey',
     [
@@ -38,11 +41,18 @@ export function transactionSchemas(): EventSchemas {
 }
 
 export function heartbeatSchemas(): EventSchemas {
-  return schemasOf([field('serverName', 'string', false)], 'ServerNameKey', [field('ts_ms', 'int64', false)], 'Heartbeat');
+  return eventSchemaTexts(COMMON, [field('serverName', 'string', false)], 'ServerNameKey', [field('ts_ms', 'int64', false)], 'Heartbeat');
 }
 
-function schemasOf(key: readonly ConnectSchema[], keyName: string, value: readonly ConnectSchema[], valueName: string): EventSchemas {
+/** `space`: what the schemas' names begin with. */
+export function eventSchemaTexts(
+  space: string,
+  key: readonly ConnectSchema[],
+  keyName: string,
+  value: readonly ConnectSchema[],
+  valueName: string,
+): EventSchemas {
   const whole = (fields: readonly ConnectSchema[], name: string): string =>
-    schemaText({ ...struct(fields, { name: `io.debezium.connector.common.${name}`, version: 1 }), optional: false });
+    schemaText({ ...struct(fields, { name: `${space}.${name}`, version: 1 }), optional: false });
   return { key: whole(key, keyName), value: whole(value, valueName) };
 }

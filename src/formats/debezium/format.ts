@@ -1,6 +1,7 @@
 import type { Encoder, Format, FormatContext } from '../../plugin/format.ts';
 import type { TableVersion } from '../../record/table.ts';
 import { BatchClock } from './batch-clock.ts';
+import { Definitions } from './definitions.ts';
 import { frameOf } from './frame.ts';
 import { Heartbeats } from './heartbeats.ts';
 import { type Frames, jsonMessages, jsonTable } from './json-parts.ts';
@@ -19,13 +20,15 @@ export class DebeziumFormat implements Format {
   readonly #clock = new BatchClock();
   readonly transactions?: Transactions;
   readonly heartbeats?: Heartbeats;
+  readonly definitions?: Definitions;
 
   constructor(context: FormatContext, options: DebeziumOptions) {
     this.#context = context;
     this.#options = options;
-    const { schemasEnable, provideTransactionMetadata, heartbeatInterval } = options;
+    const { schemasEnable, provideTransactionMetadata, heartbeatInterval, includeSchemaChanges } = options;
     if (provideTransactionMetadata) this.transactions = new Transactions(context, schemasEnable);
     if (heartbeatInterval !== undefined) this.heartbeats = new Heartbeats(context, schemasEnable, heartbeatInterval);
+    if (includeSchemaChanges) this.definitions = new Definitions(context, options);
   }
 
   prepare(table: TableVersion): Encoder {

@@ -1,5 +1,6 @@
 import type { Format, FormatContext } from '../../plugin/format.ts';
 import { VERSION } from '../../version.ts';
+import { definitionTopic } from './definitions.ts';
 import { debeziumErrors } from './errors.ts';
 import { DebeziumFormat } from './format.ts';
 import { heartbeatTopic } from './heartbeats.ts';
@@ -19,6 +20,8 @@ export const debezium = {
     ...(provideTransactionMetadata ? [transactionTopic(connector)] : []),
     ...(heartbeatInterval === undefined ? [] : [heartbeatTopic(connector)]),
   ],
+  definitions: ({ includeSchemaChanges }: DebeziumConfig, connector: string): string | null =>
+    includeSchemaChanges ? definitionTopic(connector) : null,
   describes: ({ schemasEnable }: DebeziumConfig): boolean => schemasEnable,
   create(config: DebeziumConfig, context: FormatContext): Format {
     return new DebeziumFormat(context, { ...config, version: VERSION });

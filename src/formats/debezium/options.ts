@@ -106,6 +106,12 @@ export const debeziumFields = fields({
     about:
       '`provide.transaction.metadata`: tell in each change which transaction it is of and its number there, and write a BEGIN and an END of each transaction to `<connector>.transaction`.',
   },
+  includeSchemaChanges: {
+    kind: 'boolean',
+    default: true,
+    about:
+      '`include.schema.changes`: write each statement that changes the definition of captured tables, with what they are by it, to the topic or subject `<connector>`, before the first row behind it. Sources `mysql` and `mariadb`; others have no such statements in their log.',
+  },
   heartbeatInterval: {
     kind: 'duration',
     optional: true,

@@ -186,7 +186,8 @@ function cellText(plan: CellPlan, cell: string | undefined): string | null {
   return to.toString('utf8', 0, writeValue(plan, to, 0, from, 0, from.length));
 }
 
-function sourceSchema({ origin }: SchemaContext, table: TableShape): SchemaType {
+/** Of the `source` block. */
+export function sourceSchema({ origin }: SchemaContext, table: Pick<TableShape, 'kind' | 'schema'>): SchemaType {
   const snapshot: SchemaType = {
     type: 'string',
     name: 'io.debezium.data.Enum',

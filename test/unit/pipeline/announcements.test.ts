@@ -3,7 +3,7 @@ import { native } from '../../../src/formats/native/index.ts';
 import { type PipelineOptions, runPipeline } from '../../../src/pipeline/pipeline.ts';
 import { NOTHING_WRITTEN, type Sink } from '../../../src/plugin/sink.ts';
 import type { Source } from '../../../src/plugin/source.ts';
-import { BatchWriter, OP, type RecordBatch, SNAPSHOT_MARK } from '../../../src/record/batch.ts';
+import { BatchWriter, HEAD, OP, type RecordBatch, SNAPSHOT_MARK } from '../../../src/record/batch.ts';
 import { destinationAt, idAt, type MessageBatch, MessageWriter, tableAt } from '../../../src/record/messages.ts';
 import type { Place } from '../../../src/record/position.ts';
 import { type ColumnFacts, TableRegistry, type TableVersion, tableId, tableLabel } from '../../../src/record/table.ts';
@@ -198,6 +198,16 @@ describe('announced schema changes', () => {
       changes: [{ kind: 'defaultChanged', column: 'id', before: '1', after: '2' }],
     });
     expect(announcements.next(batch, 3, null)).toBe(-1);
+  });
+
+  it('tell nothing of a TRUNCATE, which shows no row', async () => {
+    const batch = batchOf(1, [{ table: wide }]);
+    batch.heads[HEAD.op] = OP.truncate;
+    const { writes, offer, end, runtime } = rig({ [ID]: 1 });
+    offer(batch);
+    await runtime.advance(10);
+    expect(writes.map(({ what }) => what)).toEqual([['public.t g/T1/0/0 public.t']]);
+    await end();
   });
 
   it('cost a batch of announced shapes nothing', async () => {

@@ -130,6 +130,17 @@ describe('compatibility of table versions', () => {
     }
   });
 
+  it('a TRUNCATE of which the log does not tell the columns is of no shape', () => {
+    const { policy } = rig({ level: 'full-transitive' });
+    const [first, truncated, next] = versions([ID, text], [], [ID, text, told('more', 'text', { required: false })]) as [
+      TableVersion,
+      TableVersion,
+      TableVersion,
+    ];
+    expect([first, truncated, next].map((version) => policy.refusal(version))).toEqual([null, null, null]);
+    expect(policy.takeAccepted().map(({ table }) => table.version)).toEqual([1, 3]);
+  });
+
   it('a level counts against the version before; a transitive one against all that went', () => {
     const [one, two, three] = versions([ID, told('n', 'int32')], [ID], [ID, told('n', 'text', { required: false })]) as [
       TableVersion,
