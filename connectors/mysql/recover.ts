@@ -3,7 +3,7 @@ import { Client } from './client.ts';
 import type { MysqlConfig } from './config.ts';
 import { asSluiceError } from './connection-error.ts';
 import { recoverUnsafe } from './errors.ts';
-import type { System } from './log/position.ts';
+import { type LogPosition, NO_PROOF, placeOfNameless, type System } from './log/position.ts';
 import { readServer } from './server.ts';
 
 /**
@@ -26,10 +26,16 @@ export async function recoverPosition(
   const client = await Client.connect(config, context.runtime.files, signal);
   try {
     const server = await readServer(client, config, system);
+    const place = system === 'mysql' ? placeOfNameless(lastTransaction) : null;
+    if (place !== null) {
+      if (place.server !== server.identity) refuse(`${lastTransaction} is no transaction of this server`);
+      // It may stand in the sink in part: it comes once more, and is skipped there.
+      return { system, by: 'file', gtid: '', ...NO_PROOF, ...place };
+    }
     const sources = server.executed.split(',');
     if (sources.length !== 1)
       refuse(`the log has transactions of several ${system === 'mysql' ? 'servers' : 'domains'}, which one GTID does not order`);
-    const position = (gtid: string): Position => ({ system, gtid, server: server.identity, file: '', pos: '0' });
+    const position = (gtid: string): LogPosition => ({ system, by: 'gtid', gtid, server: server.identity, file: '', pos: '0', ...NO_PROOF });
     if (system === 'mariadb') {
       const [domain, origin, sequence] = lastTransaction.split('-');
       if (sequence === undefined || server.executed.split('-')[0] !== domain) refuse(`${lastTransaction} is no transaction of this server`);

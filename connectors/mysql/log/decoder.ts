@@ -1,7 +1,6 @@
 /** Events in, records out: the state of one stream. Synchronous; bytes are copied once, into the batch. */
 import { type BatchWriter, type ErrorKind, OP, SluiceError, type TableVersion } from '#plugin';
 import {
-  anonymousTransaction,
   compressedTransaction,
   incident,
   partialRows,
@@ -17,9 +16,11 @@ import {
   checksumOf,
   EVENT,
   FLAG_IGNORABLE,
+  FLAG_THREAD_SPECIFIC,
   type GtidEvent,
   HARMLESS,
   HEADER_BYTES,
+  type QueryEvent,
   readGtid,
   readHeartbeat,
   readMariadbGtid,
@@ -28,11 +29,12 @@ import {
   readXaOnePhase,
 } from './events.ts';
 import { OriginCells } from './origin.ts';
-import { readPackedInteger } from './packed.ts';
+import { isFull, readPackedInteger } from './packed.ts';
 import { isBefore, Place } from './place.ts';
-import { Executed, type LogPosition, type LogTransaction, type System } from './position.ts';
+import { type LogPosition, type LogTransaction, namelessId, type System } from './position.ts';
+import { LogProgress } from './progress.ts';
 import { type RowReader, ValueRefused } from './row-reader.ts';
-import { beginsTransaction, kindOfStatement, needsCatalogue, truncatedTable } from './statements.ts';
+import { beginsTransaction, firstWord, kindOfStatement, needsCatalogue, truncatedTable } from './statements.ts';
 import { CatalogueChanged, type CharsetOf, Question } from './table-map.ts';
 import { type Mapped, TableMaps } from './tables.ts';
 
@@ -60,23 +62,23 @@ export interface DecoderOptions {
 
 type RowsOp = typeof OP.create | typeof OP.update | typeof OP.delete;
 
-/** The number of a table that stands for none: an event that only ends a statement. */
+/** Stands for no table: an event that only ends a statement. */
 const NO_TABLE = 0xffffff;
 /** GTID between transactions. */
 const NONE = '';
 
 export class BinlogDecoder {
   readonly #options: DecoderOptions;
-  readonly #executed: Executed;
+  readonly #progress: LogProgress;
   readonly #tables: TableMaps;
   readonly #place: Place;
   readonly #origin = new OriginCells();
   /** Servers send checksums to whoever says that it reads them, but in files that have none. */
   #checksum = true;
-  /** Where the last transaction ended. */
-  #safe: { readonly file: string; readonly pos: string };
-  /** GTID of what is being read. */
+  /** Id of the transaction that is being read: its GTID, if it has one. */
   #gtid = NONE;
+  /** How manieth it is of those without a GTID; null: it has one. */
+  #nameless: number | null = null;
   /** Where it begins. */
   #begunAt: { readonly file: string; readonly pos: number } = { file: '', pos: 0 };
   #commitMicros = 0;
@@ -90,9 +92,8 @@ export class BinlogDecoder {
   constructor(options: DecoderOptions) {
     const { from, system, captures, charsetOf, areBinary, described, target } = options;
     this.#options = options;
-    this.#executed = new Executed(from.gtid, system);
-    this.#place = new Place(from.file);
-    this.#safe = { file: from.file, pos: from.pos };
+    this.#progress = new LogProgress(from);
+    this.#place = new Place(from);
     this.#tables = new TableMaps({
       system,
       captures,
@@ -107,17 +108,23 @@ export class BinlogDecoder {
   /** Where the last transaction ended. */
   get position(): LogPosition {
     const { system, server } = this.#options.from;
-    return { system, gtid: this.#executed.toString(), server, ...this.#safe };
+    const { by, gtid } = this.#progress;
+    return { system, by, gtid, server, ...this.#place.safe };
+  }
+
+  /** How many transactions without a GTID were read to their end. */
+  get nameless(): number {
+    return this.#progress.nameless;
   }
 
   /** Where everything was read up to, another object once that has moved; null: in the midst of a transaction. */
   get settled(): object | null {
-    return this.#gtid === NONE ? this.#safe : null;
+    return this.#gtid === NONE ? this.#place.safe : null;
   }
 
   /** Everything before this place was read, and no transaction is open. */
   reached({ file, pos }: { readonly file: string; readonly pos: string }): boolean {
-    return this.#gtid === NONE && !isBefore(this.#safe, { file, pos });
+    return this.#gtid === NONE && !isBefore(this.#place.safe, { file, pos });
   }
 
   /** One event, with its header and checksum. Throws a SluiceError; a Question, after which the same event may be given again. */
@@ -137,12 +144,9 @@ export class BinlogDecoder {
       if (error instanceof SluiceError || error instanceof Question) throw error;
       throw this.#error(protocolViolation, { what: (error as Error).message });
     }
-    if (stands) this.#place.pos += bytes.length;
+    if (stands) this.#place.pass(bytes.length);
     else if (type !== EVENT.heartbeat && type !== EVENT.heartbeatV2) return;
-    if (this.#gtid !== NONE) return;
-    const place = { file: this.#place.file, pos: String(this.#place.pos) };
-    // The server begins at the head of a file, before what was read of it.
-    if (!isBefore(place, this.#safe)) this.#safe = place;
+    if (this.#gtid === NONE) this.#place.settle(type, bytes, end);
   }
 
   #handle(type: number, flags: number, bytes: Buffer, end: number): void {
@@ -168,8 +172,14 @@ export class BinlogDecoder {
       case EVENT.gtidTagged:
         this.#begin(readTaggedGtid(bytes, HEADER_BYTES, end), bytes);
         break;
+      case EVENT.anonymousGtid:
+        this.#beginNameless(bytes, end);
+        break;
       case EVENT.mariadbGtid:
         this.#beginMariadb(bytes);
+        break;
+      case EVENT.previousGtids:
+        this.#progress.fileBegins(bytes, end);
         break;
       case EVENT.query:
         this.#query(bytes, end);
@@ -182,7 +192,7 @@ export class BinlogDecoder {
         break;
       case EVENT.heartbeat:
       case EVENT.heartbeatV2:
-        this.#heartbeat(type, bytes, end);
+        this.#place.heard(readHeartbeat(type, bytes, end));
         break;
       case EVENT.xaPrepare:
         if (!readXaOnePhase(bytes, HEADER_BYTES)) throw this.#error(twoPhase);
@@ -193,17 +203,10 @@ export class BinlogDecoder {
     }
   }
 
-  #heartbeat(type: number, bytes: Buffer, end: number): void {
-    const heard = readHeartbeat(type, bytes, end);
-    if (heard !== null) this.#place.heard(heard);
-  }
-
   /** What holds no changes, or stops the reading. */
   #other(type: number, flags: number): void {
     if (HARMLESS.has(type)) return;
     switch (type) {
-      case EVENT.anonymousGtid:
-        throw this.#error(anonymousTransaction);
       case EVENT.incident:
         throw this.#error(incident);
       case EVENT.transactionPayload:
@@ -222,6 +225,7 @@ export class BinlogDecoder {
   #begin({ gtid, commitMicros }: GtidEvent, bytes: Buffer): void {
     if (this.#isOpen) throw new RangeError('a transaction begins inside another one');
     this.#gtid = gtid;
+    this.#nameless = null;
     this.#begunAt = { file: this.#place.file, pos: this.#place.pos };
     this.#commitMicros = commitMicros ?? bytes.readUInt32LE(0) * 1e6;
     this.#origin.serverId = bytes.readUInt32LE(5);
@@ -229,6 +233,12 @@ export class BinlogDecoder {
     this.#ordinal = 0;
     this.#transaction = null;
     this.#hasRows = false;
+  }
+
+  /** The same event as that of a GTID, without one. */
+  #beginNameless(bytes: Buffer, end: number): void {
+    this.#begin({ ...readGtid(bytes, HEADER_BYTES, end), gtid: namelessId(this.#options.from.server, this.#place) }, bytes);
+    this.#nameless = this.#progress.nameless + 1;
   }
 
   #beginMariadb(bytes: Buffer): void {
@@ -242,15 +252,16 @@ export class BinlogDecoder {
 
   #commit(): void {
     if (this.#gtid === NONE) throw new RangeError('a transaction ends that never began');
-    this.#executed.add(this.#gtid);
+    this.#progress.end(this.#nameless === null ? this.#gtid : null);
     this.#gtid = NONE;
     this.#isOpen = false;
     this.#options.target.checkpoint();
   }
 
   #query(bytes: Buffer, end: number): void {
-    const { sql, database, thread } = readQuery(bytes, HEADER_BYTES, end);
-    const kind = kindOfStatement(sql);
+    const query = readQuery(bytes, HEADER_BYTES, end);
+    const { sql, hasEscapes, thread } = query;
+    const kind = kindOfStatement(sql, hasEscapes);
     if (this.#origin.thread < 0) this.#origin.thread = thread;
     switch (kind) {
       case 'begin':
@@ -271,18 +282,19 @@ export class BinlogDecoder {
       case 'unknown':
         throw this.#error(protocolViolation, { what: `a statement that begins with "${firstWord(sql)}"` });
       case 'truncate':
-        this.#truncate(sql, database);
+        // A temporary table has the name of the one that it hides.
+        if ((bytes.readUInt16LE(17) & FLAG_THREAD_SPECIFIC) === 0) this.#truncate(query);
         break;
       default:
         if (beginsTransaction(sql)) this.#isOpen = true;
-        if (this.#options.asksCatalogue && needsCatalogue(sql)) this.#isCatalogueStale = true;
+        if (this.#options.asksCatalogue && needsCatalogue(sql, hasEscapes)) this.#isCatalogueStale = true;
     }
     // A statement by itself is its own transaction, and this is its end.
     if (!this.#isOpen && this.#gtid !== NONE) this.#commit();
   }
 
-  #truncate(sql: string, database: string): void {
-    const named = truncatedTable(sql, database);
+  #truncate({ sql, database, hasEscapes }: QueryEvent): void {
+    const named = truncatedTable(sql, database, hasEscapes);
     if (named === null) throw this.#error(protocolViolation, { what: 'a TRUNCATE whose table cannot be read' });
     const table = this.#tables.truncated(named.database, named.name);
     if (table === null) return;
@@ -367,12 +379,15 @@ export class BinlogDecoder {
 
   #openTransaction(): LogTransaction {
     if (this.#gtid === NONE) throw new RangeError('a change outside a transaction');
-    this.#transaction ??= { id: this.#gtid, commitMicros: this.#commitMicros, beginId: this.#gtid, endId: this.#gtid, ...this.#begunAt };
+    const { file, pos } = this.#begunAt;
+    // Debezium's name for one without a GTID.
+    const name = this.#nameless === null ? this.#gtid : `file=${file},pos=${pos}`;
+    this.#transaction ??= { id: this.#gtid, commitMicros: this.#commitMicros, beginId: name, endId: name, file, pos, nameless: this.#nameless };
     return this.#transaction;
   }
 
   #share(writer: BatchWriter): void {
-    this.#origin.share(writer, this.#gtid, this.#place.file, this.#place.pos);
+    this.#origin.share(writer, this.#nameless === null ? this.#gtid : null, this.#place.file, this.#place.pos);
   }
 
   #error(kind: ErrorKind, parameters: Record<string, string | number> = {}): SluiceError {
@@ -381,16 +396,4 @@ export class BinlogDecoder {
     const table = parameters['table'];
     return new SluiceError(kind, { ...parameters, place }, typeof table === 'string' ? { table } : {});
   }
-}
-
-/** Whether the first `count` bits are ones. */
-function isFull(bytes: Buffer, at: number, count: number): boolean {
-  for (let index = 0; index < count >> 3; index++) if (bytes[at + index] !== 0xff) return false;
-  const mask = (1 << (count & 7)) - 1;
-  return mask === 0 || ((bytes[at + (count >> 3)] as number) & mask) === mask;
-}
-
-/** For a message: the word alone, no values (I12). */
-function firstWord(sql: string): string {
-  return /[A-Za-z]+/.exec(sql)?.[0].toUpperCase() ?? '?';
 }
