@@ -77,6 +77,22 @@ describe.each(availableMysqls.filter((version) => version !== 'mariadb-10.11'))(
     expect(rowsOf(messages)).toEqual([3, 4, 5]);
     const before = await read(source, from, 4);
     expect(messages.slice(0, 2).map(idOf)).toEqual(before.messages.map(idOf));
+    // What stands before a transaction is known here too, of whatever server it is.
+    for (const [at, rest] of [
+      [0, [3, 4, 5]],
+      [1, [4, 5]],
+      [2, [5]],
+    ] as const) {
+      const lastTransaction = idOf(messages[at] as EncodedMessage)
+        .split('/')
+        .slice(1, -2)
+        .join('/');
+      const found = await openMysql(replica, { tables: [`${database}.t`] }).source.recover(
+        { from: 'sink', lastTransaction },
+        AbortSignal.timeout(10_000),
+      );
+      expect(rowsOf((await read(replica, found, 5)).messages)).toEqual(rest);
+    }
     // It is the one that is followed from now on.
     await insert(replica, 6);
     expect(rowsOf((await read(replica, position, 6)).messages)).toEqual([6]);

@@ -1,7 +1,4 @@
-/**
- * At a server that is followed from now on instead of another one (MySQL): what it has beyond what was read must stand behind it in its log. A transaction of its
- * own that stands before (an errant one, written on a replica) would be told behind what has overwritten it since, and rows would become what they are nowhere (I3, I7).
- */
+/** In which order transactions stand in a server's log, by their GTIDs (MySQL): a set of them has none. */
 import { GtidSet } from '@vlasky/zongji';
 import type { Client } from '../client.ts';
 import { logFiles } from '../server.ts';
@@ -9,14 +6,19 @@ import { EVENT, HEADER_BYTES, readGtid, readTaggedGtid } from './events.ts';
 import type { Here } from './here.ts';
 import { scanLog } from './probe.ts';
 
+type Asked = Pick<Here, 'client' | 'config' | 'runtime'>;
+
+const FIRST_EVENT = '4';
+
 /**
- * The first transaction that was read and stands behind one that was not; null: there is none. `read`: the set of what was read. Throws what the driver throws,
- * SluiceErrors.
+ * At a server that is followed from now on instead of another one, what it has beyond what was read must stand behind it in its log. A transaction of its
+ * own that stands before (an errant one, written on a replica) would be told behind what has overwritten it since, and rows would become what they are nowhere (I3, I7).
+ *
+ * Returns the first transaction that was read and stands behind one that was not; null: there is none. `read`: the set of what was read. Throws what the driver
+ * throws, SluiceErrors.
  */
-export async function readBehindUnread(
-  read: string,
-  { client, config, runtime }: Pick<Here, 'client' | 'config' | 'runtime'>,
-): Promise<string | null> {
+export async function readBehindUnread(read: string, asked: Asked): Promise<string | null> {
+  const { client } = asked;
   // Each file says which transactions stand before it: in the last one that has only such before it as were read, the first that was not begins.
   let behind: string | null = null;
   for (const file of (await logFiles(client)).reverse()) {
@@ -25,11 +27,33 @@ export async function readBehindUnread(
       behind = before;
       continue;
     }
-    if (behind !== null) {
-      const overlap = await overlapBehind(client, behind, read);
-      if (overlap !== '') return overlap;
-    }
-    return scanFile(read, file, config, runtime);
+    const overlap = behind === null ? '' : await overlapBehind(client, behind, read);
+    if (overlap !== '') return overlap;
+    const known = GtidSet.parse(read);
+    let hasUnread = false;
+    let found: string | null = null;
+    await scanGtids(file, asked, (gtid) => {
+      if (!known.contains(gtid)) hasUnread = true;
+      else if (hasUnread) found = gtid;
+      return found !== null;
+    });
+    return found;
+  }
+  return null;
+}
+
+/** The set of all transactions before one; null: the log does not have it (any more). Throws what the driver throws, SluiceErrors. */
+export async function setBefore(gtid: string, asked: Asked): Promise<string | null> {
+  for (const file of (await logFiles(asked.client)).reverse()) {
+    const before = GtidSet.parse(await transactionsBefore(asked.client, file));
+    if (before.contains(gtid)) continue;
+    let isThere = false;
+    await scanGtids(file, asked, (next) => {
+      isThere = next === gtid;
+      if (!isThere) before.add(next);
+      return isThere;
+    });
+    return isThere ? before.toString() : null;
   }
   return null;
 }
@@ -53,19 +77,12 @@ async function overlapBehind(client: Client, before: string, read: string): Prom
   return (row?.overlap ?? '').replace(/\s/g, '');
 }
 
-/** Within a file, event by event. */
-async function scanFile(read: string, file: string, config: Here['config'], runtime: Here['runtime']): Promise<string | null> {
-  const known = GtidSet.parse(read);
-  let hasUnread = false;
-  let found: string | null = null;
-  await scanLog(config, runtime, { file, pos: '4' }, (type, bytes, end) => {
+/** The transactions of one file in their order. `onGtid` true: no more are wanted. */
+async function scanGtids(file: string, { config, runtime }: Asked, onGtid: (gtid: string) => boolean): Promise<void> {
+  await scanLog(config, runtime, { file, pos: FIRST_EVENT }, (type, bytes, end) => {
     // The file ends.
     if (type === EVENT.rotate) return true;
     if (type !== EVENT.gtid && type !== EVENT.gtidTagged) return false;
-    const { gtid } = type === EVENT.gtid ? readGtid(bytes, HEADER_BYTES, end) : readTaggedGtid(bytes, HEADER_BYTES, end);
-    if (!known.contains(gtid)) hasUnread = true;
-    else if (hasUnread) found = gtid;
-    return found !== null;
+    return onGtid((type === EVENT.gtid ? readGtid : readTaggedGtid)(bytes, HEADER_BYTES, end).gtid);
   });
-  return found;
 }
