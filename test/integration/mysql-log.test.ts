@@ -236,7 +236,7 @@ describe.each(mysqlVariants)('the log of $title', ({ title, options }) => {
     const tables = [`${database}.t`];
     const { position } = await readMessages(openMysql(server, { tables }), null, null);
     await server.query(
-      "SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES', SESSION binlog_format = STATEMENT; CREATE TABLE c (a varchar(9) DEFAULT '\\') SELECT id FROM t",
+      "SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES', SESSION binlog_format = STATEMENT; CREATE TABLE c (a varchar(9) DEFAULT '\\') SELECT 'x' AS v, id FROM t",
       database,
     );
     expect((await rejection(readMessages(openMysql(server, { tables }), position, () => false))).code).toBe('SLUICE_MYSQL_STATEMENT');

@@ -93,6 +93,10 @@ describe.runIf(availableMysqls.includes('mysql-9'))('MySQL without GTIDs', () =>
     const atBegin = await begin();
     const { position } = await read(atBegin, 1, async () => void (await sql('INSERT INTO t VALUES (1)')));
     const later = position as Position;
+    expect(idsOf((await read(later, 20, async () => void (await sql('INSERT INTO t VALUES (20)')))).messages)).toEqual([20]);
+    // In the same second, and as long: the last event tells.
+    for (const other of [{ lastPrint: '0' }, { created: '1' }, { lastPos: String(Number(later['lastPos']) - 1) }])
+      expect(await refusal({ ...later, ...other })).toBe('SLUICE_MYSQL_OTHER_HISTORY manual');
     await sql('RESET BINARY LOGS AND GTIDS');
     expect(await refusal(later)).toBe('SLUICE_MYSQL_OTHER_HISTORY manual');
     // As long as before, then longer, in the same second or not.
