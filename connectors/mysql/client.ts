@@ -4,6 +4,7 @@ import mysql from 'mysql2/promise';
 import { type Files, SluiceError } from '#plugin';
 import { addressOf, type MysqlConfig, tlsMode } from './config.ts';
 import { asSluiceError } from './connection-error.ts';
+import { signScramble } from './ed25519.ts';
 import { tlsFile } from './errors.ts';
 
 /** What mysql2's connection has and its types do not say (`mysql2/lib/base/connection.js`). */
@@ -22,11 +23,12 @@ const QUERY_MS = 30_000;
 export async function connectionOptions(config: MysqlConfig, files: Files): Promise<mysql.ConnectionOptions> {
   const { host, port, user, password } = addressOf(config);
   const ssl = await tlsOptions(config, files);
+  const secret = config.password ?? password ?? '';
   return {
     host,
     port,
     user,
-    password: config.password ?? password ?? '',
+    password: secret,
     dateStrings: true,
     timezone: 'Z',
     supportBigNumbers: true,
@@ -42,6 +44,7 @@ export async function connectionOptions(config: MysqlConfig, files: Files): Prom
     // Neither files of this machine nor its password in clear text, whatever the server asks for.
     // Queries go without attributes: copies write theirs by themselves.
     flags: ['-LOCAL_FILES', '-CLIENT_QUERY_ATTRIBUTES'],
+    authPlugins: { client_ed25519: () => (scramble) => signScramble(secret, scramble) },
     ...(ssl === null ? {} : { ssl }),
   };
 }

@@ -11,7 +11,7 @@ import {
   tooManyConnections,
   unreachable,
 } from './errors.ts';
-import { logPurged, serverIdTaken } from './log/errors.ts';
+import { gtidModeHides, logPurged, otherHistory, placeRefused, serverIdTaken, withoutGtids } from './log/errors.ts';
 
 export interface ErrorContext {
   readonly config: MysqlConfig;
@@ -85,6 +85,11 @@ function serverKind(number: number, message: string, context: ErrorContext): Err
   if (number === NUMBER.sameId) return serverIdTaken;
   if (number === NUMBER.log && context.stream !== undefined) {
     if (/same server_uuid\/server_id|same server-id|A slave with the same/i.test(message)) return serverIdTaken;
+    // MariaDB, of a replica that has transactions of its own.
+    if (/diverged|extra erroneous/i.test(message)) return otherHistory;
+    if (/Cannot replicate .*GTID_MODE = O/i.test(message)) return gtidModeHides;
+    if (/anonymous|AUTO_POSITION mode/i.test(message)) return withoutGtids;
+    if (/file size|bogus data|truncated|impossible position/i.test(message)) return placeRefused;
     return /purged|could not find|not in the master|Could not open log|missing/i.test(message) ? logPurged : queryInterrupted;
   }
   if (NUMBER.privilege.has(number)) return noPrivilege;

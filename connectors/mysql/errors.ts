@@ -131,8 +131,9 @@ export const positionInvalid = defineError({
   code: 'SLUICE_MYSQL_POSITION',
   retry: 'never',
   exit: 2,
-  cause: '"{text}" is no set of GTIDs of {system}.',
-  remedy: 'Write what the server says: SELECT @@gtid_executed (MySQL), SELECT @@gtid_binlog_pos (MariaDB).',
+  cause: '"{text}" is no set of GTIDs of {system}, nor a place in the log of a MySQL server without GTIDs.',
+  remedy:
+    'Write what the server says: SELECT @@gtid_executed (MySQL), SELECT @@gtid_binlog_pos (MariaDB); or, on MySQL without GTIDs, a file and a position in it where a transaction ends: binlog.000003:1234.',
 });
 
 export const positionUnreadable = defineError({

@@ -3,7 +3,7 @@ import { addressOf, mysqlFields, validateMysql } from './config.ts';
 import * as errors from './errors.ts';
 import * as logErrors from './log/errors.ts';
 import { ORIGIN_COLUMNS } from './log/origin.ts';
-import { parseGtids, readPosition, type System } from './log/position.ts';
+import { NO_PROOF, parseGtids, parsePlace, readPosition, type System } from './log/position.ts';
 import * as snapshotErrors from './snapshot/errors.ts';
 import { MysqlLogSource } from './source.ts';
 
@@ -24,9 +24,12 @@ function pluginOf(system: System): SourcePlugin<typeof mysqlFields> {
     // Each table says its database.
     catalog: () => '',
     parsePosition: (text, current): Position => {
-      if (parseGtids(text, system) === null) throw new SluiceError(errors.positionInvalid, { text, system });
       const known = current === null ? null : readPosition(current, system);
-      return { system, gtid: text.replace(/\s/g, ''), server: known?.server ?? '', file: known?.file ?? '', pos: '0' };
+      const place = system === 'mysql' ? parsePlace(text) : null;
+      // Of whatever server it is read on.
+      if (place !== null) return { system, by: 'file', gtid: known?.gtid ?? '', server: '', ...place, ...NO_PROOF };
+      if (parseGtids(text, system) === null) throw new SluiceError(errors.positionInvalid, { text, system });
+      return { system, by: 'gtid', gtid: text.replace(/\s/g, ''), server: known?.server ?? '', file: known?.file ?? '', pos: '0', ...NO_PROOF };
     },
     snapshot: ({ snapshot }) => snapshot,
     create: (config, context) => new MysqlLogSource(config, system, context),

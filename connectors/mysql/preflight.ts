@@ -55,6 +55,14 @@ function serverFindings(config: MysqlConfig, server: ServerFacts, context: Sourc
     remedy: grantSql(addressOf(config).user),
   });
   if (config.includeQuery) findings.push(...queryFindings(server));
+  if (!server.hasGtids) {
+    findings.push({
+      severity: 'warning',
+      code: 'SLUICE_MYSQL_PLACES',
+      message: `The server writes transactions without GTIDs (gtid_mode = ${server.settings['gtid_mode'] ?? ''}): the log is read by file and position, and cannot be gone on with at another server.`,
+      remedy: 'For failovers turn GTIDs on step by step (manual of MySQL, 19.1.4.2), and enforce_gtid_consistency with them.',
+    });
+  }
   const kept = Number(server.settings['binlog_expire_logs_seconds'] ?? 0);
   if (kept > 0 && kept < DAY_SECONDS) {
     findings.push({

@@ -5,9 +5,11 @@ import { Client } from './client.ts';
 import type { MysqlConfig } from './config.ts';
 import { asSluiceError } from './connection-error.ts';
 import { positionUnreadable, startedWithOutput } from './errors.ts';
-import { checkHistory } from './log/history.ts';
-import { type LogPosition, readPosition, type System } from './log/position.ts';
-import { logStatus, readServer, type ServerFacts, settingProblems } from './server.ts';
+import type { Here } from './log/here.ts';
+import { goOn } from './log/history.ts';
+import { type LogPosition, NO_PROOF, readPosition, type System } from './log/position.ts';
+import { probeLog } from './log/probe.ts';
+import { type LogEnd, logStatus, readServer, type ServerFacts, settingProblems } from './server.ts';
 import type { TableName } from './snapshot/catalogue.ts';
 import { snapshotPlace } from './snapshot/moment.ts';
 import { demandSignalTable } from './snapshot/signal-table.ts';
@@ -18,7 +20,7 @@ import { matchTables } from './tables.ts';
 export interface Prepared {
   readonly server: ServerFacts;
   /** Where its log ended. */
-  readonly end: { readonly file: string; readonly pos: string };
+  readonly end: LogEnd;
   readonly from: LogPosition;
   readonly charsets: Charsets;
   /** Captured tables whose rows can be copied. */
@@ -49,7 +51,7 @@ export async function prepareLog(
     const names = outlines.map(({ catalog, name }) => ({ database: catalog, name, label: `${catalog}.${name}` }));
     const wanted = await wantedTables(client, config, names);
     const charsets = await Charsets.load(client, system === 'mariadb');
-    const position = await positionOf(client, from, server, end, context);
+    const position = await positionOf(from, { client, config, runtime: context.runtime, connector, server, end });
     return { server, end, charsets, from: position, names, wanted };
   } catch (error) {
     signal.throwIfAborted();
@@ -59,21 +61,19 @@ export async function prepareLog(
   }
 }
 
-async function positionOf(
-  client: Client,
-  from: ReadOptions['from'],
-  server: ServerFacts,
-  end: Prepared['end'],
-  { connector }: SourceContext,
-): Promise<LogPosition> {
-  const { system, identity, executed } = server;
-  if (from === null)
-    return { system, server: identity, ...(system === 'mysql' ? { gtid: executed, file: end.file, pos: '0' } : await beginning(client)) };
-  const known = readPosition(from, system);
-  if (known === null) throw new SluiceError(positionUnreadable, { connector, system });
-  await checkHistory(client, known, server, end, connector);
-  // A place in another server's log means nothing in this one's.
-  return known.server === identity ? known : { ...known, server: identity, file: '', pos: '0' };
+async function positionOf(from: ReadOptions['from'], here: Here): Promise<LogPosition> {
+  const { client, server, end, connector } = here;
+  const { system } = server;
+  if (from !== null) {
+    const known = readPosition(from, system);
+    if (known === null) throw new SluiceError(positionUnreadable, { connector, system });
+    return goOn(known, here);
+  }
+  const begun = { system, by: 'gtid', server: server.identity, ...NO_PROOF } as const;
+  if (system === 'mariadb') return { ...begun, ...(await beginning(client)) };
+  if (server.hasGtids) return { ...begun, gtid: server.executed, file: end.file, pos: '0' };
+  const { created } = await probeLog(here.config, here.runtime, end);
+  return { ...begun, by: 'file', gtid: server.executed, ...end, created };
 }
 
 /** MariaDB counts a transaction as written before it can be seen: reading begins where a view of now ends, so that copies miss nothing. */

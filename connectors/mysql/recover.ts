@@ -3,12 +3,13 @@ import { Client } from './client.ts';
 import type { MysqlConfig } from './config.ts';
 import { asSluiceError } from './connection-error.ts';
 import { recoverUnsafe } from './errors.ts';
-import type { System } from './log/position.ts';
+import { setBefore } from './log/order.ts';
+import { type LogPosition, NO_PROOF, parseGtids, placeOfNameless, type System } from './log/position.ts';
 import { readServer } from './server.ts';
 
 /**
- * The offset to store when the state was lost: up to the last transaction that stands in the sink, which the log orders. That is possible where one GTID
- * says all that came before it: one source of transactions in MySQL, one domain in MariaDB. Changes nothing on the server.
+ * The offset to store when the state was lost: up to the last transaction that stands in the sink. The log is asked what stands before it; of MariaDB's one GTID
+ * says that if there is one domain. Changes nothing on the server.
  */
 export async function recoverPosition(
   config: MysqlConfig,
@@ -26,20 +27,22 @@ export async function recoverPosition(
   const client = await Client.connect(config, context.runtime.files, signal);
   try {
     const server = await readServer(client, config, system);
-    const sources = server.executed.split(',');
-    if (sources.length !== 1)
-      refuse(`the log has transactions of several ${system === 'mysql' ? 'servers' : 'domains'}, which one GTID does not order`);
-    const position = (gtid: string): Position => ({ system, gtid, server: server.identity, file: '', pos: '0' });
-    if (system === 'mariadb') {
-      const [domain, origin, sequence] = lastTransaction.split('-');
-      if (sequence === undefined || server.executed.split('-')[0] !== domain) refuse(`${lastTransaction} is no transaction of this server`);
-      // The last transaction itself may stand in the sink in part: it comes once more, and is skipped there.
-      return position(`${domain}-${origin}-${BigInt(sequence as string) - 1n}`);
+    // The last transaction itself may stand in the sink in part: it comes once more, and is skipped there.
+    const place = system === 'mysql' ? placeOfNameless(lastTransaction) : null;
+    if (place !== null) {
+      if (place.server !== server.identity) refuse(`${lastTransaction} is no transaction of this server`);
+      return { system, by: 'file', gtid: '', ...NO_PROOF, ...place };
     }
-    const [uuid, number] = lastTransaction.split(':');
-    if (!/^\d+$/.test(number ?? '') || !server.executed.startsWith(`${uuid}:`)) refuse(`${lastTransaction} is no transaction of this server`);
-    const last = BigInt(number as string) - 1n;
-    return position(last === 0n ? '' : `${uuid}:1-${last}`);
+    const position = (gtid: string): LogPosition => ({ system, by: 'gtid', gtid, server: server.identity, file: '', pos: '0', ...NO_PROOF });
+    if (system === 'mysql') {
+      const asked = { client, config, runtime: context.runtime };
+      const before = parseGtids(lastTransaction, system) === null ? null : await setBefore(lastTransaction, asked);
+      return position(before ?? refuse(`${lastTransaction} does not stand in the log of this server`));
+    }
+    if (server.executed.includes(',')) refuse('the log has transactions of several domains, which one GTID does not order');
+    const [domain, origin, sequence] = lastTransaction.split('-');
+    if (sequence === undefined || server.executed.split('-')[0] !== domain) refuse(`${lastTransaction} is no transaction of this server`);
+    return position(`${domain}-${origin}-${BigInt(sequence as string) - 1n}`);
   } catch (error) {
     signal.throwIfAborted();
     throw asSluiceError(error, { config, doing: 'the recovery of the offset' });

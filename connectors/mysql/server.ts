@@ -17,6 +17,14 @@ export interface ServerFacts {
   readonly settings: Readonly<Record<string, string>>;
   /** The transactions that it has executed: where a stream begins that wants none of them. */
   readonly executed: string;
+  /** All that it writes has GTIDs, and its log is sent by them. */
+  readonly hasGtids: boolean;
+}
+
+/** Where the log of a server ends. */
+export interface LogEnd {
+  readonly file: string;
+  readonly pos: string;
 }
 
 const SETTINGS = [
@@ -56,12 +64,13 @@ export async function readServer(client: Client, config: MysqlConfig, system: Sy
     versionNumber: Number(major) * 10_000 + Number(minor) * 100 + Number(patch),
     identity: (system === 'mysql' ? settings['server_uuid'] : settings['server_id']) ?? '',
     settings,
+    hasGtids: system === 'mariadb' || settings['gtid_mode'] === 'ON',
     executed: ((system === 'mysql' ? settings['gtid_executed'] : settings['gtid_binlog_pos']) ?? '').replace(/\s/g, ''),
   };
 }
 
 /** Where the log ends. The statement was renamed in MySQL 8.2. */
-export async function logStatus(client: Client, system: System): Promise<{ readonly file: string; readonly pos: string }> {
+export async function logStatus(client: Client, system: System): Promise<LogEnd> {
   const ask = (sql: string) => client.rows<{ File: string; Position: string }>('where its log ends', sql);
   const [row] = await (system === 'mysql'
     ? ask('SHOW BINARY LOG STATUS').catch((error: SluiceError) => {
@@ -72,9 +81,18 @@ export async function logStatus(client: Client, system: System): Promise<{ reado
   return { file: row?.File ?? '', pos: String(row?.Position ?? '0') };
 }
 
+/** The files of the log, the oldest first. */
+export async function logFiles(client: Client): Promise<string[]> {
+  return (await listFiles(client)).map(({ Log_name }) => Log_name);
+}
+
+function listFiles(client: Client): Promise<{ Log_name: string; File_size: string | number }[]> {
+  return client.rows('the files of its log', 'SHOW BINARY LOGS');
+}
+
 /** Bytes of the log behind a place; null where its file is no longer there. */
 export async function bytesBehind(client: Client, { file, pos }: { readonly file: string; readonly pos: string }): Promise<number | null> {
-  const files = await client.rows<{ Log_name: string; File_size: string | number }>('the files of its log', 'SHOW BINARY LOGS');
+  const files = await listFiles(client);
   const at = files.findIndex(({ Log_name }) => Log_name === file);
   if (at < 0) return null;
   const bytes = files.slice(at).reduce((sum, { File_size }) => sum + Number(File_size), 0);
@@ -118,12 +136,6 @@ const COMMON: readonly Demand[] = [
   },
 ];
 const MYSQL: readonly Demand[] = [
-  {
-    name: 'gtid_mode',
-    expected: 'ON',
-    why: 'positions are GTIDs',
-    remedy: 'Turn GTIDs on step by step (manual, 19.1.4.2), and enforce_gtid_consistency with them',
-  },
   {
     name: 'binlog_row_value_options',
     expected: '',

@@ -6,6 +6,7 @@ import {
   type ReadOptions,
   type RecordBatch,
   type RecoverOptions,
+  SluiceError,
   type Source,
   type SourceContext,
   type SourceHealth,
@@ -18,7 +19,9 @@ import { asSluiceError } from './connection-error.ts';
 import { readDefinitions } from './definitions.ts';
 import { BinlogDecoder } from './log/decoder.ts';
 import { DefinitionsWanted } from './log/definitions.ts';
-import type { System } from './log/position.ts';
+import { gtidsOff } from './log/errors.ts';
+import { isBefore } from './log/place.ts';
+import { isDumpable, type LogPosition, type System } from './log/position.ts';
 import { LogSession } from './log/session.ts';
 import { CatalogueChanged, type Question, UnknownBinaries, UnknownCollation } from './log/table-map.ts';
 import { preflightMysql } from './preflight.ts';
@@ -73,15 +76,18 @@ export class MysqlLogSource implements Source {
     try {
       either.throwIfAborted();
       // At the first start the place where it begins is saved before anything is written, or a crash in between would look like lost state.
-      if (options.from === null) yield this.#beginning(prepared);
-      if (this.#context.once && options.mayEnd === undefined && prepared.from.gtid === prepared.server.executed) return;
+      if (options.from === null) yield this.#emptyBatch(prepared.from);
+      if (this.#context.once && options.mayEnd === undefined && hasNothing(prepared)) return;
       session.start();
-      this.#context.log.info('Streaming.', { gtid: prepared.from.gtid, file: prepared.from.file, pos: prepared.from.pos });
+      const { by, gtid, file, pos } = prepared.from;
+      this.#context.log.info('Streaming.', by === 'gtid' ? { gtid, file, pos } : { file, pos });
       for (;;) {
         const batch = await queue.next();
-        if (batch === null) return;
+        if (batch === null) break;
         yield batch;
       }
+      if (session.turn !== null) yield this.#turned(session.turn);
+      if (session.turn !== null) throw session.turn;
     } catch (error) {
       // Closed by ourselves: whatever broke by it is no error.
       if (this.#closing.signal.aborted) return;
@@ -131,10 +137,18 @@ export class MysqlLogSource implements Source {
     }
   }
 
-  #beginning({ from }: Prepared): RecordBatch {
+  #emptyBatch(checkpoint: LogPosition): RecordBatch {
     const batch = new BatchWriter(this.#context.tables, () => undefined, 0);
-    batch.setCheckpoint(from);
+    batch.setCheckpoint(checkpoint);
     return batch;
+  }
+
+  /** The next life reads on by file and position. Throws a SluiceError if they are not known. */
+  #turned(turn: SluiceError): RecordBatch {
+    const position = this.#decoder?.position;
+    if (position === undefined || !isDumpable(Number(position.pos)))
+      throw new SluiceError(gtidsOff, { connector: this.#context.connector, detail: turn.message });
+    return this.#emptyBatch({ ...position, by: 'file' });
   }
 
   #makeQueue({ from }: Prepared): BatchQueue {
@@ -155,7 +169,8 @@ export class MysqlLogSource implements Source {
     return new MysqlSnapshots(this.#config, this.#context, {
       server,
       charsets,
-      gtid: from.gtid,
+      from,
+      nameless: () => this.#decoder?.nameless ?? 0,
       wanted,
       names,
       ask: () => session.ask(),
@@ -186,7 +201,7 @@ export class MysqlLogSource implements Source {
       runtime,
       connection: await connectionOptions(this.#config, runtime.files),
       serverId,
-      gtid: from.gtid,
+      from,
       decoder,
       queue,
       until: once ? end : null,
@@ -219,4 +234,9 @@ export class MysqlLogSource implements Source {
     const { problems } = await matchTables(client, this.#config, server);
     if (problems[0] !== undefined) throw problems[0];
   }
+}
+
+/** Nothing was written since. */
+function hasNothing({ from, server, end }: Prepared): boolean {
+  return from.by === 'gtid' ? from.gtid === server.executed : !isBefore(from, end);
 }

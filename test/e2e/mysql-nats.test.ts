@@ -1,7 +1,7 @@
 /** MySQL and MariaDB to NATS under load and kill -9: the stream rebuilds the tables, and every change finds the row as the change before it left it (I1, I3, I4, I7). */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type MysqlServer, type NatsServer, startMysql, startNats } from '../servers/index.ts';
-import { availableMysqls } from '../support/available-servers.ts';
+import { mysqlVariants } from '../support/available-servers.ts';
 import { Daemon } from '../support/daemon.ts';
 import { readStream, type StoredMessage } from '../support/stream-ledger.ts';
 
@@ -67,13 +67,13 @@ class Rebuilt {
   }
 }
 
-describe.each(availableMysqls)('%s to NATS', (version) => {
+describe.each(mysqlVariants)('$title to NATS', ({ options }) => {
   let server: MysqlServer;
   let nats: NatsServer;
   let daemon: Daemon | null = null;
 
   beforeAll(async () => {
-    [server, nats] = await Promise.all([startMysql({ version, fsync: true }), startNats({ own: true })]);
+    [server, nats] = await Promise.all([startMysql({ ...options, fsync: true }), startNats({ own: true })]);
   });
   afterAll(async () => {
     await daemon?.dispose();

@@ -7,7 +7,7 @@ import type { Source } from '../../src/plugin/source.ts';
 import { type RecordBatch, SNAPSHOT_MARK, type Transaction } from '../../src/record/batch.ts';
 import type { Position } from '../../src/record/position.ts';
 import { type MysqlServer, startMysql, startProxy } from '../servers/index.ts';
-import { availableMysqls } from '../support/available-servers.ts';
+import { mysqlVariants } from '../support/available-servers.ts';
 import { LogReader } from '../support/log-reader.ts';
 import { openMysql } from '../support/mysql-source.ts';
 import { recordsOf } from '../support/pgoutput.ts';
@@ -16,13 +16,13 @@ const signal = new AbortController().signal;
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 const ALL = { range: { after: null, upTo: null }, where: null, mark: SNAPSHOT_MARK.row };
 
-describe.each(availableMysqls)('views of %s', (version) => {
+describe.each(mysqlVariants)('views of $title', ({ options }) => {
   let server: MysqlServer;
   const readers: LogReader<Source>[] = [];
   const proxies: { close(): Promise<void> }[] = [];
 
   beforeAll(async () => {
-    server = await startMysql({ version, own: true });
+    server = await startMysql({ ...options, own: true });
   });
 
   afterAll(async () => {

@@ -70,7 +70,7 @@ const LAYERS: Record<string, Layer> = {
 /** Plug-ins → the npm packages that they drive. */
 const DRIVERS: Record<string, readonly string[]> = {
   postgres: ['pg', 'pg-logical-replication'],
-  mysql: ['mysql2', '@vlasky/zongji'],
+  mysql: ['mysql2', '@vlasky/zongji', '@noble/curves'],
   kafka: ['kafkajs', '@platformatic/kafka'],
   nats: ['@nats-io/jetstream', '@nats-io/transport-node', '@nats-io/nats-core', '@nats-io/nkeys'],
   stdout: [],

@@ -6,8 +6,10 @@ import {
   CHECKSUM_BYTES,
   checksumOf,
   EVENT,
+  FLAG_THREAD_SPECIFIC,
   type GtidEvent,
   HEADER_BYTES,
+  type QueryEvent,
   readGtid,
   readHeartbeat,
   readMariadbGtid,
@@ -19,7 +21,8 @@ import {
 import { OriginCells } from './origin.ts';
 import { isFull, readPackedInteger } from './packed.ts';
 import { isBefore, Place } from './place.ts';
-import { Executed, type LogPosition, type LogTransaction, type System } from './position.ts';
+import { type LogPosition, type LogTransaction, namelessId, type System } from './position.ts';
+import { LogProgress } from './progress.ts';
 import { refusedEvent } from './refused-events.ts';
 import { type RowReader, ValueRefused } from './row-reader.ts';
 import { inSessionCharset } from './statement-text.ts';
@@ -56,24 +59,24 @@ export interface DecoderOptions {
 
 type RowsOp = typeof OP.create | typeof OP.update | typeof OP.delete;
 
-/** The number of a table that stands for none: an event that only ends a statement. */
+/** Stands for no table: an event that only ends a statement. */
 const NO_TABLE = 0xffffff;
 /** GTID between transactions. */
 const NONE = '';
 
 export class BinlogDecoder {
   readonly #options: DecoderOptions;
-  readonly #executed: Executed;
+  readonly #progress: LogProgress;
   readonly #tables: TableMaps;
   readonly #definitions: Definitions;
   readonly #place: Place;
   readonly #origin = new OriginCells();
   /** Servers send checksums to whoever says that it reads them, but in files that have none. */
   #checksum = true;
-  /** Where the last transaction ended. */
-  #safe: { readonly file: string; readonly pos: string };
-  /** GTID of what is being read. */
+  /** Id of the transaction that is being read: its GTID, if it has one. */
   #gtid = NONE;
+  /** How manieth it is of those without a GTID; null: it has one. */
+  #nameless: number | null = null;
   /** Where it begins. */
   #begunAt: { readonly file: string; readonly pos: number } = { file: '', pos: 0 };
   #commitMicros = 0;
@@ -88,9 +91,8 @@ export class BinlogDecoder {
     const { from, system, captures, charsetOf, areBinary, described, target } = options;
     this.#options = options;
     this.#definitions = new Definitions(options.definitions, from.told);
-    this.#executed = new Executed(from.gtid, system);
-    this.#place = new Place(from.file);
-    this.#safe = { file: from.file, pos: from.pos };
+    this.#progress = new LogProgress(from);
+    this.#place = new Place(from);
     this.#tables = new TableMaps({
       system,
       captures,
@@ -105,18 +107,24 @@ export class BinlogDecoder {
   /** Where the last transaction ended. */
   get position(): LogPosition {
     const { system, server } = this.#options.from;
+    const { by, gtid } = this.#progress;
     const { told } = this.#definitions;
-    return { system, gtid: this.#executed.toString(), server, ...this.#safe, ...(told === undefined ? {} : { told }) };
+    return { system, by, gtid, server, ...this.#place.safe, ...(told === undefined ? {} : { told }) };
+  }
+
+  /** How many transactions without a GTID were read to their end. */
+  get nameless(): number {
+    return this.#progress.nameless;
   }
 
   /** Where everything was read up to, another object once that has moved; null: in the midst of a transaction. */
   get settled(): object | null {
-    return this.#gtid === NONE ? this.#safe : null;
+    return this.#gtid === NONE ? this.#place.safe : null;
   }
 
   /** Everything before this place was read, and no transaction is open. */
   reached({ file, pos }: { readonly file: string; readonly pos: string }): boolean {
-    return this.#gtid === NONE && !isBefore(this.#safe, { file, pos });
+    return this.#gtid === NONE && !isBefore(this.#place.safe, { file, pos });
   }
 
   /** One event, with its header and checksum. Throws a SluiceError; a Question, after which the same event may be given again. */
@@ -136,12 +144,9 @@ export class BinlogDecoder {
       if (error instanceof SluiceError || error instanceof Question) throw error;
       throw this.#error(protocolViolation, { what: (error as Error).message });
     }
-    if (stands) this.#place.pos += bytes.length;
+    if (stands) this.#place.pass(bytes.length);
     else if (type !== EVENT.heartbeat && type !== EVENT.heartbeatV2) return;
-    if (this.#gtid !== NONE) return;
-    const place = { file: this.#place.file, pos: String(this.#place.pos) };
-    // The server begins at the head of a file, before what was read of it.
-    if (!isBefore(place, this.#safe)) this.#safe = place;
+    if (this.#gtid === NONE) this.#place.settle(type, bytes, end);
   }
 
   #handle(type: number, flags: number, bytes: Buffer, end: number): void {
@@ -167,12 +172,18 @@ export class BinlogDecoder {
       case EVENT.gtidTagged:
         this.#begin(readTaggedGtid(bytes, HEADER_BYTES, end), bytes);
         break;
+      case EVENT.anonymousGtid:
+        this.#beginNameless(bytes, end);
+        break;
       case EVENT.mariadbGtid:
         this.#beginMariadb(bytes);
         break;
       case EVENT.rowsQuery:
       case EVENT.annotateRows:
         if (this.#options.includesQuery) this.#origin.query = Buffer.from(bytes.subarray(statementAt(type), end));
+        break;
+      case EVENT.previousGtids:
+        this.#progress.fileBegins(bytes, end);
         break;
       case EVENT.query:
         this.#query(bytes, end);
@@ -185,7 +196,7 @@ export class BinlogDecoder {
         break;
       case EVENT.heartbeat:
       case EVENT.heartbeatV2:
-        this.#heartbeat(type, bytes, end);
+        this.#place.heard(readHeartbeat(type, bytes, end));
         break;
       case EVENT.xaPrepare:
         if (!readXaOnePhase(bytes, HEADER_BYTES)) throw this.#error(twoPhase);
@@ -194,11 +205,6 @@ export class BinlogDecoder {
       default:
         this.#other(type, flags);
     }
-  }
-
-  #heartbeat(type: number, bytes: Buffer, end: number): void {
-    const heard = readHeartbeat(type, bytes, end);
-    if (heard !== null) this.#place.heard(heard);
   }
 
   /** What holds no changes, or stops the reading. */
@@ -212,6 +218,7 @@ export class BinlogDecoder {
   #begin({ gtid, commitMicros }: GtidEvent, bytes: Buffer): void {
     if (this.#isOpen) throw new RangeError('a transaction begins inside another one');
     this.#gtid = gtid;
+    this.#nameless = null;
     this.#begunAt = { file: this.#place.file, pos: this.#place.pos };
     this.#commitMicros = commitMicros ?? bytes.readUInt32LE(0) * 1e6;
     this.#origin.serverId = bytes.readUInt32LE(5);
@@ -220,6 +227,12 @@ export class BinlogDecoder {
     this.#ordinal = 0;
     this.#transaction = null;
     this.#hasRows = false;
+  }
+
+  /** The same event as that of a GTID, without one. */
+  #beginNameless(bytes: Buffer, end: number): void {
+    this.#begin({ ...readGtid(bytes, HEADER_BYTES, end), gtid: namelessId(this.#options.from.server, this.#place) }, bytes);
+    this.#nameless = this.#progress.nameless + 1;
   }
 
   #beginMariadb(bytes: Buffer): void {
@@ -233,15 +246,16 @@ export class BinlogDecoder {
 
   #commit(): void {
     if (this.#gtid === NONE) throw new RangeError('a transaction ends that never began');
-    this.#executed.add(this.#gtid);
+    this.#progress.end(this.#nameless === null ? this.#gtid : null);
     this.#gtid = NONE;
     this.#isOpen = false;
     this.#options.target.checkpoint();
   }
 
   #query(bytes: Buffer, end: number): void {
-    const { sql, database, thread } = inSessionCharset(readQuery(bytes, HEADER_BYTES, end), bytes, end, this.#options.charsetOfStatement);
-    const kind = kindOfStatement(sql);
+    const query = inSessionCharset(readQuery(bytes, HEADER_BYTES, end), bytes, end, this.#options.charsetOfStatement);
+    const { sql, hasEscapes, thread } = query;
+    const kind = kindOfStatement(sql, hasEscapes);
     if (this.#origin.thread < 0) this.#origin.thread = thread;
     switch (kind) {
       case 'begin':
@@ -262,20 +276,21 @@ export class BinlogDecoder {
       case 'unknown':
         throw this.#error(protocolViolation, { what: `a statement that begins with "${firstWord(sql)}"` });
       case 'truncate':
-        this.#truncate(sql, database);
+        // A temporary table has the name of the one that it hides.
+        if ((bytes.readUInt16LE(17) & FLAG_THREAD_SPECIFIC) === 0) this.#truncate(query);
         break;
       default:
-        this.#define(sql, database);
+        this.#define(query);
         if (beginsTransaction(sql)) this.#isOpen = true;
-        if (this.#options.asksCatalogue && needsCatalogue(sql)) this.#isCatalogueStale = true;
+        if (this.#options.asksCatalogue && needsCatalogue(sql, hasEscapes)) this.#isCatalogueStale = true;
     }
     // A statement by itself is its own transaction, and this is its end.
     if (!this.#isOpen && this.#gtid !== NONE) this.#commit();
   }
 
   /** Throws a Question before anything is written. */
-  #define(sql: string, database: string): void {
-    for (const told of this.#definitions.of(sql, database)) {
+  #define(statement: QueryEvent): void {
+    for (const told of this.#definitions.of(statement)) {
       if (told !== null) this.#tell(told);
       this.#ordinal++;
     }
@@ -291,8 +306,8 @@ export class BinlogDecoder {
     target.recordAdded();
   }
 
-  #truncate(sql: string, database: string): void {
-    const named = truncatedTable(sql, database);
+  #truncate({ sql, database, hasEscapes }: QueryEvent): void {
+    const named = truncatedTable(sql, database, hasEscapes);
     if (named === null) throw this.#error(protocolViolation, { what: 'a TRUNCATE whose table cannot be read' });
     const table = this.#tables.truncated(named.database, named.name);
     if (table === null) return;
@@ -381,12 +396,15 @@ export class BinlogDecoder {
 
   #openTransaction(): LogTransaction {
     if (this.#gtid === NONE) throw new RangeError('a change outside a transaction');
-    this.#transaction ??= { id: this.#gtid, commitMicros: this.#commitMicros, beginId: this.#gtid, endId: this.#gtid, ...this.#begunAt };
+    const { file, pos } = this.#begunAt;
+    // Debezium's name for one without a GTID.
+    const name = this.#nameless === null ? this.#gtid : `file=${file},pos=${pos}`;
+    this.#transaction ??= { id: this.#gtid, commitMicros: this.#commitMicros, beginId: name, endId: name, file, pos, nameless: this.#nameless };
     return this.#transaction;
   }
 
   #share(writer: BatchWriter): void {
-    this.#origin.share(writer, this.#gtid, this.#place.file, this.#place.pos);
+    this.#origin.share(writer, this.#nameless === null ? this.#gtid : null, this.#place.file, this.#place.pos);
   }
 
   #error(kind: ErrorKind, parameters: Record<string, string | number> = {}): SluiceError {

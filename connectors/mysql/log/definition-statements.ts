@@ -2,7 +2,11 @@
  * Which tables a statement of the log defines anew. No parser of SQL: the words that stand in front of the names, and the names. What the tables are by it is not read from
  * the text, and no row is read by it: a statement that is not recognised is not told, nothing more.
  */
+import type { QueryEvent } from './events.ts';
 import { statementText } from './statements.ts';
+
+/** What is asked of one. */
+export type Statement = Pick<QueryEvent, 'sql' | 'database' | 'hasEscapes'>;
 
 export interface TableName {
   readonly database: string;
@@ -31,6 +35,9 @@ interface Token {
 /** Behind each other: what is skipped; marks around what only some servers read; quoted names and texts; words; anything else. */
 const TOKEN =
   /(\s+|--\s[^\n]*|#[^\n]*|\/\*(?!M?!)[\s\S]*?\*\/)|(\/\*M?!\d*|\*\/)|(`(?:[^`]|``)*`|"(?:[^"\\]|\\[\s\S]|"")*"|'(?:[^'\\]|\\[\s\S]|'')*')|([\p{L}\p{N}_$\u0080-\uffff]+)|([\s\S])/uy;
+/** `sql_mode = NO_BACKSLASH_ESCAPES`. */
+const TOKEN_WITHOUT_ESCAPES =
+  /(\s+|--\s[^\n]*|#[^\n]*|\/\*(?!M?!)[\s\S]*?\*\/)|(\/\*M?!\d*|\*\/)|(`(?:[^`]|``)*`|"(?:[^"]|"")*"|'(?:[^']|'')*')|([\p{L}\p{N}_$\u0080-\uffff]+)|([\s\S])/uy;
 
 class Tokens {
   readonly sql: string;
@@ -39,15 +46,15 @@ class Tokens {
   readonly #tokens: Token[] = [];
   #at = 0;
 
-  constructor(sql: string) {
+  constructor(sql: string, token: RegExp) {
     this.sql = sql;
-    TOKEN.lastIndex = 0;
-    for (let found = TOKEN.exec(sql); found !== null; found = TOKEN.exec(sql)) {
+    token.lastIndex = 0;
+    for (let found = token.exec(sql); found !== null; found = token.exec(sql)) {
       const [text, skipped, mark, quoted] = found;
       if (skipped !== undefined || text === ';') continue;
-      this.end = TOKEN.lastIndex;
+      this.end = token.lastIndex;
       if (mark === undefined)
-        this.#tokens.push({ text, word: quoted === undefined ? text.toUpperCase() : '', start: found.index, end: TOKEN.lastIndex });
+        this.#tokens.push({ text, word: quoted === undefined ? text.toUpperCase() : '', start: found.index, end: token.lastIndex });
     }
   }
 
@@ -102,11 +109,11 @@ const BEFORE_INDEX = new Set(['ONLINE', 'OFFLINE', 'UNIQUE', 'FULLTEXT', 'SPATIA
 const RENAMED = new Set(['COLUMN', 'INDEX', 'KEY']);
 const NOTHING: readonly DefinitionPart[] = [];
 
-/** @param database of the session that it was carried out in. Empty: it defines no table, index or database. */
-export function definitionParts(sql: string, database: string): readonly DefinitionPart[] {
-  const text = statementText(sql);
+/** `database` is the session's, `hasEscapes` as `QueryEvent` has it. Empty: it defines no table, index or database. */
+export function definitionParts({ sql, database, hasEscapes }: Statement): readonly DefinitionPart[] {
+  const text = statementText(sql, hasEscapes);
   if (!/^(?:RENAME|ALTER|CREATE|DROP)\b/i.test(text)) return NOTHING;
-  const tokens = new Tokens(text);
+  const tokens = new Tokens(text, hasEscapes ? TOKEN : TOKEN_WITHOUT_ESCAPES);
   if (tokens.take('RENAME')) return renameTables(tokens, database);
   if (tokens.take('ALTER')) return alter(tokens, database);
   if (tokens.take('CREATE')) return create(tokens, database);

@@ -2,7 +2,7 @@
 import type { BatchWriter, TableChange, TableDefinition, TableVersion } from '#plugin';
 import type { ColumnPlan } from './columns.ts';
 import { markOf, shownDefinition } from './definition-columns.ts';
-import { type DefinitionPart, definitionParts, type TableName } from './definition-statements.ts';
+import { type DefinitionPart, definitionParts, type Statement, type TableName } from './definition-statements.ts';
 import { Question } from './table-map.ts';
 
 /** What the catalogue has of tables by now; null: there is no such table. */
@@ -58,10 +58,9 @@ export class Definitions {
 
   /**
    * What is to be told of a statement; a part that is not is null: it is counted, so that ordinals do not depend on what is captured. Throws a Question.
-   * @param database of the session
    */
-  of(sql: string, database: string): readonly (DefinitionRecord | null)[] {
-    const parts = definitionParts(sql, database);
+  of(statement: Statement): readonly (DefinitionRecord | null)[] {
+    const parts = definitionParts(statement);
     const told = parts.map((part) => (this.#isTold(part) ? part : null));
     const answers = this.#ask(told.flatMap((part) => (part?.change == null || part.change.kind === 'DROP' ? [] : [part.change])));
     return told.map((part) => (part === null ? null : this.#recordOf(part, parts, answers)));

@@ -79,14 +79,6 @@ export const twoPhase = defineError({
   remedy: 'Use no XA transactions on the captured tables.',
 });
 
-export const anonymousTransaction = defineError({
-  code: 'SLUICE_MYSQL_NO_GTID',
-  retry: 'manual',
-  exit: 3,
-  cause: 'The log holds a transaction without a GTID (at {place}).',
-  remedy: 'Turn GTIDs on: gtid_mode = ON and enforce_gtid_consistency = ON.',
-});
-
 export const columnRefused = defineError({
   code: 'SLUICE_MYSQL_COLUMN',
   retry: 'manual',
@@ -137,11 +129,77 @@ export const logPurged = defineError({
   positionLost: true,
 });
 
+// What the server and its log must be for going on
+
 export const otherHistory = defineError({
   code: 'SLUICE_MYSQL_OTHER_HISTORY',
   retry: 'manual',
   exit: 3,
   cause:
     'Connector {connector} has read transactions that this server does not have ({missing}): it is another server, a replica that lost some, or its log was reset.',
-  remedy: 'Point the connector at the server that it was, or begin a new one: what was read and what is there have parted.',
+  remedy:
+    'What was read and what is there have parted. Point the connector at the server that it was; or go on here from a place of your choice (sluice offsets set --connector {connector} --position …), which may lose or repeat changes; or begin anew under another name, which copies the tables.',
+});
+
+export const errantTransactions = defineError({
+  code: 'SLUICE_MYSQL_ERRANT',
+  retry: 'manual',
+  exit: 3,
+  cause:
+    'This server is not the one that connector {connector} has read, and its log has transactions of its own before others that were read there ({behind}): told now, they would undo what came behind them.',
+  remedy:
+    'Find them (on this server GTID_SUBTRACT(@@gtid_executed, …) with the set of the server that it replaces; mysqlbinlog --include-gtids). Pass over them: sluice offsets set --connector {connector} --position <the set that was read, and theirs>; or begin anew under another name, which copies the tables. And let replicas be super_read_only.',
+});
+
+export const commitPending = defineError({
+  code: 'SLUICE_MYSQL_COMMIT_PENDING',
+  retry: 'auto',
+  exit: 3,
+  cause: 'What connector {connector} has read stands in the log of the server, which has not committed all of it yet ({missing}).',
+  remedy: 'Nothing to do: it is tried again. If this lasts, the server waits for a replica to confirm (semi-synchronous replication).',
+});
+
+export const withoutGtids = defineError({
+  code: 'SLUICE_MYSQL_NO_GTID',
+  retry: 'auto',
+  exit: 3,
+  cause: 'The log goes on with transactions without GTIDs: {detail}.',
+  remedy: 'Nothing to do: from here on it is read by file and position, on this server alone. For failovers turn GTIDs on again (gtid_mode = ON).',
+});
+
+export const gtidModeHides = defineError({
+  code: 'SLUICE_MYSQL_GTID_MODE',
+  retry: 'manual',
+  exit: 3,
+  cause: 'The server does not send what comes next in its log, which was written under another gtid_mode: {detail}.',
+  remedy:
+    'Step gtid_mode back to ON_PERMISSIVE (from ON) or to OFF_PERMISSIVE (from OFF), start connector {connector} and let it read up to where the mode was changed; then step it on.',
+});
+
+export const gtidsOff = defineError({
+  code: 'SLUICE_MYSQL_GTIDS_OFF',
+  retry: 'manual',
+  exit: 3,
+  cause: 'Connector {connector} knows by GTIDs alone where it must go on, and the log of the server has none there: {detail}.',
+  remedy:
+    'Turn GTIDs on again (gtid_mode = ON); or go on from a place that is known to be right: sluice offsets set --connector {connector} --position <file>:<position>; or begin anew under another name, which copies the tables.',
+});
+
+export const placeElsewhere = defineError({
+  code: 'SLUICE_MYSQL_PLACE_SERVER',
+  retry: 'manual',
+  exit: 3,
+  cause:
+    'Connector {connector} has read the log of server {expected} up to {file}:{pos}, and this is server {actual}: without GTIDs a place in the log of one server means nothing in that of another.',
+  remedy:
+    'Point the connector at the server that it was; or find the place here (sluice offsets set --connector {connector} --position <file>:<position>), which may lose or repeat changes; or begin anew under another name, which copies the tables. With gtid_mode = ON a connector goes on at any replica.',
+});
+
+export const placeRefused = defineError({
+  code: 'SLUICE_MYSQL_PLACE',
+  retry: 'manual',
+  exit: 3,
+  cause: 'The server does not send its log from where connector {connector} must go on: {detail}.',
+  remedy:
+    'If the log was reset or damaged, go on from a place of your choice (sluice offsets set --connector {connector} --position …), which may lose or repeat changes, or begin anew under another name, which copies the tables. A position that was set by hand must be where a transaction ends.',
 });

@@ -49,6 +49,8 @@ export const HEADER_BYTES = 19;
 export const CHECKSUM_BYTES = 4;
 /** The server made it up: it stands nowhere in the log. */
 export const FLAG_ARTIFICIAL = 0x20;
+/** A statement about what only its own session has: a temporary table. */
+export const FLAG_THREAD_SPECIFIC = 0x4;
 /** A reader that does not know the event may pass it over. */
 export const FLAG_IGNORABLE = 0x80;
 
@@ -67,6 +69,18 @@ export interface QueryEvent {
   readonly sqlAt: number;
   /** 0: it was carried out. */
   readonly errorCode: number;
+  /** A backslash in a text of it is an escape (`sql_mode` without NO_BACKSLASH_ESCAPES). */
+  readonly hasEscapes: boolean;
+}
+
+/** Of the variables, which come in the order of their numbers: four bytes of flags, eight of `sql_mode`. */
+const FLAGS_VARIABLE = 0;
+const MODE_VARIABLE = 1;
+const NO_BACKSLASH_ESCAPES = 1 << 20;
+
+function readEscapes(bytes: Buffer, from: number, end: number): boolean {
+  const at = bytes[from] === FLAGS_VARIABLE ? from + 5 : from;
+  return at + 9 > end || bytes[at] !== MODE_VARIABLE || (bytes.readUInt32LE(at + 1) & NO_BACKSLASH_ESCAPES) === 0;
 }
 
 /** Behind the header: thread, seconds, length of the database's name, error, length of the variables; then these, the name, a zero, the statement. */
@@ -80,6 +94,7 @@ export function readQuery(bytes: Buffer, at: number, end: number): QueryEvent {
     database: bytes.toString('utf8', nameAt, nameAt + nameLength),
     sql: bytes.toString('utf8', nameAt + nameLength + 1, end),
     errorCode: bytes.readUInt16LE(at + 9),
+    hasEscapes: readEscapes(bytes, at + 13, nameAt),
   };
 }
 
@@ -128,7 +143,7 @@ export interface GtidEvent {
   readonly commitMicros: number | null;
 }
 
-function uuidText(hex: string): string {
+export function uuidText(hex: string): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
 }
 
@@ -172,7 +187,7 @@ export function readTaggedGtid(bytes: Buffer, at: number, end: number): GtidEven
 }
 
 /** Integers whose first byte says by its trailing ones how many bytes follow. */
-class FieldReader {
+export class FieldReader {
   at: number;
   readonly #bytes: Buffer;
   readonly #end: number;
@@ -243,7 +258,6 @@ export const HARMLESS: ReadonlySet<number> = new Set([
   EVENT.heartbeatV2,
   EVENT.ignorable,
   EVENT.rowsQuery,
-  EVENT.previousGtids,
   EVENT.transactionContext,
   EVENT.viewChange,
   EVENT.annotateRows,

@@ -1,6 +1,6 @@
 /** Events that stop the reading. */
 import type { ErrorKind } from '#plugin';
-import { anonymousTransaction, compressedTransaction, incident, partialRows, statementChanges, unknownEvent } from './errors.ts';
+import { compressedTransaction, incident, partialRows, statementChanges, unknownEvent } from './errors.ts';
 import { EVENT, FLAG_IGNORABLE, HARMLESS } from './events.ts';
 
 interface RefusedEvent {
@@ -12,8 +12,6 @@ interface RefusedEvent {
 export function refusedEvent(type: number, flags: number): RefusedEvent | null {
   if (HARMLESS.has(type)) return null;
   switch (type) {
-    case EVENT.anonymousGtid:
-      return { kind: anonymousTransaction, parameters: {} };
     case EVENT.incident:
       return { kind: incident, parameters: {} };
     case EVENT.transactionPayload:

@@ -6,15 +6,16 @@ import ZongJi from '@vlasky/zongji';
 import type { ConnectionOptions } from 'mysql2/promise';
 import { type BatchQueue, type Runtime, SluiceError, type Timer } from '#plugin';
 import type { BinlogDecoder } from './decoder.ts';
-import { serverSilent } from './errors.ts';
+import { serverSilent, withoutGtids } from './errors.ts';
+import type { LogPosition } from './position.ts';
 import { Question } from './table-map.ts';
 
 export interface SessionOptions {
   readonly runtime: Runtime;
   readonly connection: ConnectionOptions;
   readonly serverId: number;
-  /** Transactions that are not wanted again. */
-  readonly gtid: string;
+  /** What is not wanted again. */
+  readonly from: LogPosition;
   readonly decoder: BinlogDecoder;
   readonly queue: BatchQueue;
   /** End the queue once everything up to here was read, and `mayEnd` agrees; null = never. */
@@ -68,6 +69,7 @@ export class LogSession {
   #willFlush = false;
   /** Of the decoder, when it was asked last how far it is. */
   #told: object | null = null;
+  #turn: SluiceError | null = null;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -80,14 +82,20 @@ export class LogSession {
     return this.#streaming && !this.#over;
   }
 
+  /** Why the queue has ended although there is more: from here on the log has transactions without GTIDs, and is not sent by them. */
+  get turn(): SluiceError | null {
+    return this.#turn;
+  }
+
   /** Connects and asks for the log; what comes of it is the queue's. */
   start(): void {
-    const { serverId, gtid, includesQuery } = this.#options;
+    const { serverId, from, includesQuery } = this.#options;
     const library = this.#library;
     // Any error is the end: the library would go on behind it.
     library.on('error', (error: unknown) => this.#fail(error));
     library.on('ready', () => this.#ready());
-    library.start({ serverId, gtidSet: gtid, excludeEvents: LEFT_ALONE, requestAnnotateRows: includesQuery });
+    const begin = from.by === 'gtid' ? { gtidSet: from.gtid } : { filename: from.file, position: Number(from.pos) };
+    library.start({ serverId, ...begin, excludeEvents: LEFT_ALONE, requestAnnotateRows: includesQuery });
     this.#tick();
   }
 
@@ -228,7 +236,13 @@ export class LogSession {
     if (this.#over) return;
     this.#over = true;
     this.#timer?.clear();
-    this.#options.queue.fail(error instanceof SluiceError ? error : this.#options.toError(error));
+    const { queue, decoder, toError } = this.#options;
+    const typed = error instanceof SluiceError ? error : toError(error);
+    if (typed.kind === withoutGtids && decoder.settled !== null) {
+      // Between two transactions: what was read is whole, and none of it is to be read once more.
+      this.#turn = typed;
+      queue.end();
+    } else queue.fail(typed);
     // Nothing more is read, whatever waits in the socket.
     this.#driver?.stream.destroy();
   }

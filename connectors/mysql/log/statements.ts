@@ -35,35 +35,59 @@ function withoutComments(sql: string): string {
   }
 }
 
-const QUOTED = `'(?:[^'\\\\]+|\\\\[\\s\\S]|'')*'|"(?:[^"\\\\]+|\\\\[\\s\\S]|"")*"|\`[^\`]*\``;
 /** Between two words. */
 const GAP = '(?:\\s|/\\*[\\s\\S]*?\\*/)+';
-/** MariaDB's `SET STATEMENT variable = value FOR` before the statement that it is about. */
-const PREFIX = new RegExp(`^SET${GAP}STATEMENT\\b(?:${QUOTED}|[^'"\`])*?\\bFOR\\b`, 'i');
-const NOT_CODE = new RegExp(`${QUOTED}|--\\s[^\\n]*|#[^\\n]*|/\\*M?!\\d*|\\*/|/\\*[\\s\\S]*?\\*/`, 'g');
 
-/** From the first word of what is carried out. */
-export function statementText(sql: string): string {
+interface Syntax {
+  /** MariaDB's `SET STATEMENT variable = value FOR` before the statement that it is about. */
+  readonly prefix: RegExp;
+  readonly notCode: RegExp;
+}
+
+function syntaxOf(singleQuoted: string, doubleQuoted: string): Syntax {
+  const quoted = `${singleQuoted}|${doubleQuoted}|\`[^\`]*\``;
+  return {
+    prefix: new RegExp(`^SET${GAP}STATEMENT\\b(?:${quoted}|[^'"\`])*?\\bFOR\\b`, 'i'),
+    notCode: new RegExp(`${quoted}|--\\s[^\\n]*|#[^\\n]*|/\\*M?!\\d*|\\*/|/\\*[\\s\\S]*?\\*/`, 'g'),
+  };
+}
+
+const WITH_ESCAPES = syntaxOf(`'(?:[^'\\\\]|\\\\[\\s\\S]|'')*'`, `"(?:[^"\\\\]|\\\\[\\s\\S]|"")*"`);
+/** `sql_mode = NO_BACKSLASH_ESCAPES`. */
+const WITHOUT_ESCAPES = syntaxOf(`'(?:[^']|'')*'`, `"(?:[^"]|"")*"`);
+
+/** From the first word of what is carried out. `hasEscapes`: as `QueryEvent` has it. */
+export function statementText(sql: string, hasEscapes: boolean): string {
+  return textOf(sql, syntaxFor(hasEscapes));
+}
+
+function textOf(sql: string, { prefix }: Syntax): string {
   let text = withoutComments(sql);
   for (;;) {
-    const shorter = withoutComments(text.replace(PREFIX, ''));
+    const shorter = withoutComments(text.replace(prefix, ''));
     if (shorter === text) return text;
     text = shorter;
   }
 }
 
-/** The words alone, in upper case: no comment, no literal, no quoted name. */
-function codeOf(text: string): string {
-  return text.replace(NOT_CODE, ' ').trim().toUpperCase();
+/** `hasEscapes`: as `QueryEvent` has it. */
+function syntaxFor(hasEscapes: boolean): Syntax {
+  return hasEscapes ? WITH_ESCAPES : WITHOUT_ESCAPES;
 }
 
-export function kindOfStatement(sql: string): StatementKind {
+/** The words alone, in upper case: no comment, no literal, no quoted name. */
+function codeOf(text: string, { notCode }: Syntax): string {
+  return text.replace(notCode, ' ').trim().toUpperCase();
+}
+
+export function kindOfStatement(sql: string, hasEscapes: boolean): StatementKind {
   // One stands before every transaction.
   if (sql === 'BEGIN') return 'begin';
-  const text = statementText(sql);
+  const syntax = syntaxFor(hasEscapes);
+  const text = textOf(sql, syntax);
   // MariaDB sends a comment in place of an event that the reader would not understand.
   if (text === '') return 'plain';
-  const code = codeOf(text);
+  const code = codeOf(text, syntax);
   const [first = '', second = ''] = code.split(/[\s;(]+/, 2);
   switch (first) {
     case 'BEGIN':
@@ -103,8 +127,9 @@ function fillsTable(code: string): boolean {
  * Whether a definition may give a table what the log does not show and the catalogue does: a foreign key that changes rows by itself, or a type whose text is
  * not there; by name, or from another table.
  */
-export function needsCatalogue(sql: string): boolean {
-  return /\b(?:REFERENCES|UUID|INET4|INET6|XMLTYPE|LIKE|RENAME)\b/.test(codeOf(statementText(sql)));
+export function needsCatalogue(sql: string, hasEscapes: boolean): boolean {
+  const syntax = syntaxFor(hasEscapes);
+  return /\b(?:REFERENCES|UUID|INET4|INET6|XMLTYPE|LIKE|RENAME)\b/.test(codeOf(textOf(sql, syntax), syntax));
 }
 
 /** MySQL writes `CREATE TABLE … SELECT` as a definition that begins a transaction, whose rows follow. */
@@ -117,9 +142,9 @@ const NAME = '(`(?:[^`]|``)+`|"(?:[^"]|"")+"|[^\\s.`";,/]+)';
 const TRUNCATED = new RegExp(`^TRUNCATE\\s+(?:TABLE\\s+)?${NAME}(?:\\s*\\.\\s*${NAME})?`, 'i');
 
 /** The table that a TRUNCATE names, in `database` if it names none; null where the name cannot be read. */
-export function truncatedTable(sql: string, database: string): { readonly database: string; readonly name: string } | null {
+export function truncatedTable(sql: string, database: string, hasEscapes: boolean): { readonly database: string; readonly name: string } | null {
   // Comments between the words are no part of a name; one inside quotes is left alone by cutting only where spaces stand.
-  const parts = TRUNCATED.exec(statementText(sql).replace(/^(TRUNCATE|TRUNCATE\s+TABLE)\s*\/\*[\s\S]*?\*\//i, '$1 '));
+  const parts = TRUNCATED.exec(statementText(sql, hasEscapes).replace(/^(TRUNCATE|TRUNCATE\s+TABLE)\s*\/\*[\s\S]*?\*\//i, '$1 '));
   if (parts === null) return null;
   const [, first, second] = parts;
   return second === undefined ? { database, name: unquoted(first as string) } : { database: unquoted(first as string), name: unquoted(second) };

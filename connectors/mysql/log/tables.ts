@@ -82,6 +82,7 @@ export class TableMaps {
       if (typeof plan === 'string') throw error(columnRefused, { table: label, column: column.name, why: plan });
       return plan;
     });
+    if (system === 'mariadb' && isSequence(map)) return { table: null, rows: new RowReader(plans), plans: [] };
     if (system === 'mariadb') this.#demandBinaries(map, plans);
     const columns = plans.map(({ shape }) => shape);
     const table = versionOf({ kind: 'table', catalog: map.database, schema: '', name: map.name, columns, key: map.key });
@@ -111,4 +112,11 @@ export class TableMaps {
       return { table: null, plans: [], rows: null };
     }
   }
+}
+
+/** What MariaDB writes for a SEQUENCE, its one row each time: a table that nobody else can have made without a key and with these names by chance. */
+const SEQUENCE = 'next_not_cached_value minimum_value maximum_value start_value increment cache_size cycle_option cycle_count';
+
+function isSequence({ columns, key }: TableMap): boolean {
+  return columns.length === 8 && key.length === 0 && columns.map(({ name }) => name).join(' ') === SEQUENCE;
 }

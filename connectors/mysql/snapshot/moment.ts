@@ -13,21 +13,44 @@ import type { Moment } from './view.ts';
 const BEGIN = 'START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY';
 const MICROS = 'CAST(UNIX_TIMESTAMP(NOW(6)) * 1000000 AS CHAR) AS micros';
 
-/** Begins the transaction. Throws what the driver throws, SluiceErrors. */
-export function beginMoment(client: Client, server: ServerFacts): Promise<Moment> {
-  return server.system === 'mysql' ? beginMysql(client, server) : beginMariadb(client, server);
+/** How many transactions without a GTID the stream has read. */
+export type Nameless = () => number;
+
+/** Begins the transaction. `nameless` null: all that is read has GTIDs. Throws what the driver throws, SluiceErrors. */
+export function beginMoment(client: Client, server: ServerFacts, nameless: Nameless | null): Promise<Moment> {
+  return server.system === 'mysql' ? beginMysql(client, server, nameless) : beginMariadb(client, server);
 }
 
 /**
  * MySQL adds a transaction to its set of GTIDs once the engine has committed it: what the set had before the view began is part of it. And it writes a transaction to the
  * log before the engine commits it: what is part of the view stands before where the log ended afterwards.
  */
-async function beginMysql(client: Client, { identity }: ServerFacts): Promise<Moment> {
+async function beginMysql(client: Client, { identity }: ServerFacts, nameless: Nameless | null): Promise<Moment> {
+  const committed = nameless === null ? -1 : await committedOf(client, nameless);
   const [row] = await client.ask<{ gtids: string; micros: string }>(`SELECT @@GLOBAL.gtid_executed AS gtids, ${MICROS}`);
   await client.ask(BEGIN);
   const end = await logStatus(client, 'mysql');
   const executed = GtidSet.parse((row?.gtids ?? '').replace(/\s/g, ''));
-  return { ...end, micros: Math.trunc(Number(row?.micros)), shows: ({ id }) => executed.contains(id), passedBy: passed(identity, end) };
+  const shows = (transaction: Transaction): boolean => {
+    const number = (transaction as LogTransaction).nameless;
+    return number === null ? executed.contains(transaction.id) : number <= committed;
+  };
+  return { ...end, micros: Math.trunc(Number(row?.micros)), shows, passedBy: passed(identity, end) };
+}
+
+/**
+ * Of the transactions without a GTID that this stream reads, up to which one the engine has committed all, and all that were read before it; −1: not even these. MySQL
+ * counts those that it has begun to write to its log and not committed yet. They are committed in the order of the log, unless it was told otherwise, so that
+ * only the last ones that were read can be among them.
+ */
+export async function committedOf(client: Client, nameless: Nameless): Promise<number> {
+  const read = nameless();
+  const [status] = await client.ask<{ Value: string }>("SHOW GLOBAL STATUS LIKE 'Ongoing_anonymous_transaction_count'");
+  if (status === undefined) throw new RangeError('the server does not count the transactions that it commits');
+  const [order] = await client.ask<{ isKept: string }>('SELECT CAST(@@GLOBAL.binlog_order_commits AS CHAR) AS isKept');
+  const pending = Number(status.Value);
+  if (pending === 0) return read;
+  return order?.isKept === '1' ? Math.max(-1, read - pending) : -1;
 }
 
 /** MariaDB tells where in the log the view stands, to the byte. */

@@ -14,10 +14,11 @@ import type { Charsets } from '../charset-tables.ts';
 import { Client } from '../client.ts';
 import { addressOf, addressText, type MysqlConfig } from '../config.ts';
 import { asSluiceError } from '../connection-error.ts';
+import type { LogPosition } from '../log/position.ts';
 import type { ServerFacts } from '../server.ts';
 import type { TableName } from './catalogue.ts';
 import { otherServer } from './errors.ts';
-import { beginMoment } from './moment.ts';
+import { beginMoment, committedOf, type Nameless } from './moment.ts';
 import { textsOfRow } from './rows-sql.ts';
 import { MysqlView, type ViewOptions } from './view.ts';
 
@@ -32,8 +33,10 @@ const HIDES_KEYS_SINCE = 80_030;
 export interface SnapshotsOptions {
   readonly server: ServerFacts;
   readonly charsets: Charsets;
-  /** Of where reading began. */
-  readonly gtid: string;
+  /** Where reading began. */
+  readonly from: LogPosition;
+  /** How many transactions without a GTID were read since. */
+  readonly nameless: () => number;
   readonly wanted: readonly WantedTable[];
   readonly names: readonly TableName[];
   readonly ask: () => void;
@@ -84,10 +87,12 @@ export class MysqlSnapshots implements SnapshotSource {
   }
 
   async #showsAll(client: Client): Promise<boolean> {
-    const { gtid, server } = this.#options;
+    const { server } = this.#options;
+    const { gtid } = this.#options.from;
     if (server.system === 'mysql') {
+      const committed = this.#nameless === null ? 0 : await committedOf(client, this.#nameless);
       const [row] = await client.ask<{ missing: string }>('SELECT GTID_SUBTRACT(?, @@GLOBAL.gtid_executed) AS missing', [gtid]);
-      return row?.missing === '';
+      return row?.missing === '' && committed >= 0;
     }
     await client.ask('START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY');
     // The set of what stands before a place.
@@ -98,6 +103,10 @@ export class MysqlSnapshots implements SnapshotSource {
     return row?.gtid != null && covers(row.gtid, gtid);
   }
 
+  get #nameless(): Nameless | null {
+    return this.#options.from.by === 'gtid' ? null : this.#options.nameless;
+  }
+
   async rest(): Promise<void> {
     for (const client of this.#idle.splice(0)) this.#drop(client);
     this.#options.rested();
@@ -106,7 +115,7 @@ export class MysqlSnapshots implements SnapshotSource {
   async view(signal: AbortSignal): Promise<SnapshotView> {
     const client = await this.#take(signal);
     try {
-      return new MysqlView(client, await beginMoment(client, this.#options.server), this.#viewOptions());
+      return new MysqlView(client, await beginMoment(client, this.#options.server, this.#nameless), this.#viewOptions());
     } catch (error) {
       this.#drop(client);
       signal.throwIfAborted();

@@ -41,7 +41,7 @@ export class TransactionBlock implements TransactionWriter {
       if (record.origin >= 0 && record.start(record.origin, column) >= 0)
         length += 6 * (record.end(record.origin, column) - record.start(record.origin, column)) + 3;
     }
-    return length;
+    return length + 6 * (record.transaction.beginId?.length ?? 0);
   }
 
   writeTail(record: RecordCursor, op: Op, to: Buffer, at: number): number {
@@ -55,14 +55,16 @@ export class TransactionBlock implements TransactionWriter {
     }
     if (!this.#isCounted || record.origin < 0) return writePiece(to, at, NULL_TEXT);
     this.#transactions.count(this.#count);
-    at = this.#writeId(record, to, writePiece(to, at, ID));
+    at = this.#writeId(record, to, writePiece(to, at, ID), record.transaction.beginId as string);
     at = writeInteger(to, writePiece(to, at, TOTAL_ORDER), this.#transactions.events);
     at = writeInteger(to, writePiece(to, at, TABLE_ORDER), this.#count.events);
     to[at] = 0x7d;
     return at + 1;
   }
 
-  #writeId({ arena, cells, origin }: RecordCursor, to: Buffer, at: number): number {
+  /** `name`: the transaction's own, where the log has no id for it (MySQL without GTIDs). */
+  #writeId({ arena, cells, origin }: RecordCursor, to: Buffer, at: number, name: string): number {
+    if (this.#columns.every((column) => (cells[(origin + column) * 2] as number) < 0)) return at + to.write(name, at, 'utf8');
     for (let index = 0; index < this.#columns.length; index++) {
       if (index > 0) to[at++] = COLON;
       const place = (origin + (this.#columns[index] as number)) * 2;

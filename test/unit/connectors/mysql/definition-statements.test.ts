@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { definitionParts } from '../../../../connectors/mysql/log/definition-statements.ts';
 
 /** Of each part: the text, the tables by their names, and what is changed. */
-const parts = (sql: string): string[] =>
-  definitionParts(sql, 'shop').map(({ text, database, tables, change }) => {
+const parts = (sql: string, hasEscapes = true): string[] =>
+  definitionParts({ sql, database: 'shop', hasEscapes }).map(({ text, database, tables, change }) => {
     const names = tables.map(({ database: of, name }) => `${of}.${name}`).join(' ');
     return `${database} [${names}] ${change === null ? '-' : `${change.kind} ${change.database}.${change.name}`}: ${text}`;
   });

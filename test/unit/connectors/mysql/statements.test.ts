@@ -54,7 +54,7 @@ describe('statements of the log', () => {
     ['MERGE INTO t', 'unknown'],
     ['', 'plain'],
   ])('%s: %s', (sql, kind) => {
-    expect(kindOfStatement(sql)).toBe(kind);
+    expect(kindOfStatement(sql, true)).toBe(kind);
   });
 
   it.each([
@@ -66,7 +66,7 @@ describe('statements of the log', () => {
     ['TRUNCATE t;', 'd', 't'],
     ['SET STATEMENT lock_wait_timeout=1 FOR TRUNCATE TABLE s.t', 's', 't'],
   ])('%s is about %s.%s', (sql, database, name) => {
-    expect(truncatedTable(sql, 'd')).toEqual({ database, name });
+    expect(truncatedTable(sql, 'd', true)).toEqual({ database, name });
   });
 
   it.each([
@@ -75,7 +75,21 @@ describe('statements of the log', () => {
     ['RENAME TABLE a TO b', true],
     ["ALTER TABLE t ADD `uuid` int COMMENT 'like'", false],
   ])('%s is looked up: %s', (sql, expected) => {
-    expect(needsCatalogue(sql)).toBe(expected);
+    expect(needsCatalogue(sql, true)).toBe(expected);
+  });
+
+  it.each<[string, StatementKind]>([
+    ["CREATE TABLE b (c varchar(9) DEFAULT '\\') AS SELECT 'x'", 'rows'],
+    ["CREATE TABLE b (c varchar(9) DEFAULT 'a\\', d varchar(9) COMMENT ' SELECT ')", 'plain'],
+    ['CREATE TABLE b (c varchar(9) DEFAULT "\\", d int) TABLE a -- \'', 'rows'],
+    ["SET STATEMENT lc_messages='\\' FOR TRUNCATE t", 'truncate'],
+  ])('without escapes, %s: %s', (sql, kind) => {
+    expect(kindOfStatement(sql, false)).toBe(kind);
+  });
+
+  it('tells the two apart in time, whatever is between quotes', () => {
+    const text = `CREATE TABLE b (c int COMMENT '${'x'.repeat(50_000)}\\')`;
+    expect([kindOfStatement(text, false), kindOfStatement(text, true)]).toEqual(['plain', 'plain']);
   });
 
   it('tells a definition that rows follow', () => {
