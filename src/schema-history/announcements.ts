@@ -54,6 +54,8 @@ export class SchemaAnnouncements {
   }
 
   #isNews(table: TableVersion): boolean {
+    // Of a table that was truncated before it was seen no more is known.
+    if (table.columns.length === 0) return false;
     const id = tableId(table);
     const current = this.#current.get(id);
     if (current === table) return false;

@@ -52,7 +52,8 @@ export class SchemaPolicy {
   refusal(table: TableVersion): Refusal | null {
     const known = this.#refusals.get(table);
     if (known !== undefined) return known;
-    const refusal = table.kind === 'table' ? this.#judge(table) : null;
+    // Without columns there are no rows that a schema could fit or not: the table was truncated before it was seen.
+    const refusal = table.kind === 'table' && table.columns.length > 0 ? this.#judge(table) : null;
     this.#refusals.set(table, refusal);
     return refusal;
   }

@@ -45,7 +45,7 @@ describe('loads on MySQL and MariaDB', () => {
     '%s, %s, into %s: nothing lost, disordered, doubled or changed',
     async (version, load, sink) => {
       [source, target] = await Promise.all([mysqlLoadSource(version, LOADS[load](), LONG ? 8 : 4), SINKS[sink]()]);
-      const { log, ...verdict } = await runLoad({ source, target, seconds: LONG ? 60 : 7, kills: LONG ? 20 : 6, say: () => undefined });
+      const { log, ...verdict } = await runLoad({ source, target, seconds: LONG ? 60 : 6, kills: LONG ? 20 : 6, say: () => undefined });
       expect(verdict, JSON.stringify(log)).toMatchObject(FAULTLESS);
       expect(verdict.faults).toEqual(expect.arrayContaining(['restart', 'kill', 'rotate', 'purge', 'sink restart']));
       expect(verdict.transactions).toBeGreaterThan(100);

@@ -27,7 +27,7 @@ export async function mysqlLoadSource(version: MysqlVersion, load: MysqlLoad, cl
     faults: {
       restart: () => server.restart('stop'),
       kill: () => server.restart('kill'),
-      rotate: async () => void (await server.query('FLUSH BINARY LOGS')),
+      rotate: () => again(() => server.query('FLUSH BINARY LOGS')),
       purge: (daemon) => purge(server, daemon),
     },
     usualFaults: ['restart', 'kill', 'rotate', 'purge', 'kill', 'purge'],
@@ -57,16 +57,28 @@ async function savedPosition(daemon: Daemon): Promise<SavedPosition | null> {
 
 /** Everything that the daemon, by what it has saved, will not ask for again. */
 async function purge(server: MysqlServer, daemon: Daemon): Promise<void> {
-  await server.query('FLUSH BINARY LOGS');
+  await again(() => server.query('FLUSH BINARY LOGS'));
   for (let tries = 0; tries < 50; tries++) {
     const { file = '' } = (await savedPosition(daemon)) ?? {};
     if (file !== '') {
-      await server.query(`PURGE BINARY LOGS TO '${file}'`);
-      return;
+      return again(() => server.query(`PURGE BINARY LOGS TO '${file}'`));
     }
     await sleep(200);
   }
   throw new Error('the daemon does not tell its position');
+}
+
+/** A server under load may take more than one attempt to connect to. */
+async function again(act: () => Promise<unknown>): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      await act();
+      return;
+    } catch (error) {
+      if (tries === 10) throw error;
+      await sleep(500);
+    }
+  }
 }
 
 /** 1213: deadlock; 1205: waited too long for a row. */

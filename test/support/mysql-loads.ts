@@ -66,12 +66,14 @@ export function tpcbLoad(scale: number, accounts: number): MysqlLoad {
 }
 
 const SBTESTS = ['sbtest1', 'sbtest2', 'sbtest3'] as const;
+/** Of all transactions. */
+const TRUNCATES = 1 / 300;
 const digits = (count: number): string => Array.from({ length: count }, () => Math.floor(Math.random() * 10)).join('');
 const groups = (count: number): string => Array.from({ length: count }, () => digits(11)).join('-');
 
 /**
  * As sysbench's oltp_read_write.lua does it: ten reads by key and four of ranges, an indexed column changed, another one, and a row deleted and inserted again under its key; and
- * beyond it a row that moves to another key, and one transaction in twenty that is rolled back.
+ * beyond it a row that moves to another key, one transaction in twenty that is rolled back, and now and then a TRUNCATE of the last table.
  */
 export function oltpLoad(rows: number): MysqlLoad {
   /** Some rows are hot, as with sysbench's "special" distribution. */
@@ -110,6 +112,7 @@ export function oltpLoad(rows: number): MysqlLoad {
         yield* inserts(`${table} (id, k, c, pad)`, rows, (number) => `(${number}, ${pick(rows)}, '${groups(10)}', '${groups(5)}')`);
     },
     transaction: () => {
+      if (Math.random() < TRUNCATES) return `TRUNCATE TABLE ${SBTESTS.at(-1)}`;
       const table = SBTESTS[Math.floor(Math.random() * SBTESTS.length)] as string;
       return ['BEGIN', ...read(table), ...write(table), Math.random() < 0.05 ? 'ROLLBACK' : 'COMMIT'].join(';\n');
     },

@@ -100,6 +100,7 @@ export class BinlogDecoder {
       areBinary,
       described,
       versionOf: (shape) => target.writer.table(shape, { position: this.#gtid, micros: this.#commitMicros }),
+      currentOf: (table) => target.writer.current(table),
       error: (kind, parameters) => this.#error(kind, parameters),
     });
   }
