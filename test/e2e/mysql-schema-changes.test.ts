@@ -21,7 +21,7 @@ describe.each(availableMysqls)('schema changes on %s', (version) => {
     const { verdict, transactions } = await runStorm({
       database: await mysqlStorm(server),
       nats,
-      changes: LONG ? 200 : 30,
+      changes: LONG ? 200 : 25,
       kills: LONG ? 20 : 2,
       restarts: LONG ? 3 : 1,
       clients: 3,
@@ -54,7 +54,8 @@ describe.each(availableMysqls)('schema changes on %s', (version) => {
         .filter((line) => line !== '')
         .map((line) => JSON.parse(line) as { topic: string; value: { op?: string; version?: number }; headers: Record<string, string> });
     try {
-      daemon.start();
+      // trap: mysql2 compiles its readers of rows from what the server says of the columns.
+      daemon.start([], { NODE_OPTIONS: '--disallow-code-generation-from-strings' });
       await daemon.waitForLog(({ msg }) => msg.startsWith('Streaming'));
       await server.query('TRUNCATE t; INSERT INTO t VALUES (1, 1); TRUNCATE TABLE t; INSERT INTO t VALUES (2, 2)', database);
       await expect.poll(() => lines().length, { timeout: 20_000 }).toBe(5);

@@ -32,6 +32,7 @@ import { readPackedInteger } from './packed.ts';
 import { isBefore, Place } from './place.ts';
 import { Executed, type LogPosition, type LogTransaction, type System } from './position.ts';
 import { type RowReader, ValueRefused } from './row-reader.ts';
+import { statementText } from './statement-text.ts';
 import { beginsTransaction, kindOfStatement, needsCatalogue, truncatedTable } from './statements.ts';
 import { CatalogueChanged, type CharsetOf, Question } from './table-map.ts';
 import { type Mapped, TableMaps } from './tables.ts';
@@ -250,7 +251,8 @@ export class BinlogDecoder {
   }
 
   #query(bytes: Buffer, end: number): void {
-    const { sql, database, thread } = readQuery(bytes, HEADER_BYTES, end);
+    const query = readQuery(bytes, HEADER_BYTES, end);
+    const { sql, database, thread } = query;
     const kind = kindOfStatement(sql);
     if (this.#origin.thread < 0) this.#origin.thread = thread;
     switch (kind) {
@@ -272,7 +274,7 @@ export class BinlogDecoder {
       case 'unknown':
         throw this.#error(protocolViolation, { what: `a statement that begins with "${firstWord(sql)}"` });
       case 'truncate':
-        this.#truncate(sql, database);
+        this.#truncate(statementText(query, this.#options.charsetOf), database);
         break;
       default:
         if (beginsTransaction(sql)) this.#isOpen = true;

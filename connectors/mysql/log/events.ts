@@ -57,10 +57,34 @@ export function checksumOf(bytes: Buffer, end: number): boolean {
   return bytes[end - CHECKSUM_BYTES - 1] === 1;
 }
 
+/** Variables of a session that stand before a statement (servers' source, `Q_FLAGS2_CODE` and the like): bytes of those that may come before the character set. */
+const FIXED: Readonly<Record<number, number>> = { 0: 4, 1: 8, 3: 4 };
+const CATALOG = 2;
+const CATALOG_WITHOUT_END = 6;
+const CHARSET = 4;
+
+/** Number of a collation of the session's character set; −1: it is not said. */
+function clientCollation(bytes: Buffer, start: number, end: number): number {
+  for (let at = start; at < end; ) {
+    const code = bytes[at++] as number;
+    if (code === CHARSET) return bytes.readUInt16LE(at);
+    const fixed = FIXED[code];
+    if (fixed !== undefined) at += fixed;
+    else if (code === CATALOG) at += (bytes[at] as number) + 2;
+    else if (code === CATALOG_WITHOUT_END) at += (bytes[at] as number) + 1;
+    else return -1;
+  }
+  return -1;
+}
+
 export interface QueryEvent {
   readonly thread: number;
   readonly database: string;
+  /** Read as UTF-8; `statementText` has it as it was meant. */
   readonly sql: string;
+  readonly raw: Buffer;
+  /** Of the session's character set; −1: not said. */
+  readonly collation: number;
   /** 0: it was carried out. */
   readonly errorCode: number;
 }
@@ -69,10 +93,13 @@ export interface QueryEvent {
 export function readQuery(bytes: Buffer, at: number, end: number): QueryEvent {
   const nameLength = bytes.readUInt8(at + 8);
   const nameAt = at + 13 + bytes.readUInt16LE(at + 11);
+  const raw = bytes.subarray(nameAt + nameLength + 1, end);
   return {
     thread: bytes.readUInt32LE(at),
     database: bytes.toString('utf8', nameAt, nameAt + nameLength),
-    sql: bytes.toString('utf8', nameAt + nameLength + 1, end),
+    sql: raw.toString('utf8'),
+    raw,
+    collation: clientCollation(bytes, at + 13, nameAt),
     errorCode: bytes.readUInt16LE(at + 9),
   };
 }

@@ -124,12 +124,16 @@ export class LogSession {
 
   /** In the library's own moment between its questions and its request for the log. */
   #ready(): void {
-    const driver = this.#library.connection as unknown as Driver | null;
+    const library = this.#library;
+    const driver = library.connection as unknown as Driver | null;
     if (driver === null || this.#over) return;
     this.#driver = driver;
     const nanos = this.#options.heartbeatMs * 1_000_000;
-    // Asked under both names that servers know it by. Checksums are read in any case.
-    const ask = `SET @master_heartbeat_period = ${nanos}, @source_heartbeat_period = ${nanos}`;
+    // The library asks once whether the log has checksums, and cuts them off or takes them for what is missing by that alone; files of the log may be of either kind, which only
+    // our decoder looks at. What it reads beside them is nobody's.
+    (library as unknown as { useChecksum: boolean }).useChecksum = false;
+    // Asked under both names that servers know it by.
+    const ask = `SET @master_heartbeat_period = ${nanos}, @source_heartbeat_period = ${nanos}, @master_binlog_checksum = 'CRC32', @source_binlog_checksum = 'CRC32'`;
     let asked = false;
     driver.query(ask, (error) => {
       if (error !== null) this.#fail(error);

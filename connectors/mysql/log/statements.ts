@@ -104,7 +104,7 @@ function fillsTable(code: string): boolean {
  * not there; by name, or from another table.
  */
 export function needsCatalogue(sql: string): boolean {
-  return /\b(?:REFERENCES|UUID|INET4|INET6|XMLTYPE|LIKE|RENAME)\b/.test(codeOf(statementText(sql)));
+  return /\b(?:REFERENCES|UUID|INET4|INET6|VECTOR|XMLTYPE|LIKE|RENAME)\b/.test(codeOf(statementText(sql)));
 }
 
 /** MySQL writes `CREATE TABLE … SELECT` as a definition that begins a transaction, whose rows follow. */
