@@ -19,12 +19,20 @@ import { BinlogDecoder } from './log/decoder.ts';
 import type { System } from './log/position.ts';
 import { LogSession } from './log/session.ts';
 import { CatalogueChanged, type Question, UnknownBinaries, UnknownCollation } from './log/table-map.ts';
+import { FileEnds, UnknownFileEnd } from './log/torn.ts';
 import { preflightMysql } from './preflight.ts';
 import { type Prepared, prepareLog } from './prepare.ts';
 import { recoverPosition } from './recover.ts';
-import { bytesBehind, type ServerFacts } from './server.ts';
+import { bytesBehind, type ServerFacts, wholeIn } from './server.ts';
 import { MysqlSnapshots } from './snapshot/snapshots.ts';
 import { capturesOf, demandBinaries, hidesProblems, matchTables } from './tables.ts';
+
+/** What is asked for while a log is read. */
+interface Known {
+  readonly charsets: Charsets;
+  readonly server: ServerFacts;
+  readonly fileEnds: FileEnds;
+}
 
 /**
  * A lost connection ends the iterator of `read` with an error that is tried again (`retry: 'auto'`): the engine reads anew from the saved offset, so that
@@ -77,6 +85,7 @@ export class MysqlLogSource implements Source {
       this.#context.log.info('Streaming.', { gtid: prepared.from.gtid, file: prepared.from.file, pos: prepared.from.pos });
       for (;;) {
         const batch = await queue.next();
+        if (batch === null && session.lost !== null) throw session.lost;
         if (batch === null) return;
         yield batch;
       }
@@ -165,6 +174,7 @@ export class MysqlLogSource implements Source {
     const { connector, instance, runtime, once } = this.#context;
     const serverId = serverIdOf(this.#config, connector, instance);
     const captures = capturesOf(this.#config);
+    const fileEnds = new FileEnds();
     const decoder = new BinlogDecoder({
       connector,
       system: this.#system,
@@ -174,6 +184,7 @@ export class MysqlLogSource implements Source {
       areBinary: (key) => this.#binaries.has(key),
       described: this.#context.tables.described,
       asksCatalogue: hidesProblems(server),
+      fileEnds,
       target: queue,
     });
     this.#decoder = decoder;
@@ -187,16 +198,17 @@ export class MysqlLogSource implements Source {
       until: once ? end : null,
       mayEnd,
       heartbeatMs: this.#config.heartbeat.interval,
-      learn: (question) => this.#learn(charsets, server, question),
+      learn: (question) => this.#learn({ charsets, server, fileEnds }, question),
       toError: (error) => asSluiceError(error, { config: this.#config, doing: 'the request for its log', stream: { connector, serverId } }),
     });
   }
 
-  async #learn(charsets: Charsets, server: ServerFacts, question: Question): Promise<void> {
+  async #learn({ charsets, server, fileEnds }: Known, question: Question): Promise<void> {
     const client = await Client.connect(this.#config, this.#context.runtime.files);
     try {
       if (question instanceof UnknownCollation) await charsets.learn(client, question.collation, 'a captured table');
       else if (question instanceof CatalogueChanged) await this.#checkTables(client, server);
+      else if (question instanceof UnknownFileEnd) fileEnds.know(question.file, await wholeIn(client, question.file));
       else if (question instanceof UnknownBinaries) {
         await demandBinaries(client, question);
         this.#binaries.add(question.key);

@@ -198,6 +198,8 @@ function serverArguments(server: MysqlServer, { version, settings, fsync }: Mysq
     'bind-address': '127.0.0.1',
     socket: join(server.directory, 's'),
     'pid-file': join(server.directory, 'pid'),
+    // MariaDB clears it when it starts, of what other servers use too.
+    tmpdir: server.directory,
     'server-id': server.serverId,
     'log-bin': 'binlog',
     'binlog-row-metadata': 'FULL',

@@ -28,7 +28,7 @@ import {
   readXaOnePhase,
 } from './events.ts';
 import { OriginCells } from './origin.ts';
-import { readPackedInteger } from './packed.ts';
+import { isFull, readPackedInteger } from './packed.ts';
 import { isBefore, Place } from './place.ts';
 import { Executed, type LogPosition, type LogTransaction, type System } from './position.ts';
 import { type RowReader, ValueRefused } from './row-reader.ts';
@@ -36,6 +36,7 @@ import { statementText } from './statement-text.ts';
 import { beginsTransaction, kindOfStatement, needsCatalogue, truncatedTable } from './statements.ts';
 import { CatalogueChanged, type CharsetOf, Question } from './table-map.ts';
 import { type Mapped, TableMaps } from './tables.ts';
+import type { FileEnds } from './torn.ts';
 
 /** Where records go: `BatchQueue`. */
 export interface Target {
@@ -56,6 +57,7 @@ export interface DecoderOptions {
   readonly described: boolean;
   /** The server's catalogue has to be asked about some definitions (CatalogueChanged). */
   readonly asksCatalogue: boolean;
+  readonly fileEnds: FileEnds;
   readonly target: Target;
 }
 
@@ -148,6 +150,7 @@ export class BinlogDecoder {
   }
 
   #handle(type: number, flags: number, bytes: Buffer, end: number): void {
+    if (this.#options.fileEnds.hides(type)) return;
     switch (type) {
       case EVENT.tableMap:
         this.#tables.see(bytes, end);
@@ -235,6 +238,7 @@ export class BinlogDecoder {
 
   #beginMariadb(bytes: Buffer): void {
     const event = readMariadbGtid(bytes, HEADER_BYTES);
+    if (this.#options.fileEnds.begins(this.#place.file, bytes.readUInt32LE(5), event)) return;
     if (event.twoPhase) throw this.#error(twoPhase);
     const gtid = `${event.domain}-${bytes.readUInt32LE(5)}-${event.sequence}`;
     this.#begin({ gtid, commitMicros: null }, bytes);
@@ -384,13 +388,6 @@ export class BinlogDecoder {
     const table = parameters['table'];
     return new SluiceError(kind, { ...parameters, place }, typeof table === 'string' ? { table } : {});
   }
-}
-
-/** Whether the first `count` bits are ones. */
-function isFull(bytes: Buffer, at: number, count: number): boolean {
-  for (let index = 0; index < count >> 3; index++) if (bytes[at + index] !== 0xff) return false;
-  const mask = (1 << (count & 7)) - 1;
-  return mask === 0 || ((bytes[at + (count >> 3)] as number) & mask) === mask;
 }
 
 /** For a message: the word alone, no values (I12). */

@@ -12,3 +12,10 @@ export function readPackedInteger(bytes: Buffer, at: number): { readonly value: 
       return { value: first, end: at + 1 };
   }
 }
+
+/** Whether the first `count` bits are ones. */
+export function isFull(bytes: Buffer, at: number, count: number): boolean {
+  for (let index = 0; index < count >> 3; index++) if (bytes[at + index] !== 0xff) return false;
+  const mask = (1 << (count & 7)) - 1;
+  return mask === 0 || ((bytes[at + (count >> 3)] as number) & mask) === mask;
+}

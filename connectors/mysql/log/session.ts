@@ -66,6 +66,7 @@ export class LogSession {
   #willFlush = false;
   /** Of the decoder, when it was asked last how far it is. */
   #told: object | null = null;
+  #lost: SluiceError | null = null;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -78,12 +79,20 @@ export class LogSession {
     return this.#streaming && !this.#over;
   }
 
+  /**
+   * Why the queue has ended, where the stream was broken off: what came before it has been handed over all the same. A log that is broken off at the same place each time, as a file is
+   * that a crash of the server has torn, would else never be read past that place.
+   */
+  get lost(): SluiceError | null {
+    return this.#lost;
+  }
+
   /** Connects and asks for the log; what comes of it is the queue's. */
   start(): void {
     const { serverId, gtid } = this.#options;
     const library = this.#library;
     // Any error is the end: the library would go on behind it.
-    library.on('error', (error: unknown) => this.#fail(error));
+    library.on('error', (error: unknown) => this.#lose(error));
     library.on('ready', () => this.#ready());
     library.start({ serverId, gtidSet: gtid, excludeEvents: LEFT_ALONE });
     this.#tick();
@@ -224,6 +233,17 @@ export class LogSession {
     const silence = this.#isHeld ? 0 : runtime.monotonicMs() - this.#heardAt;
     if (silence > (this.#streaming ? 3 * heartbeatMs : START_MS)) this.#fail(new SluiceError(serverSilent, { seconds: Math.round(silence / 1000) }));
     if (!this.#over) this.#timer = runtime.setTimer(() => this.#tick(), heartbeatMs);
+  }
+
+  /** The server, or the connection, has ended the stream. */
+  #lose(error: unknown): void {
+    const { queue, toError } = this.#options;
+    if (this.#over || queue.over) return;
+    this.#lost = toError(error);
+    this.#over = true;
+    this.#timer?.clear();
+    queue.end();
+    this.#driver?.stream.destroy();
   }
 
   #fail(error: unknown): void {
