@@ -99,6 +99,19 @@ export async function bytesBehind(client: Client, { file, pos }: { readonly file
   return Math.max(0, bytes - Number(pos));
 }
 
+/**
+ * MariaDB: the last transaction of each domain and server that is whole in a file of the log, as the next file says in its beginning; null: there is no next one, or the file is gone.
+ */
+export async function wholeIn(client: Client, file: string): Promise<string | null> {
+  const files = await client.rows<{ Log_name: string }>('the files of its log', 'SHOW BINARY LOGS');
+  const next = files[files.findIndex(({ Log_name }) => Log_name === file) + 1];
+  if (next === undefined || !files.some(({ Log_name }) => Log_name === file)) return null;
+  const events = await client.rows<{ Event_type: string; Info: string }>(`the beginning of ${next.Log_name}`, 'SHOW BINLOG EVENTS IN ? LIMIT 5', [
+    next.Log_name,
+  ]);
+  return events.find(({ Event_type }) => Event_type === 'Gtid_list')?.Info ?? null;
+}
+
 interface Demand {
   readonly name: string;
   readonly expected: string;

@@ -24,12 +24,20 @@ import { isBefore } from './log/place.ts';
 import { isDumpable, type LogPosition, type System } from './log/position.ts';
 import { LogSession } from './log/session.ts';
 import { CatalogueChanged, type Question, UnknownBinaries, UnknownCollation } from './log/table-map.ts';
+import { FileEnds, UnknownFileEnd } from './log/torn.ts';
 import { preflightMysql } from './preflight.ts';
 import { type Prepared, prepareLog } from './prepare.ts';
 import { recoverPosition } from './recover.ts';
-import { bytesBehind, type ServerFacts } from './server.ts';
+import { bytesBehind, type ServerFacts, wholeIn } from './server.ts';
 import { MysqlSnapshots } from './snapshot/snapshots.ts';
 import { capturesOf, definitionScope, demandBinaries, hidesProblems, matchTables } from './tables.ts';
+
+/** What is asked for while a log is read. */
+interface Known {
+  readonly charsets: Charsets;
+  readonly server: ServerFacts;
+  readonly fileEnds: FileEnds;
+}
 
 /**
  * A lost connection ends the iterator of `read` with an error that is tried again (`retry: 'auto'`): the engine reads anew from the saved offset, so that
@@ -86,6 +94,7 @@ export class MysqlLogSource implements Source {
         if (batch === null) break;
         yield batch;
       }
+      if (session.lost !== null) throw session.lost;
       if (session.turn !== null) yield this.#turned(session.turn);
       if (session.turn !== null) throw session.turn;
     } catch (error) {
@@ -182,6 +191,7 @@ export class MysqlLogSource implements Source {
     const { connector, instance, runtime, once } = this.#context;
     const serverId = serverIdOf(this.#config, connector, instance);
     const captures = capturesOf(this.#config);
+    const fileEnds = new FileEnds();
     const decoder = new BinlogDecoder({
       connector,
       system: this.#system,
@@ -194,6 +204,7 @@ export class MysqlLogSource implements Source {
       areBinary: (key) => this.#binaries.has(key),
       described: this.#context.tables.described,
       asksCatalogue: hidesProblems(server),
+      fileEnds,
       target: queue,
     });
     this.#decoder = decoder;
@@ -208,17 +219,18 @@ export class MysqlLogSource implements Source {
       mayEnd,
       includesQuery: this.#config.includeQuery,
       heartbeatMs: this.#config.heartbeat.interval,
-      learn: (question) => this.#learn(charsets, server, question),
+      learn: (question) => this.#learn({ charsets, server, fileEnds }, question),
       toError: (error) => asSluiceError(error, { config: this.#config, doing: 'the request for its log', stream: { connector, serverId } }),
     });
   }
 
-  async #learn(charsets: Charsets, server: ServerFacts, question: Question): Promise<void> {
+  async #learn({ charsets, server, fileEnds }: Known, question: Question): Promise<void> {
     const client = await Client.connect(this.#config, this.#context.runtime.files);
     try {
       if (question instanceof UnknownCollation) await charsets.learn(client, question.collation, 'a captured table');
       else if (question instanceof DefinitionsWanted) await readDefinitions(client, this.#system, question);
       else if (question instanceof CatalogueChanged) await this.#checkTables(client, server);
+      else if (question instanceof UnknownFileEnd) fileEnds.know(question.file, await wholeIn(client, question.file));
       else if (question instanceof UnknownBinaries) {
         await demandBinaries(client, question);
         this.#binaries.add(question.key);

@@ -45,7 +45,7 @@ export interface Matched {
 }
 
 /** Types of MariaDB that its log shows as bytes: their text is not there. */
-const HIDDEN_TYPES = new Set(['uuid', 'inet4', 'inet6', 'xmltype']);
+const HIDDEN_TYPES = new Set(['uuid', 'inet4', 'inet6', 'vector', 'xmltype']);
 
 /** Throws a SluiceError unless all these columns are BINARY in today's catalogue, the only place that tells: of a table that is gone nothing is known. */
 export async function demandBinaries(client: Client, { database, table, columns }: UnknownBinaries): Promise<void> {

@@ -169,7 +169,9 @@ export class BatchEncoder {
     const label = indexIn(this.#labels, table.label);
     const encoder = this.#format.prepare(table);
     const spread = spreadOf(table);
-    const truncateSpread = (encoder.isKeyed ?? table.key.length > 0) ? TO_EVERY_PARTITION : spread;
+    // Of a table without columns nothing is known: its rows may have keys.
+    const hasKeys = encoder.isKeyed ?? table.key.length > 0;
+    const truncateSpread = hasKeys || table.columns.length === 0 ? TO_EVERY_PARTITION : spread;
     const prepared = { encoder, destination, label, spread, truncateSpread };
     this.#prepared.set(table, prepared);
     return prepared;

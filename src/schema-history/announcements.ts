@@ -6,7 +6,7 @@ import { HEAD, HEAD_SIZE, OP, type RecordBatch, SNAPSHOT_MARK, type Transaction 
 import { SHAPE } from '../record/message-id.ts';
 import { encodeHeaders, type MessageWriter } from '../record/messages.ts';
 import type { ColumnShape, TableVersion } from '../record/table.ts';
-import { tableId } from '../record/table.ts';
+import { showsRows, tableId } from '../record/table.ts';
 import { schemaChanges } from './changes.ts';
 
 /** Of each table, the number of the version that was announced last, by `tableId`. */
@@ -56,6 +56,8 @@ export class SchemaAnnouncements {
   }
 
   #isNews(table: TableVersion): boolean {
+    // Of a table that was truncated before it was seen no more is known.
+    if (!showsRows(table)) return false;
     const id = tableId(table);
     const current = this.#current.get(id);
     if (current === table) return false;

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type NatsServer, type PostgresServer, startNats, startPostgres } from '../servers/index.ts';
 import { sluice } from '../support/cli.ts';
 import { Daemon } from '../support/daemon.ts';
+import { postgresStorm } from '../support/ddl-postgres.ts';
 import { runStorm } from '../support/ddl-run.ts';
 
 describe('schema changes', () => {
@@ -17,7 +18,7 @@ describe('schema changes', () => {
 
   it('under load, with kill -9 in between: every row under the columns that it was written with (`npm run test:ddl`, short)', async () => {
     const { verdict, transactions } = await runStorm({
-      postgres,
+      database: await postgresStorm(postgres),
       nats,
       changes: 40,
       kills: 4,

@@ -9,6 +9,8 @@ import { freePort, reachable, ServerProcess, temporaryDirectory, waitUntilReady 
 import { resolveMysql } from './resolve.ts';
 import { MYSQL_RELEASES, type MysqlVersion } from './versions.ts';
 
+let lastServerId = 100 + (process.pid % 10_000) * 100;
+
 export interface MysqlOptions {
   version: MysqlVersion;
   /** Server settings beside and over the harness' own (a binlog of full rows with full metadata, GTIDs); null takes one of these away. */
@@ -34,6 +36,8 @@ export class MysqlServer {
   private readonly program: MysqlProgram | null;
   private readonly options: MysqlOptions;
   private process: ServerProcess | null = null;
+  /** The same after a restart: MariaDB is known by it. */
+  readonly serverId = ++lastServerId;
 
   constructor(options: MysqlOptions, base: URL, own?: { program: MysqlProgram; directory: string }) {
     this.version = options.version;
@@ -187,8 +191,6 @@ export async function startMysql(options: MysqlOptions): Promise<MysqlServer> {
   }
 }
 
-let lastServerId = 100 + (process.pid % 10_000) * 100;
-
 function serverArguments(server: MysqlServer, { version, settings, fsync }: MysqlOptions): string[] {
   const isMysql = MYSQL_RELEASES[version].system === 'mysql';
   const all: Record<string, string | number | null> = {
@@ -197,7 +199,9 @@ function serverArguments(server: MysqlServer, { version, settings, fsync }: Mysq
     'bind-address': '127.0.0.1',
     socket: join(server.directory, 's'),
     'pid-file': join(server.directory, 'pid'),
-    'server-id': ++lastServerId,
+    // MariaDB clears it when it starts, of what other servers use too.
+    tmpdir: server.directory,
+    'server-id': server.serverId,
     'log-bin': 'binlog',
     'binlog-row-metadata': 'FULL',
     'binlog-row-image': 'FULL',

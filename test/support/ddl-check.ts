@@ -1,22 +1,8 @@
 /** Compares what arrived (format `native`) with the ledger of the storm, row by row, and with the schema history, version by version. */
-import pg from 'pg';
 import type { TableVersion } from '../../src/record/table.ts';
 import { type SchemaChange, schemaChanges } from '../../src/schema-history/changes.ts';
-import { ALTERED_TABLES, REPLACED_TABLES } from './ddl-storm.ts';
+import type { StormDatabase, Written } from './ddl-database.ts';
 import { readStream } from './stream-ledger.ts';
-
-type Texts = Readonly<Record<string, string | null>>;
-
-interface Written {
-  readonly tab: string;
-  readonly id: number;
-  readonly row: Texts;
-  readonly types: Readonly<Record<string, string>>;
-  /** Its transaction, and when it was written. */
-  readonly xid: string;
-  readonly at: string;
-  arrived: number;
-}
 
 export interface Verdict {
   readonly messages: number;
@@ -30,6 +16,7 @@ export interface Verdict {
 interface NativeValue {
   readonly op: string;
   readonly table: string;
+  readonly key?: Readonly<Record<string, unknown>>;
   readonly before?: Readonly<Record<string, unknown>>;
   readonly after?: Readonly<Record<string, unknown>>;
 }
@@ -39,36 +26,23 @@ interface Announcement {
   readonly version: number;
   readonly previousVersion: number | null;
   readonly changes: readonly SchemaChange[];
+  readonly after: { readonly columns: readonly { readonly name: string }[] };
 }
 
 export async function checkStorm(
-  url: string,
+  database: StormDatabase,
   servers: string,
   stream: string,
   history: readonly TableVersion[],
   announces: boolean,
 ): Promise<Verdict> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  const ledger = await readLedger(client);
-  const check = new StormCheck(ledger, history, announces);
+  const check = new StormCheck(await database.ledger(), history, announces);
   const messages = await readStream(servers, stream, ({ subject, value, headers, id }) => {
     if (subject.endsWith('.schema-changes')) check.announced(value as unknown as Announcement, id);
     else if (value !== null) check.take(value as unknown as NativeValue, Number(headers?.['sluice.schema']), id);
   });
-  for (const table of [...ALTERED_TABLES, ...REPLACED_TABLES]) {
-    const { rows } = await client.query<{ id: number; stamp: string }>(`SELECT id, stamp::text AS stamp FROM public.${table}`);
-    check.finish(table, rows);
-  }
-  await client.end();
+  for (const table of database.tables) check.finish(table, await database.rows(table), database.replaced.includes(table));
   return { messages, compared: check.compared, versions: history.length, announcements: check.announcements, problems: check.problems };
-}
-
-async function readLedger(client: pg.Client): Promise<Map<string, Written>> {
-  const { rows } = await client.query<{ stamp: string } & Omit<Written, 'arrived'>>(
-    'SELECT tab, id, stamp::text AS stamp, row, types, xid::text AS xid, at::text AS at FROM storm.ledger',
-  );
-  return new Map(rows.map(({ stamp, ...written }) => [stamp, { ...written, arrived: 0 }]));
 }
 
 class StormCheck {
@@ -90,7 +64,7 @@ class StormCheck {
   }
 
   /** In front of the first row in the new shape, once, and from the shape that was announced before. */
-  announced({ table, version, previousVersion, changes }: Announcement, messageId: string): void {
+  announced({ table, version, previousVersion, changes, after }: Announcement, messageId: string): void {
     if (this.#ids.has(messageId)) this.problems.push(`${messageId} stands twice`);
     this.#ids.add(messageId);
     const before = this.#announced.get(table) ?? null;
@@ -99,16 +73,21 @@ class StormCheck {
       this.problems.push(`${table}: version ${version} is announced behind ${previousVersion}, but ${before} was the last`);
     if (version === previousVersion || (previousVersion !== null && changes.length === 0))
       this.problems.push(`${table}: nothing changed to version ${version}`);
+    if (after.columns.length === 0) this.problems.push(`${messageId}: a version without columns is announced`);
     this.#announced.set(table, version);
     this.#told.add(`${table} ${version}`);
     this.announcements++;
   }
 
-  take({ op, table, before, after }: NativeValue, version: number, messageId: string): void {
+  take({ op, table, key, before, after }: NativeValue, version: number, messageId: string): void {
     if (this.#ids.has(messageId)) this.problems.push(`${messageId} stands twice`);
     this.#ids.add(messageId);
     const rows = this.#rows.get(table) ?? new Map<number, number>();
     this.#rows.set(table, rows);
+    if (op === 'truncate') {
+      rows.clear();
+      return;
+    }
     if (op === 'delete') {
       rows.delete(Number(before?.['id']));
       return;
@@ -125,7 +104,7 @@ class StormCheck {
     if (isCopied) return;
     const written = this.#ledger.get(String(stamp));
     if (written === undefined) this.problems.push(`${table} ${id}: stamp ${stamp} was never written`);
-    else this.#compare(table, row, version, written);
+    else this.#compare(table, row, version, written, Object.keys(key ?? {}));
   }
 
   /** The two are one version, or differ in nothing that is announced: what the catalogue, ahead of the log, did not say of one. */
@@ -135,7 +114,7 @@ class StormCheck {
     return from !== undefined && to !== undefined && schemaChanges(from, to).length === 0;
   }
 
-  #compare(table: string, row: Readonly<Record<string, unknown>>, version: number, written: Written): void {
+  #compare(table: string, row: Readonly<Record<string, unknown>>, version: number, written: Written, key: readonly string[]): void {
     written.arrived++;
     this.compared++;
     const where = `${table} ${written.id}, stamp ${String(row['stamp'])}, version ${version}`;
@@ -148,6 +127,12 @@ class StormCheck {
       }
     }
     const known = this.#versions.get(`${table} ${version}`);
+    if (written.key !== null) {
+      const [columns, order] = [Object.keys(written.types).join(), known?.columns.map(({ name }) => name).join()];
+      if (columns !== order) this.problems.push(`${where}: the columns are ${order}, when it was written they were ${columns}`);
+      if (key.join() !== written.key.join())
+        this.problems.push(`${where}: the key is ${key.join()}, when it was written it was ${written.key.join()}`);
+    }
     for (const { name, typeName } of known?.columns ?? []) {
       const type = written.types[name];
       if (type !== undefined && type.replace('public.', '') !== typeName.replace('public.', '')) {
@@ -172,14 +157,14 @@ class StormCheck {
   }
 
   /** With the rows that the source has in the end. */
-  finish(table: string, source: readonly { readonly id: number; readonly stamp: string }[]): void {
+  finish(table: string, source: readonly { readonly id: number; readonly stamp: string }[], isReplaced: boolean): void {
     const left = new Map(this.#rows.get(table));
     for (const { id, stamp } of source) {
       if (String(left.get(id)) !== stamp) this.problems.push(`${table} ${id}: stamp ${left.get(id)} in the end, the source has ${stamp}`);
       left.delete(id);
     }
     // Rows of a table that was dropped are gone without a delete.
-    if (REPLACED_TABLES.includes(table as 'r0')) return;
+    if (isReplaced) return;
     if (left.size > 0) this.problems.push(`${table}: ${left.size} rows too many, such as ${[...left.keys()][0]}`);
     for (const [stamp, { tab, id, arrived, xid, at }] of this.#ledger) {
       if (tab === table && arrived !== 1) this.problems.push(`${table} ${id}: stamp ${stamp} of transaction ${xid}, ${at}, arrived ${arrived} times`);

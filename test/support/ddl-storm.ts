@@ -1,10 +1,11 @@
 /** Random schema changes on a live database, and clients that write what a ledger of the server's own describes, column by column. */
 import pg from 'pg';
+import type { Random, Storm } from './ddl-database.ts';
 
 /** Tables that are only ever altered: nothing of them may be missing. */
-export const ALTERED_TABLES = ['t0', 't1', 't2', 'parted'] as const;
+export const ALTERED_TABLES: readonly string[] = ['t0', 't1', 't2', 'parted'];
 /** Tables that are made anew or swapped under their name, too: their rows are copied then. */
-export const REPLACED_TABLES = ['r0', 'r1'] as const;
+export const REPLACED_TABLES: readonly string[] = ['r0', 'r1'];
 const ALL_TABLES = [...ALTERED_TABLES, ...REPLACED_TABLES];
 
 /**
@@ -74,10 +75,8 @@ const CASTS: Readonly<Record<string, readonly string[]>> = {
   boolean: ['text'],
 };
 
-type Random = () => number;
-
-/** Alters until it has made as many changes as asked; those that the server refuses are not counted. */
-export class DdlStorm {
+/** On PostgreSQL: alters until it has made as many changes as asked; those that the server refuses are not counted. */
+export class DdlStorm implements Storm {
   readonly #client: pg.Client;
   readonly #random: Random;
   #named = 0;

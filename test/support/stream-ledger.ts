@@ -62,9 +62,17 @@ function headersOf({ headers }: JsMsg): Record<string, string> {
   return Object.fromEntries((headers?.keys() ?? []).map((name) => [name, headers?.get(name) ?? '']));
 }
 
+export interface LedgerOptions {
+  /** Each change has the whole row as it was: the change before it must have left it so. */
+  readonly wholeRows?: boolean;
+}
+
+/** So many are kept of what does not fit. */
+const MISFITS = 20;
+
 /**
- * Independent check of what arrived: rebuilds keyed tables and collects keyless ones, and counts what must not be: ids that stand twice (I4), and
- * messages of one key that stand before an earlier change of it (I3).
+ * Independent check of what arrived: rebuilds keyed tables and collects keyless ones, and counts what must not be: ids that stand twice (I4),
+ * messages of one key that stand before an earlier change of it (I3), and, where rows are whole, changes of a row that was otherwise (I1).
  */
 export class StreamLedger {
   readonly tables = new Map<string, Map<string, Readonly<Record<string, unknown>>>>();
@@ -72,9 +80,16 @@ export class StreamLedger {
   duplicates = 0;
   disordered = 0;
   messages = 0;
+  /** With `wholeRows`: changes that do not follow from the one before, in words. */
+  readonly misfits: string[] = [];
+  readonly #options: LedgerOptions;
   readonly #ids = new Set<string>();
   readonly #truncates = new Set<string>();
   readonly #newest = new Map<string, string>();
+
+  constructor(options: LedgerOptions = {}) {
+    this.#options = options;
+  }
 
   take(message: StoredMessage): void {
     this.messages++;
@@ -92,7 +107,7 @@ export class StreamLedger {
       this.tables.delete(table);
       this.keyless.delete(table);
     } else if (message.key === null) this.#count(table, JSON.stringify(value.after));
-    else this.#apply(table, message.key, value);
+    else this.#apply(table, message.key, value, message.id);
   }
 
   /**
@@ -103,6 +118,7 @@ export class StreamLedger {
     this.messages += other.messages;
     this.duplicates += other.duplicates;
     this.disordered += other.disordered;
+    this.#misfit(...other.misfits);
     for (const id of other.#ids) {
       if (this.#ids.has(id) && !other.#truncates.has(id)) this.duplicates++;
       this.#ids.add(id);
@@ -115,10 +131,18 @@ export class StreamLedger {
     return this.tables.get(table) ?? new Map();
   }
 
-  #apply(table: string, key: string, value: DebeziumValue): void {
+  #apply(table: string, key: string, value: DebeziumValue, id: string): void {
     const rows = entry(this.tables, table);
+    if (this.#options.wholeRows === true) {
+      const [now, before] = [rows.get(key) ?? null, value.before].map((row) => JSON.stringify(row));
+      if (now !== before) this.#misfit(`${id} ${table} ${key}: ${value.op} of ${before}, where ${now} was left`);
+    }
     if (value.op === 'd') rows.delete(key);
     else if (value.after !== null) rows.set(key, value.after);
+  }
+
+  #misfit(...texts: readonly string[]): void {
+    this.misfits.push(...texts.slice(0, MISFITS - this.misfits.length));
   }
 
   #count(table: string, row: string, count = 1): void {
@@ -127,10 +151,12 @@ export class StreamLedger {
   }
 }
 
-/** Commit LSN, ordinal and part of a message id as text that sorts as they do. */
+/** Commit LSN or number of the GTID, ordinal and part of a message id as text that sorts as they do. */
 function orderOf(id: string): string {
   const [part, ordinal, transaction] = id.split('/').reverse() as [string, string, string];
-  return `${transaction.split('.')[0]}/${ordinal.padStart(12, '0')}/${part}`;
+  const number = /[:-](\d+)$/.exec(transaction)?.[1];
+  const place = number === undefined ? transaction.split('.')[0] : number.padStart(20, '0');
+  return `${place}/${ordinal.padStart(12, '0')}/${part}`;
 }
 
 function entry<V>(tables: Map<string, Map<string, V>>, table: string): Map<string, V> {

@@ -1,6 +1,7 @@
 /** Events in, records out: the state of one stream. Synchronous; bytes are copied once, into the batch. */
 import { type BatchWriter, definitionTable, type ErrorKind, OP, SluiceError, type TableVersion } from '#plugin';
-import { type DefinitionRecord, type DefinitionScope, Definitions, writeDefinition } from './definitions.ts';
+import type { DecoderOptions } from './decoder-options.ts';
+import { type DefinitionRecord, Definitions, writeDefinition } from './definitions.ts';
 import { partialRows, protocolViolation, rolledBackRows, statementChanges, twoPhase, valueRefused } from './errors.ts';
 import {
   CHECKSUM_BYTES,
@@ -21,41 +22,14 @@ import {
 import { OriginCells } from './origin.ts';
 import { isFull, readPackedInteger } from './packed.ts';
 import { isBefore, Place } from './place.ts';
-import { type LogPosition, type LogTransaction, namelessId, type System } from './position.ts';
+import { type LogPosition, type LogTransaction, namelessId } from './position.ts';
 import { LogProgress } from './progress.ts';
 import { refusedEvent } from './refused-events.ts';
 import { type RowReader, ValueRefused } from './row-reader.ts';
 import { inSessionCharset } from './statement-text.ts';
 import { beginsTransaction, firstWord, kindOfStatement, needsCatalogue, truncatedTable } from './statements.ts';
-import { CatalogueChanged, type CharsetOf, Question } from './table-map.ts';
+import { CatalogueChanged, Question } from './table-map.ts';
 import { type Mapped, TableMaps } from './tables.ts';
-
-/** Where records go: `BatchQueue`. */
-export interface Target {
-  readonly writer: BatchWriter;
-  /** Another for each batch. */
-  readonly batchNumber: number;
-  recordAdded(): void;
-  checkpoint(): void;
-}
-
-export interface DecoderOptions {
-  readonly connector: string;
-  readonly system: System;
-  readonly from: LogPosition;
-  readonly captures: (database: string, table: string) => boolean;
-  /** Statements that change rows are told with them. */
-  readonly includesQuery: boolean;
-  /** Of which tables statements that define them anew are told; null: of none. */
-  readonly definitions: DefinitionScope | null;
-  readonly charsetOf: CharsetOf;
-  readonly charsetOfStatement: CharsetOf;
-  readonly areBinary: (key: string) => boolean;
-  readonly described: boolean;
-  /** The server's catalogue has to be asked about some definitions (CatalogueChanged). */
-  readonly asksCatalogue: boolean;
-  readonly target: Target;
-}
 
 type RowsOp = typeof OP.create | typeof OP.update | typeof OP.delete;
 
@@ -100,6 +74,7 @@ export class BinlogDecoder {
       areBinary,
       described,
       versionOf: (shape) => target.writer.table(shape, { position: this.#gtid, micros: this.#commitMicros }),
+      currentOf: (table) => target.writer.current(table),
       error: (kind, parameters) => this.#error(kind, parameters),
     });
   }
@@ -150,6 +125,7 @@ export class BinlogDecoder {
   }
 
   #handle(type: number, flags: number, bytes: Buffer, end: number): void {
+    if (this.#options.fileEnds.hides(type)) return;
     switch (type) {
       case EVENT.tableMap:
         this.#tables.see(bytes, end);
@@ -237,6 +213,7 @@ export class BinlogDecoder {
 
   #beginMariadb(bytes: Buffer): void {
     const event = readMariadbGtid(bytes, HEADER_BYTES);
+    if (this.#options.fileEnds.begins(this.#place.file, bytes.readUInt32LE(5), event)) return;
     if (event.twoPhase) throw this.#error(twoPhase);
     const gtid = `${event.domain}-${bytes.readUInt32LE(5)}-${event.sequence}`;
     this.#begin({ gtid, commitMicros: null }, bytes);

@@ -62,6 +62,7 @@ export function checksumOf(bytes: Buffer, end: number): boolean {
 export interface QueryEvent {
   readonly thread: number;
   readonly database: string;
+  /** Read as UTF-8; `inSessionCharset` has it as it was meant. */
   readonly sql: string;
   /** Number of the collation of the session's character set, which the statement is written in; null: it is not told. */
   readonly collation: number | null;

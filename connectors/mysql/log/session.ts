@@ -70,6 +70,7 @@ export class LogSession {
   /** Of the decoder, when it was asked last how far it is. */
   #told: object | null = null;
   #turn: SluiceError | null = null;
+  #lost: SluiceError | null = null;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -87,12 +88,20 @@ export class LogSession {
     return this.#turn;
   }
 
+  /**
+   * Why the queue has ended, where the stream was broken off: what came before it has been handed over all the same. A log that is broken off at the same place each time, as a file is
+   * that a crash of the server has torn, would else never be read past that place.
+   */
+  get lost(): SluiceError | null {
+    return this.#lost;
+  }
+
   /** Connects and asks for the log; what comes of it is the queue's. */
   start(): void {
     const { serverId, from, includesQuery } = this.#options;
     const library = this.#library;
     // Any error is the end: the library would go on behind it.
-    library.on('error', (error: unknown) => this.#fail(error));
+    library.on('error', (error: unknown) => this.#lose(error));
     library.on('ready', () => this.#ready());
     const begin = from.by === 'gtid' ? { gtidSet: from.gtid } : { filename: from.file, position: Number(from.pos) };
     library.start({ serverId, ...begin, excludeEvents: LEFT_ALONE, requestAnnotateRows: includesQuery });
@@ -134,12 +143,16 @@ export class LogSession {
 
   /** In the library's own moment between its questions and its request for the log. */
   #ready(): void {
-    const driver = this.#library.connection as unknown as Driver | null;
+    const library = this.#library;
+    const driver = library.connection as unknown as Driver | null;
     if (driver === null || this.#over) return;
     this.#driver = driver;
     const nanos = this.#options.heartbeatMs * 1_000_000;
-    // Asked under both names that servers know it by. Checksums are read in any case.
-    const ask = `SET @master_heartbeat_period = ${nanos}, @source_heartbeat_period = ${nanos}`;
+    // The library asks once whether the log has checksums, and cuts them off or takes them for what is missing by that alone; files of the log may be of either kind, which only
+    // our decoder looks at. What it reads beside them is nobody's.
+    (library as unknown as { useChecksum: boolean }).useChecksum = false;
+    // Asked under both names that servers know it by.
+    const ask = `SET @master_heartbeat_period = ${nanos}, @source_heartbeat_period = ${nanos}, @master_binlog_checksum = 'CRC32', @source_binlog_checksum = 'CRC32'`;
     let asked = false;
     driver.query(ask, (error) => {
       if (error !== null) this.#fail(error);
@@ -230,6 +243,22 @@ export class LogSession {
     const silence = this.#isHeld ? 0 : runtime.monotonicMs() - this.#heardAt;
     if (silence > (this.#streaming ? 3 * heartbeatMs : START_MS)) this.#fail(new SluiceError(serverSilent, { seconds: Math.round(silence / 1000) }));
     if (!this.#over) this.#timer = runtime.setTimer(() => this.#tick(), heartbeatMs);
+  }
+
+  /** The server, or the connection, has ended the stream. */
+  #lose(error: unknown): void {
+    const { queue, toError } = this.#options;
+    if (this.#over || queue.over) return;
+    const typed = toError(error);
+    if (typed.kind === withoutGtids) {
+      this.#fail(typed);
+      return;
+    }
+    this.#lost = typed;
+    this.#over = true;
+    this.#timer?.clear();
+    queue.end();
+    this.#driver?.stream.destroy();
   }
 
   #fail(error: unknown): void {

@@ -129,7 +129,7 @@ function fillsTable(code: string): boolean {
  */
 export function needsCatalogue(sql: string, hasEscapes: boolean): boolean {
   const syntax = syntaxFor(hasEscapes);
-  return /\b(?:REFERENCES|UUID|INET4|INET6|XMLTYPE|LIKE|RENAME)\b/.test(codeOf(textOf(sql, syntax), syntax));
+  return /\b(?:REFERENCES|UUID|INET4|INET6|VECTOR|XMLTYPE|LIKE|RENAME)\b/.test(codeOf(textOf(sql, syntax), syntax));
 }
 
 /** MySQL writes `CREATE TABLE … SELECT` as a definition that begins a transaction, whose rows follow. */

@@ -1,5 +1,5 @@
 /** The tables that the log has described, by the numbers that its row events name them with. */
-import type { ErrorKind, SluiceError, TableShape, TableVersion } from '#plugin';
+import type { ErrorKind, SluiceError, TableIdentity, TableShape, TableVersion } from '#plugin';
 import { type ColumnPlan, planColumn, READ } from './columns.ts';
 import { columnRefused, metadataMissing } from './errors.ts';
 import { HEADER_BYTES } from './events.ts';
@@ -24,6 +24,8 @@ export interface TableMapsOptions {
   readonly charsetOf: CharsetOf;
   readonly described: boolean;
   readonly versionOf: (shape: TableShape) => TableVersion;
+  /** The version that the table had until now; null: it was never seen. */
+  readonly currentOf: (table: TableIdentity) => TableVersion | null;
   /** Of a table with columns that look binary: whether it is known that they are (`UnknownBinaries.key`). */
   readonly areBinary: (key: string) => boolean;
   /** An error at the place that is being read. */
@@ -33,8 +35,6 @@ export interface TableMapsOptions {
 export class TableMaps {
   readonly #options: TableMapsOptions;
   readonly #byId = new Map<number, Mapped & { readonly body: Buffer }>();
-  /** Tables under which truncations are told: of no columns, so that each is the same version after any replay. */
-  readonly #truncated = new Map<string, TableVersion>();
 
   constructor(options: TableMapsOptions) {
     this.#options = options;
@@ -55,17 +55,15 @@ export class TableMaps {
     this.#byId.set(id, { body: Buffer.from(bytes.subarray(HEADER_BYTES, end)), label, ...plan });
   }
 
-  /** Null: it is not captured. */
+  /**
+   * Null: it is not captured. The log does not tell the columns of a table that is truncated: they are those that it had until now, so that nothing looks like a change of it. Of a
+   * table that was never seen there are none.
+   */
   truncated(database: string, name: string): TableVersion | null {
-    const { captures, versionOf } = this.#options;
+    const { captures, currentOf, versionOf } = this.#options;
     if (!captures(database, name)) return null;
-    const key = JSON.stringify([database, name]);
-    let table = this.#truncated.get(key);
-    if (table === undefined) {
-      table = versionOf({ kind: 'table', catalog: database, schema: '', name, columns: [], key: [] });
-      this.#truncated.set(key, table);
-    }
-    return table;
+    const table: TableIdentity = { kind: 'table', catalog: database, schema: '', name };
+    return currentOf(table) ?? versionOf({ ...table, columns: [], key: [] });
   }
 
   #captured(bytes: Buffer, names: Names, end: number, label: string): Pick<Mapped, 'table' | 'rows' | 'plans'> {

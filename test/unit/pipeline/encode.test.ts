@@ -72,6 +72,10 @@ describe('where a message without a key goes (spread)', () => {
     expect(Math.min(...a, ...b)).toBeGreaterThanOrEqual(0);
   });
 
+  it('is every partition for a TRUNCATE of a table of which nothing is known', () => {
+    expect(spreads([[OP.truncate, { ...shape('t', []), columns: [] }]])).toEqual([-1, -1]);
+  });
+
   it('follows the format where that gives messages other keys than the table has', () => {
     const of = (isKeyed: boolean, key: readonly number[]): number => {
       const format: Format = { ...twice, prepare: (table) => ({ ...twice.prepare(table), isKeyed }) };

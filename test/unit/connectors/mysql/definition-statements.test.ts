@@ -71,4 +71,10 @@ describe('statements that define tables', () => {
   ])('nothing of %s', (sql) => {
     expect(parts(sql)).toEqual([]);
   });
+
+  it('read texts without escapes where the session has none (NO_BACKSLASH_ESCAPES)', () => {
+    const sql = "ALTER TABLE t ADD c varchar(9) DEFAULT 'a\\', RENAME = other.u, COMMENT 'it\\'";
+    expect(parts(sql, false)).toEqual([`other [other.u shop.t] ALTER other.u: ${sql}`]);
+    expect(parts(sql)).not.toEqual(parts(sql, false));
+  });
 });

@@ -1,18 +1,18 @@
-/** The sinks of the chaos runs: how a daemon writes to them, what can happen to them, and what they hold in the end. */
+/** The sinks of the load runs: how a daemon writes to them, what can happen to them, and what they hold in the end. */
 import { type KafkaServer, startKafka, startNats } from '../servers/index.ts';
 import type { KafkaVersion } from '../servers/versions.ts';
-import { ledgerOfTopics } from '../support/kafka-ledger.ts';
-import { readStream, StreamLedger } from '../support/stream-ledger.ts';
-import { TPCB_TABLES } from '../support/tpcb.ts';
+import { ledgerOfTopics } from './kafka-ledger.ts';
+import { type LedgerOptions, readStream, StreamLedger } from './stream-ledger.ts';
 
-export interface Target {
+export interface LoadTarget {
   /** For the connector's file. */
   readonly sink: Readonly<Record<string, unknown>>;
   /** One restart, by kill -9 where the data survives it. */
   restart(): Promise<void>;
   /** Faults by name, each of which is over when its promise resolves. */
   readonly faults: Readonly<Record<string, () => Promise<void>>>;
-  ledger(): Promise<StreamLedger>;
+  /** @param tables each with its schema, or its database where there are none */
+  ledger(connector: string, tables: readonly string[], options: LedgerOptions): Promise<StreamLedger>;
   dispose(): Promise<void>;
 }
 
@@ -20,8 +20,8 @@ const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 /** Between two faults: the replicas catch up. */
 const SETTLE_MS = 15_000;
 
-export async function natsTarget(exclusive: boolean): Promise<Target> {
-  const nats = await startNats({ own: true });
+export async function natsTarget(exclusive: boolean): Promise<LoadTarget> {
+  const nats = await startNats({ own: true, maxFileStore: '20GB' });
   return {
     sink: { type: 'nats', servers: [nats.url], stream: 'BANK', exclusive },
     restart: () => nats.restart('kill'),
@@ -32,9 +32,9 @@ export async function natsTarget(exclusive: boolean): Promise<Target> {
         nats.signal('SIGCONT');
       },
     },
-    ledger: async () => {
-      const ledger = new StreamLedger();
-      await readStream(nats.url, 'BANK', (message) => ledger.take(message));
+    ledger: async (_connector, _tables, options) => {
+      const ledger = new StreamLedger(options);
+      await readStream(nats.url, 'BANK', (message) => ledger.take(message), { headers: false });
       return ledger;
     },
     dispose: () => nats.dispose(),
@@ -46,7 +46,7 @@ export async function kafkaTarget(options: {
   readonly version: KafkaVersion;
   readonly partitions: number;
   readonly brokers: number;
-}): Promise<Target> {
+}): Promise<LoadTarget> {
   const { driver, version, partitions, brokers } = options;
   const kafka: KafkaServer = await startKafka({ own: true, version, ...(brokers > 1 ? { cluster: brokers } : {}) });
   const settings = brokers > 1 ? { replication: 3, topicSettings: ['min.insync.replicas=2'] } : {};
@@ -70,10 +70,11 @@ export async function kafkaTarget(options: {
         await sleep(SETTLE_MS);
       },
     },
-    ledger: () =>
+    ledger: (connector, tables, ledgerOptions) =>
       ledgerOfTopics(
         kafka,
-        TPCB_TABLES.map((table) => `bank.public.${table}`),
+        tables.map((table) => `${connector}.${table}`),
+        ledgerOptions,
       ),
     dispose: () => kafka.dispose(),
   };
