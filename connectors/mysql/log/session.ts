@@ -67,6 +67,8 @@ export class LogSession {
   /** Of the decoder, when it was asked last how far it is. */
   #told: object | null = null;
   #lost: SluiceError | null = null;
+  /** The library has an event at hand. */
+  #isPassing = false;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -92,7 +94,10 @@ export class LogSession {
     const { serverId, gtid } = this.#options;
     const library = this.#library;
     // Any error is the end: the library would go on behind it.
-    library.on('error', (error: unknown) => this.#lose(error));
+    // But for what it makes of an event's bytes: our decoder has read them already, and stops by itself at what it does not know.
+    library.on('error', (error: unknown) => {
+      if (!this.#isPassing) this.#lose(error);
+    });
     library.on('ready', () => this.#ready());
     library.start({ serverId, gtidSet: gtid, excludeEvents: LEFT_ALONE });
     this.#tick();
@@ -162,7 +167,10 @@ export class LogSession {
       // The rest of what the socket had given when it was paused.
       if (this.#isLearning) this.#held.push(Buffer.from(bytes));
       else this.#event(bytes);
-      if (!this.#over) handle(packet);
+      if (this.#over) return;
+      this.#isPassing = true;
+      handle(packet);
+      this.#isPassing = false;
     };
   }
 
