@@ -29,6 +29,8 @@ export interface LoadVerdict {
   readonly disordered: number;
   /** Of the daemon, told to end. */
   readonly exit: number;
+  /** Its warnings and errors, by their text. */
+  readonly said: Readonly<Record<string, number>>;
   /** Lines of the daemon that are no log. */
   readonly other: readonly string[];
   /** The daemon's last log lines. */
@@ -69,10 +71,34 @@ export async function runLoad({ source, target, seconds, kills, sourceFaults, si
     const { messages, misfits, duplicates, disordered } = ledger;
     const differences = await source.differences(ledger);
     const { other, log } = daemon;
-    return { transactions, messages, kills, faults, differences, misfits, duplicates, disordered, exit, other, log: log.slice(-40) };
+    return {
+      transactions,
+      messages,
+      kills,
+      faults,
+      differences,
+      misfits,
+      duplicates,
+      disordered,
+      exit,
+      said: saidIn(log),
+      other,
+      log: log.slice(-40),
+    };
   } finally {
     await daemon.dispose();
   }
+}
+
+/** Numbers left out: the same again and again is one. */
+function saidIn(log: readonly LogLine[]): Record<string, number> {
+  const said: Record<string, number> = {};
+  for (const { level, code, msg } of log) {
+    if (level === 'info') continue;
+    const text = `${code ?? level}: ${msg.replace(/\d+/g, '#').slice(0, 200)}`;
+    said[text] = (said[text] ?? 0) + 1;
+  }
+  return said;
 }
 
 interface Disturbance extends Pick<LoadRunOptions, 'source' | 'target' | 'kills' | 'say'> {
@@ -115,12 +141,6 @@ async function disturb({ daemon, source, target, end, kills, planned, say }: Dis
 async function caughtUp(daemon: Daemon, source: LoadSource): Promise<void> {
   const place = await source.end();
   for (const end = Date.now() + SAVED_MS; !(await source.hasSaved(daemon, place)); await sleep(200)) {
-    if (Date.now() > end)
-      throw new Error(
-        `not caught up; the log: ${daemon.log
-          .slice(-20)
-          .map((line) => JSON.stringify(line))
-          .join('\n')}`,
-      );
+    if (Date.now() > end) throw new Error(`not caught up; it said ${JSON.stringify(saidIn(daemon.log), null, 1)}`);
   }
 }

@@ -71,6 +71,8 @@ export class LogSession {
   #told: object | null = null;
   #turn: SluiceError | null = null;
   #lost: SluiceError | null = null;
+  /** The library has an event at hand. */
+  #isPassing = false;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -101,7 +103,10 @@ export class LogSession {
     const { serverId, from, includesQuery } = this.#options;
     const library = this.#library;
     // Any error is the end: the library would go on behind it.
-    library.on('error', (error: unknown) => this.#lose(error));
+    // But for what it makes of an event's bytes: our decoder has read them already, and stops by itself at what it does not know.
+    library.on('error', (error: unknown) => {
+      if (!this.#isPassing) this.#lose(error);
+    });
     library.on('ready', () => this.#ready());
     const begin = from.by === 'gtid' ? { gtidSet: from.gtid } : { filename: from.file, position: Number(from.pos) };
     library.start({ serverId, ...begin, excludeEvents: LEFT_ALONE, requestAnnotateRows: includesQuery });
@@ -172,7 +177,10 @@ export class LogSession {
       // The rest of what the socket had given when it was paused.
       if (this.#isLearning) this.#held.push(Buffer.from(bytes));
       else this.#event(bytes);
-      if (!this.#over) handle(packet);
+      if (this.#over) return;
+      this.#isPassing = true;
+      handle(packet);
+      this.#isPassing = false;
     };
   }
 
