@@ -17,8 +17,8 @@ export interface ErrorContext {
   readonly config: MysqlConfig;
   /** What was asked of the server, as in "answered … with an error". */
   readonly doing: string;
-  /** Of the stream. */
-  readonly stream?: { readonly connector: string; readonly serverId: number };
+  /** Of the stream. `by`: as its position has it. */
+  readonly stream?: { readonly connector: string; readonly serverId: number; readonly by: 'gtid' | 'file' };
 }
 
 /** What a driver's error may carry: `errno` is the server's number, `code` its name, or the system's or TLS' own. */
@@ -89,7 +89,8 @@ function serverKind(number: number, message: string, context: ErrorContext): Err
     if (/diverged|extra erroneous/i.test(message)) return otherHistory;
     if (/Cannot replicate .*GTID_MODE = O/i.test(message)) return gtidModeHides;
     if (/anonymous|AUTO_POSITION mode/i.test(message)) return withoutGtids;
-    if (/file size|bogus data|truncated|impossible position/i.test(message)) return placeRefused;
+    // Asked for by GTIDs it is the server's own file that is torn, of which it sends the next one.
+    if (context.stream.by === 'file' && /file size|bogus data|truncated|impossible position/i.test(message)) return placeRefused;
     return /purged|could not find|not in the master|Could not open log|missing/i.test(message) ? logPurged : queryInterrupted;
   }
   if (NUMBER.privilege.has(number)) return noPrivilege;

@@ -220,7 +220,8 @@ export class MysqlLogSource implements Source {
       includesQuery: this.#config.includeQuery,
       heartbeatMs: this.#config.heartbeat.interval,
       learn: (question) => this.#learn({ charsets, server, fileEnds }, question),
-      toError: (error) => asSluiceError(error, { config: this.#config, doing: 'the request for its log', stream: { connector, serverId } }),
+      toError: (error) =>
+        asSluiceError(error, { config: this.#config, doing: 'the request for its log', stream: { connector, serverId, by: from.by } }),
     });
   }
 

@@ -121,7 +121,8 @@ export class BinlogDecoder {
     }
     if (stands) this.#place.pass(bytes.length);
     else if (type !== EVENT.heartbeat && type !== EVENT.heartbeatV2) return;
-    if (this.#gtid === NONE) this.#place.settle(type, bytes, end);
+    // A place in what has not happened is none to go on from.
+    if (this.#gtid === NONE && !this.#options.fileEnds.isTorn) this.#place.settle(type, bytes, end);
   }
 
   #handle(type: number, flags: number, bytes: Buffer, end: number): void {

@@ -34,6 +34,11 @@ export class FileEnds {
     return !isWhole;
   }
 
+  /** What is being read has not happened. */
+  get isTorn(): boolean {
+    return this.#torn !== 'no';
+  }
+
   /** Whether an event is part of what has not happened. Throws a RangeError if that has an end: then it is none. */
   hides(type: number): boolean {
     if (this.#torn === 'no') return false;
