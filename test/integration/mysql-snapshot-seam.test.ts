@@ -96,7 +96,8 @@ describe.each(mysqlVariants)('views of $title', ({ options }) => {
     await read(() => transactions.length === 3);
     expect(transactions.map((transaction) => [first.shows(transaction), second.shows(transaction)])).toEqual([
       [false, true],
-      [false, true],
+      // Without GTIDs it is known to be part of it only if it was read before the view began, which nothing waits for here.
+      [false, options.settings === undefined ? true : expect.any(Boolean)],
       [false, false],
     ]);
     await read(() => second.passedBy(position));
