@@ -13,6 +13,7 @@ export const unreachable = defineError({
 
 export const authentication = defineError({
   code: 'SLUICE_KAFKA_AUTH',
+  refusesCredentials: true,
   retry: 'manual',
   exit: 2,
   cause: 'The Kafka broker did not accept the credentials ({detail}).',

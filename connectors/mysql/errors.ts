@@ -28,6 +28,7 @@ export const tooManyConnections = defineError({
 
 export const authentication = defineError({
   code: 'SLUICE_MYSQL_AUTHENTICATION',
+  refusesCredentials: true,
   retry: 'manual',
   exit: 2,
   cause: 'The server at {address} did not accept user "{user}": {detail}.',

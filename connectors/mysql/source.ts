@@ -119,8 +119,9 @@ export class MysqlLogSource implements Source {
 
   async observe(signal: AbortSignal): Promise<SourceHealth> {
     signal.throwIfAborted();
-    const connected = this.#session?.streaming ?? false;
-    return { lagBytes: await this.#lag(), retainedBytes: null, slotState: null, connected };
+    const lagBytes = await this.#lag();
+    const session = this.#session;
+    return { lagBytes, retainedBytes: null, slotState: null, overdueMs: session?.overdueMs ?? 0, connected: session?.streaming ?? false };
   }
 
   recover(options: RecoverOptions, signal: AbortSignal): Promise<Position> {

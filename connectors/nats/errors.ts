@@ -12,6 +12,7 @@ export const unreachable = defineError({
 
 export const authentication = defineError({
   code: 'SLUICE_NATS_AUTH',
+  refusesCredentials: true,
   retry: 'manual',
   exit: 2,
   cause: 'The NATS server at {address} did not accept the credentials ({detail}).',

@@ -28,6 +28,7 @@ export const tooManyConnections = defineError({
 
 export const authentication = defineError({
   code: 'SLUICE_PG_AUTHENTICATION',
+  refusesCredentials: true,
   retry: 'manual',
   exit: 2,
   cause: 'Postgres at {address} did not accept user "{user}" with this password: {detail}.',

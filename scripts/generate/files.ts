@@ -7,6 +7,7 @@ import { configurationPage, type ErrorGroup, errorsPage } from './documentation.
 import { engineErrors } from './engine-errors.ts';
 import { connectorSchema, daemonSchema } from './json-schema.ts';
 import { nativeSchemaPage } from './native-schema.ts';
+import { httpApiPage, metricsPage, openApi } from './operating.ts';
 import { type LoadedPlugins, loadPlugins } from './plugins.ts';
 
 /** The plug-ins that Sluice is shipped with. */
@@ -22,6 +23,9 @@ export async function generatedFiles(): Promise<ReadonlyMap<string, string>> {
     ['config/schema/native.schema.json', json(nativeEnvelopeSchema())],
     ['docs/configuration.md', configurationPage(plugins)],
     ['docs/native-schema.md', nativeSchemaPage()],
+    ['config/schema/openapi.json', json(openApi())],
+    ['docs/http-api.md', httpApiPage()],
+    ['docs/metrics.md', metricsPage()],
     ['docs/errors.md', errorsPage([...engineErrors, ...pluginErrors(plugins)])],
   ]);
 }

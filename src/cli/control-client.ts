@@ -8,15 +8,14 @@ import { rootMessage, SluiceError } from '../plugin/error.ts';
 const TIMEOUT_MS = 120_000;
 
 /**
- * Asks the daemon of a data directory. Returns the answer's JSON. Throws the daemon's own SluiceError; SLUICE_CONTROL_NO_DAEMON if none runs there
+ * Asks the daemon of a data directory for an operation, by its id. Returns the answer's JSON. Throws the daemon's own SluiceError; SLUICE_CONTROL_NO_DAEMON if none runs there
  * (the caller may then open the state itself); SLUICE_CONTROL_DENIED; SLUICE_CONTROL_FAILED if it does not answer.
  */
-export async function controlRequest(directory: string, method: 'GET' | 'POST', path: string, body?: unknown): Promise<unknown> {
+export async function controlRequest(directory: string, route: string, body?: unknown): Promise<unknown> {
   const socketPath = controlPath(directory);
-  const route = `${method} ${path}`;
   let answer: { readonly status: number; readonly body: unknown };
   try {
-    answer = await exchange(socketPath, method, path, body);
+    answer = await exchange(socketPath, `/${route}`, body);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === 'ENOENT' || code === 'ECONNREFUSED' || code === 'ENOTDIR') throw new SluiceError(CONTROL_NO_DAEMON, { directory });
@@ -28,11 +27,11 @@ export async function controlRequest(directory: string, method: 'GET' | 'POST', 
   throw new SluiceError({ code, retry, exit, cause: message, remedy });
 }
 
-function exchange(socketPath: string, method: string, path: string, body: unknown): Promise<{ readonly status: number; readonly body: unknown }> {
+function exchange(socketPath: string, path: string, body: unknown): Promise<{ readonly status: number; readonly body: unknown }> {
   return new Promise((resolve, reject) => {
     const text = body === undefined ? '' : JSON.stringify(body);
     const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) };
-    const outgoing = request({ socketPath, method, path, headers, agent: false, timeout: TIMEOUT_MS }, (incoming) => {
+    const outgoing = request({ socketPath, method: 'POST', path, headers, agent: false, timeout: TIMEOUT_MS }, (incoming) => {
       readAll(incoming)
         .then((received) => resolve({ status: incoming.statusCode ?? 0, body: JSON.parse(received) as unknown }), reject)
         .catch(reject);

@@ -31,7 +31,7 @@ export async function dlqCommand(paths: readonly string[], action: DlqAction, ou
   const asked =
     action.verb === 'show' ? { verb: 'list' as const, connector: findConnector(configuration.connectors, action.connector).name } : action;
   const { verb, ...body } = asked;
-  const answer = await controlRequest(configuration.daemon.dataDir, 'POST', `/dlq/${verb}`, body).catch((error: unknown) => {
+  const answer = await controlRequest(configuration.daemon.dataDir, `dlq/${verb}`, body).catch((error: unknown) => {
     if (!(error instanceof SluiceError) || error.kind !== CONTROL_NO_DAEMON) throw error;
     return withoutDaemon(configuration, asked);
   });

@@ -44,7 +44,7 @@ export async function offsetsCommand(paths: readonly string[], action: OffsetsAc
 
 async function askDaemon(dataDir: string, action: OffsetsAction): Promise<Answer> {
   const { verb, ...body } = action;
-  return (await (verb === 'show' ? controlRequest(dataDir, 'GET', '/offsets') : controlRequest(dataDir, 'POST', `/offsets/${verb}`, body))) as Answer;
+  return (await controlRequest(dataDir, `offsets/${verb}`, body)) as Answer;
 }
 
 async function act(

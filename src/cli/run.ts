@@ -3,7 +3,7 @@ import { runDaemon } from '../daemon/daemon.ts';
 import { nodeRuntime } from '../daemon/node-runtime.ts';
 import type { Registry } from '../plugin/registry.ts';
 import { VERSION } from '../version.ts';
-import { setUp } from './setup.ts';
+import { readConfiguration, setUp } from './setup.ts';
 
 export interface RunOptions {
   readonly paths: readonly string[];
@@ -14,7 +14,7 @@ export interface RunOptions {
 export async function runCommand({ paths, once }: RunOptions, registry: Registry): Promise<number> {
   const { stderr, stdout, env } = process;
   const bars = stderr.isTTY && env['TERM'] !== 'dumb' ? new (await import('./copy-bars.ts')).CopyBars(stderr) : null;
-  const { configuration, log } = await setUp(paths, registry, bars === null ? undefined : (line) => bars.write(line));
+  const { configuration, log, redaction, read } = await setUp(paths, registry, bars === null ? undefined : (line) => bars.write(line));
   const { daemon, connectors } = configuration;
   log.info(`Sluice ${VERSION}, process ${process.pid}: ${connectors.map(({ name }) => name).join(', ')}. State in ${daemon.dataDir}.`);
   // Bars and messages on one terminal would write over each other.
@@ -22,5 +22,6 @@ export async function runCommand({ paths, once }: RunOptions, registry: Registry
   const show = bars === null || isShared ? {} : { show: bars.follow.bind(bars) };
   // Rows are bytes in arenas: what is made for each batch dies young, and a young generation that grows further only stays resident (docs/decisions/0017).
   setFlagsFromString('--semi-space-growth-factor=1');
-  return runDaemon({ config: daemon, connectors, runtime: nodeRuntime(), log, once, ...show });
+  const watched = { first: read, read: () => readConfiguration(paths, registry) };
+  return runDaemon({ configuration, watched, runtime: nodeRuntime(), log, once, redaction, ...show });
 }

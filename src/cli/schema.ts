@@ -84,7 +84,7 @@ async function listed(configuration: Configuration, connector: string | undefine
   const { connectors, daemon } = configuration;
   const asked = connector === undefined ? connectors : [findConnector(connectors, connector)];
   return daemonOr(
-    () => controlRequest(daemon.dataDir, 'POST', '/schema/list', { connector }) as Promise<readonly SchemaSummary[]>,
+    () => controlRequest(daemon.dataDir, 'schema/list', { connector }) as Promise<readonly SchemaSummary[]>,
     async () => {
       const found = await withStore(configuration, (store) => Promise.all(asked.map(({ name }) => schemaSummaries(store, name))));
       return found?.flat() ?? [];
@@ -94,7 +94,7 @@ async function listed(configuration: Configuration, connector: string | undefine
 
 async function versionsOf(configuration: Configuration, connector: string, name: string): Promise<readonly TableVersion[]> {
   return daemonOr(
-    () => controlRequest(configuration.daemon.dataDir, 'POST', '/schema/versions', { connector, table: name }) as Promise<readonly TableVersion[]>,
+    () => controlRequest(configuration.daemon.dataDir, 'schema/versions', { connector, table: name }) as Promise<readonly TableVersion[]>,
     async () => {
       const found = await withStore(configuration, (store) => schemaVersions(store, connector, name));
       if (found === null) throw new SluiceError(SCHEMA_TABLE_UNKNOWN, { connector, table: name });
@@ -105,7 +105,7 @@ async function versionsOf(configuration: Configuration, connector: string, name:
 
 async function accepted(configuration: Configuration, connector: string, name: string): Promise<AcceptedView> {
   return daemonOr(
-    () => controlRequest(configuration.daemon.dataDir, 'POST', '/schema/accept', { connector, table: name }) as Promise<AcceptedView>,
+    () => controlRequest(configuration.daemon.dataDir, 'schema/accept', { connector, table: name }) as Promise<AcceptedView>,
     async () => {
       const view = await withStore(configuration, (store) => acceptVersions(store, connector, name));
       if (view === null) throw new SluiceError(SCHEMA_TABLE_UNKNOWN, { connector, table: name });

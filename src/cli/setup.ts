@@ -1,7 +1,9 @@
 import type { Configuration, LoadResult } from '../config/load.ts';
 import { loadConfiguration, requireConfiguration } from '../config/load.ts';
 import type { Problem } from '../config/problem.ts';
-import { redactor } from '../config/redact.ts';
+import { Redaction } from '../config/redact.ts';
+import { WatchedFiles } from '../config/watched-files.ts';
+import type { ReadConfiguration } from '../daemon/live-configuration.ts';
 import type { Registry } from '../plugin/registry.ts';
 import { createLogger } from '../telemetry/logger.ts';
 
@@ -10,23 +12,41 @@ export type ProcessLogger = ReturnType<typeof createLogger>;
 export interface Ready {
   readonly configuration: Configuration;
   readonly log: ProcessLogger;
+  /** What hides the secrets of the configuration in `log`. */
+  readonly redaction: Redaction;
+  /** The configuration that was read, as files. */
+  readonly read: ReadConfiguration;
 }
 
-/** Loads the configuration of a command that runs something, with secrets, and makes the log that hides them (I12); `write`: where its lines go. Throws a SluiceError. */
+/** Reads a configuration with its secrets, as often as it is called. */
+export async function readConfiguration(paths: readonly string[], registry: Registry): Promise<ReadConfiguration> {
+  const files = new WatchedFiles();
+  const result: LoadResult = await loadConfiguration({ paths, env: process.env, registry, secrets: 'resolve', files });
+  return { result, haveChanged: () => files.haveChanged() };
+}
+
+/**
+ * Loads the configuration of a command that runs something, with secrets, and makes the log that hides them (I12); `write`: where its lines go. A wrong connector file is said, and leaves the
+ * others as they are. Throws a SluiceError: if none is right too.
+ */
 export async function setUp(paths: readonly string[], registry: Registry, write?: (line: string) => void): Promise<Ready> {
-  const result: LoadResult = await loadConfiguration({ paths, env: process.env, registry, secrets: 'resolve' });
+  const read = await readConfiguration(paths, registry);
+  const { result } = read;
   const configuration = requireConfiguration(result);
   const { level, format } = configuration.daemon.log;
+  const redaction = new Redaction(configuration.secrets);
   const log = createLogger({
     level,
     format: format === 'auto' ? (process.stderr.isTTY ? 'pretty' : 'json') : format,
-    redact: redactor(configuration.secrets),
+    redact: (text) => redaction.redact(text),
     ...(write === undefined ? {} : { write }),
   });
-  for (const warning of result.warnings) log.warn(warningText(warning), { code: warning.code, remedy: warning.remedy });
-  return { configuration, log };
+  for (const problem of result.ok ? [] : result.problems)
+    log.error(`${problemText(problem)} This connector is left out.`, { code: problem.code, remedy: problem.remedy });
+  for (const warning of result.warnings) log.warn(problemText(warning), { code: warning.code, remedy: warning.remedy });
+  return { configuration, log, redaction, read };
 }
 
-function warningText({ file, path, message }: Problem): string {
+function problemText({ file, path, message }: Problem): string {
   return `${file}${path === '' ? '' : ` ${path}`}: ${message}`;
 }

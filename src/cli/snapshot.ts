@@ -39,7 +39,8 @@ export async function snapshotCommand(paths: readonly string[], action: Snapshot
 }
 
 async function ask(dataDir: string, { verb, connector, tables, where, surrogateKey }: SnapshotAction): Promise<readonly CopyView[]> {
-  return (await controlRequest(dataDir, 'POST', `/snapshot/${verb}`, { connector, tables, where, surrogateKey })) as readonly CopyView[];
+  const told = { status: { connector }, start: { connector, tables, where, surrogateKey }, pause: null, resume: null, stop: null }[verb];
+  return (await controlRequest(dataDir, `snapshot/${verb}`, told ?? { connector, tables })) as readonly CopyView[];
 }
 
 /** Throws SLUICE_CONTROL_NO_DAEMON once none runs any more. */

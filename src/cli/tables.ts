@@ -27,7 +27,7 @@ const ASK_MS = 500;
 export async function tablesCommand(paths: readonly string[], action: TablesAction, output: Output, registry: Registry): Promise<number> {
   const { configuration } = await setUp(paths, registry);
   const { dataDir } = configuration.daemon;
-  const answer = await controlRequest(dataDir, 'POST', `/tables/${action.verb}`, action).catch((error: unknown) => {
+  const answer = await controlRequest(dataDir, `tables/${action.verb}`, argumentsOf(action)).catch((error: unknown) => {
     if (!(error instanceof SluiceError) || error.kind !== CONTROL_NO_DAEMON) throw error;
     return withoutDaemon(configuration, action);
   });
@@ -39,11 +39,16 @@ export async function tablesCommand(paths: readonly string[], action: TablesActi
   return 0;
 }
 
+function argumentsOf(action: TablesAction): object {
+  const { connector } = action;
+  return action.verb === 'list' ? { connector } : { connector, table: action.table };
+}
+
 /** Until the table is live (0) or has stopped again (1). */
 async function follow(dataDir: string, begun: StoppedTableView, output: Output): Promise<number> {
   const { connector, table: name } = begun;
   for (let left = begun.messages; ; await sleep(ASK_MS)) {
-    const views = (await controlRequest(dataDir, 'POST', '/tables/list', { connector })) as readonly StoppedTableView[];
+    const views = (await controlRequest(dataDir, 'tables/list', { connector })) as readonly StoppedTableView[];
     const now = views.find((view) => view.table === name);
     if (now === undefined) {
       print(output, { ...begun, state: 'live', messages: 0, bytes: 0 }, `${name} is live again.\n`);

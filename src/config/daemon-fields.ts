@@ -74,7 +74,7 @@ export const daemonFields = fields({
         patternHint: 'host and port, such as "127.0.0.1:8085", "0.0.0.0:8085" (all interfaces, with a token) or "[::1]:8085"',
         example: '127.0.0.1:8085',
         about:
-          'Address and port; port 0 takes any free one. Left out: there is no such listener. On loopback it is for programs on this machine, and asked for by such a name (`localhost`, `127.0.0.1`); any other address needs a `token`. Environment: `SLUICE_HTTP`.',
+          'Address and port; port 0 takes any free one. Left out: there is no such listener. On loopback it is for programs on this machine, and asked for by such a name (`localhost`, `127.0.0.1`); any other address needs a `token`, or `tls.clientCa`. Environment: `SLUICE_HTTP`.',
       },
       token: {
         kind: 'string',
@@ -82,7 +82,35 @@ export const daemonFields = fields({
         secret: true,
         pattern: /^[\x21-\x7e]{16,}$/,
         patternHint: 'at least 16 letters, digits or signs of ASCII, without spaces',
-        about: 'What each request must bring: `Authorization: Bearer <token>`, or `Basic` with the token as the password and any user name.',
+        about:
+          'What each request must bring that may do everything: `Authorization: Bearer <token>`, or `Basic` with the token as the password and any user name.',
+      },
+      readToken: {
+        kind: 'string',
+        optional: true,
+        secret: true,
+        pattern: /^[\x21-\x7e]{16,}$/,
+        patternHint: 'at least 16 letters, digits or signs of ASCII, without spaces',
+        about: 'The same for who may only look: nothing can be changed with it. It needs a `token` beside it.',
+      },
+      tls: {
+        kind: 'object',
+        about: 'TLS of this listener. Left out: there is none.',
+        fields: {
+          cert: {
+            kind: 'string',
+            optional: true,
+            example: '/etc/sluice/tls.crt',
+            about: 'File with the certificate, and those that lead to its authority, in PEM form.',
+          },
+          key: { kind: 'string', optional: true, example: '/etc/sluice/tls.key', about: 'File with the key of the certificate, in PEM form.' },
+          clientCa: {
+            kind: 'string',
+            optional: true,
+            example: '/etc/sluice/clients.crt',
+            about: 'File with an authority, in PEM form: only clients that show a certificate of it are let in, and they need no token.',
+          },
+        },
       },
     },
   },

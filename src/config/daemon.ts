@@ -9,13 +9,21 @@ import { show, type Validation, validateField, validateObject } from './validate
 
 type Raw = ConfigOf<typeof daemonFields>;
 
+export interface HttpConfig extends ListenAddress {
+  /** Null: none is asked for. */
+  readonly token: string | null;
+  readonly readToken: string | null;
+  /** Absolute paths; null: without TLS. */
+  readonly tls: { readonly cert: string; readonly key: string; readonly clientCa: string | null } | null;
+}
+
 /** What `sluice.json` and the environment say together. Durations are milliseconds. */
 export interface DaemonConfig {
   /** Absolute. */
   readonly dataDir: string;
   readonly health: ListenAddress;
-  /** Null: there is none. `token` null: none is asked for. */
-  readonly http: (ListenAddress & { readonly token: string | null }) | null;
+  /** Null: there is none. */
+  readonly http: HttpConfig | null;
   readonly registry: Raw['registry'];
   readonly log: Raw['log'];
   readonly shutdown: Raw['shutdown'];
@@ -51,7 +59,7 @@ export function loadDaemon(
   const fromEnv = environment(env, outside);
   if (outside.problems.errors > errorsBefore) return null;
   const listen = (fromEnv.get('http.listen') as string | undefined) ?? values.http.listen;
-  const http = listen === undefined || validation.unknown.has('http.listen') ? null : { ...readListen(listen), token: values.http.token ?? null };
+  const http = listen === undefined || validation.unknown.has('http.listen') ? null : httpOf(values.http, listen, home);
   checkHttp(values, listen, tree, validation);
   const dataDir = fromEnv.has('dataDir') ? resolve(cwd, fromEnv.get('dataDir') as string) : resolve(home, values.dataDir);
   return {
@@ -65,6 +73,14 @@ export function loadDaemon(
   };
 }
 
+function httpOf({ token, readToken, tls: { cert, key, clientCa } }: Raw['http'], listen: string, home: string): HttpConfig {
+  const isSecure = cert !== undefined && key !== undefined;
+  const tls = isSecure
+    ? { cert: resolve(home, cert), key: resolve(home, key), clientCa: clientCa === undefined ? null : resolve(home, clientCa) }
+    : null;
+  return { ...readListen(listen), token: token ?? null, readToken: readToken ?? null, tls };
+}
+
 /** Nothing is read and ignored, and nobody listens to the world without a token. */
 function checkHttp({ http, registry }: Raw, listen: string | undefined, tree: JsonNode, { problems, unknown, failed }: Validation): void {
   const say = (path: string, statement: string, advice: string): void => problems.add(path, nodeAt(tree, path), CONFIG_CHECK, { statement, advice });
@@ -72,10 +88,35 @@ function checkHttp({ http, registry }: Raw, listen: string | undefined, tree: Js
   if (listen === undefined) {
     if (failed.has('http.listen')) return;
     if (registry.enabled) say('registry.enabled', 'The registry is offered on the listener of "http", and there is none.', advice);
-    if (http.token !== undefined) say('http.token', 'There is no listener that asks for the token.', advice);
-  } else if (http.token === undefined && !failed.has('http.token') && !unknown.has('http.listen') && !isLoopback(readListen(listen).host)) {
+    for (const name of ['token', 'readToken'] as const)
+      if (http[name] !== undefined) say(`http.${name}`, 'There is no listener that asks for the token.', advice);
+    for (const name of ['cert', 'key', 'clientCa'] as const)
+      if (http.tls[name] !== undefined) say(`http.tls.${name}`, 'There is no listener that it is for.', advice);
+    return;
+  }
+  checkTls(http.tls, say);
+  if (http.readToken !== undefined && http.token === undefined && http.tls.clientCa === undefined && !failed.has('http.token'))
+    say(
+      'http.readToken',
+      'Nobody could change anything, and whoever has this token is not told from who has none.',
+      'Add "token": "${env:SLUICE_HTTP_TOKEN}" to "http".',
+    );
+  if (
+    http.token === undefined &&
+    http.tls.clientCa === undefined &&
+    !failed.has('http.token') &&
+    !unknown.has('http.listen') &&
+    !isLoopback(readListen(listen).host)
+  ) {
     say('http.listen', `Whoever reaches ${listen} could use the API.`, 'Add "token": "${env:SLUICE_HTTP_TOKEN}" to "http", or listen on 127.0.0.1.');
   }
+}
+
+function checkTls({ cert, key, clientCa }: Raw['http']['tls'], say: (path: string, statement: string, advice: string) => void): void {
+  if (cert !== undefined && key === undefined) say('http.tls.cert', 'A certificate is of no use without its key.', 'Add "key" to "http.tls".');
+  if (key !== undefined && cert === undefined) say('http.tls.key', 'A key is of no use without its certificate.', 'Add "cert" to "http.tls".');
+  if (clientCa !== undefined && cert === undefined && key === undefined)
+    say('http.tls.clientCa', 'Clients show certificates only where the server does.', 'Add "cert" and "key" to "http.tls".');
 }
 
 /** Environment variables go through the same fields as the file; an empty one counts as not set. */

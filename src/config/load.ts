@@ -33,7 +33,13 @@ export interface Configuration {
 
 export type LoadResult =
   | { readonly ok: true; readonly configuration: Configuration; readonly warnings: readonly Problem[] }
-  | { readonly ok: false; readonly problems: readonly Problem[]; readonly warnings: readonly Problem[] };
+  | {
+      readonly ok: false;
+      readonly problems: readonly Problem[];
+      readonly warnings: readonly Problem[];
+      /** With the connectors whose files are right; null: there is none, or what they have in common is wrong. */
+      readonly usable: Configuration | null;
+    };
 
 export interface LoadOptions {
   /** One directory, or connector files (and a `sluice.json`). Empty: `SLUICE_CONFIG`, else the current directory. */
@@ -67,9 +73,10 @@ export class ConfigurationError extends SluiceError {
   }
 }
 
-/** For commands that cannot go on without. Throws ConfigurationError. */
+/** For what cannot go on without any connector. Throws ConfigurationError. */
 export function requireConfiguration(result: LoadResult): Configuration {
   if (result.ok) return result.configuration;
+  if (result.usable !== null) return result.usable;
   throw new ConfigurationError(result.problems);
 }
 
@@ -84,6 +91,7 @@ class Loader {
   readonly #references: ReferenceSources;
   readonly #problems = new ProblemList();
   readonly #secrets = new Set<string>();
+  readonly #connectorFiles = new Set<string>();
 
   constructor(options: LoadOptions) {
     this.#options = options;
@@ -105,8 +113,16 @@ class Loader {
       this.#problems.sorted(severity).map((problem) => ({ ...problem, message: redact(problem.message), remedy: redact(problem.remedy) }));
     const problems = shown('error');
     const warnings = shown('warning');
-    if (problems.length > 0 || daemon === null) return { ok: false, problems, warnings };
+    if (problems.length > 0 || daemon === null) return { ok: false, problems, warnings, usable: this.#usable(daemon, connectors, problems) };
     return { ok: true, configuration: { daemon, connectors, secrets: this.#secrets }, warnings };
+  }
+
+  /** One wrong file leaves the other connectors as they are. */
+  #usable(daemon: DaemonConfig | null, connectors: readonly ConnectorDefinition[], problems: readonly Problem[]): Configuration | null {
+    const wrong = new Set(problems.map(({ file }) => file));
+    const isShared = problems.some(({ file }) => !this.#connectorFiles.has(file));
+    const right = connectors.filter(({ file }) => !wrong.has(file));
+    return daemon === null || isShared || right.length === 0 ? null : { daemon, connectors: right, secrets: this.#secrets };
   }
 
   /** Which files there are. `home`: the directory that stands for the place of `sluice.json` where there is none. */
@@ -184,6 +200,7 @@ class Loader {
     const names = new Map<string, string>();
     const claims = new Map<string, string>();
     for (const file of files) {
+      this.#connectorFiles.add(file);
       const parsed = await this.#parse(file);
       if (parsed === null) continue;
       const { tree, validation } = parsed;

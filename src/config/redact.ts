@@ -17,6 +17,27 @@ export function redactor(secrets: Iterable<string>): (text: string) => string {
   return (text) => text.replace(pattern, MASK);
 }
 
+/** The secrets that a process knows, by and by: what hides them hides all that are known by then (I12). */
+export class Redaction {
+  readonly #secrets: Set<string>;
+  #redact: (text: string) => string;
+
+  constructor(secrets: Iterable<string>) {
+    this.#secrets = new Set(secrets);
+    this.#redact = redactor(this.#secrets);
+  }
+
+  /** What was secret stays so. */
+  hide(secrets: Iterable<string>): void {
+    for (const secret of secrets) this.#secrets.add(secret);
+    this.#redact = redactor(this.#secrets);
+  }
+
+  redact(text: string): string {
+    return this.#redact(text);
+  }
+}
+
 function formsOf(secret: string): string[] {
   const whole = [secret, uriForm(secret), JSON.stringify(secret).slice(1, -1)];
   // Lines such as "-----BEGIN PRIVATE KEY-----" are no secret and would hide useful text.

@@ -3,7 +3,7 @@ import type { Logger } from '../plugin/context.ts';
 import type { Runtime } from '../plugin/runtime.ts';
 import type { SourceHealth } from '../plugin/source.ts';
 import type { StateStore } from '../state/state-store.ts';
-import type { Metrics } from '../telemetry/metrics.ts';
+import type { ConnectorFigures, Metrics } from '../telemetry/metrics.ts';
 import type { ConnectorState } from './lifecycle.ts';
 
 export interface ConnectorPorts {
@@ -13,6 +13,8 @@ export interface ConnectorPorts {
   readonly metrics: Metrics;
   readonly memory: MemoryShare;
   readonly once: boolean;
+  /** It begins paused. */
+  readonly isPaused: boolean;
   /** Where dead letters are kept. */
   readonly dataDir: string;
   /** People see how far copies are by other means than the log. */
@@ -23,7 +25,19 @@ export interface ConnectorPorts {
 export interface ConnectorStatus {
   readonly name: string;
   readonly state: ConnectorState;
+  /** When it came to be so, ISO 8601. */
+  readonly since: string;
+  /** Types of the plug-ins. */
+  readonly source: string;
+  readonly sink: string;
+  /** Why it has failed, or what it waits out. */
   readonly error?: { readonly code: string; readonly message: string; readonly remedy: string };
   readonly attempts: number;
+  /** Captured tables; null: not known yet. */
+  readonly tables: number | null;
+  /** Since the process began. */
+  readonly figures: ConnectorFigures;
   readonly health: SourceHealth | null;
+  /** It neither reads nor notices that it does not: only another process helps. */
+  readonly isStalled: boolean;
 }

@@ -2,40 +2,30 @@ import type { ConnectorDefinition } from '../config/load.ts';
 import type { DeadLetters } from '../dead-letters/dead-letters.ts';
 import { DEAD_LETTER_STOPPED } from '../dead-letters/errors.ts';
 import type { DeadLetterFile } from '../dead-letters/file.ts';
-import type { Checkpoint } from '../pipeline/checkpoints.ts';
-import { type PipelineEvents, runPipeline } from '../pipeline/pipeline.ts';
-import type { Logger, PluginContext, SinkContext, SourceContext } from '../plugin/context.ts';
+import type { Logger } from '../plugin/context.ts';
 import { SluiceError } from '../plugin/error.ts';
-import { sleep } from '../plugin/runtime.ts';
-import type { Sink } from '../plugin/sink.ts';
-import type { TableRegistry } from '../record/table.ts';
+import { aborted, sleep } from '../plugin/runtime.ts';
 import { SCHEMA_INCOMPATIBLE } from '../schema-policy/errors.ts';
 import { isAboutSegments } from '../segments/errors.ts';
 import type { SnapshotCommands } from '../snapshot/commands.ts';
 import { SNAPSHOT_NOT_RUNNING } from '../snapshot/errors.ts';
 import type { CopyView } from '../snapshot/view.ts';
 import { TABLE_STOPPED, TABLES_NOT_RUNNING } from '../stopped-tables/errors.ts';
-import { sinkPlace } from '../stopped-tables/place.ts';
 import type { StoppedTableView } from '../stopped-tables/state.ts';
 import { type AcceptedView, acceptVersions } from './accept.ts';
 import { backoffMs } from './backoff.ts';
 import type { ConnectorPorts, ConnectorStatus } from './connector-ports.ts';
 import { CopyRounds } from './copy-rounds.ts';
 import { chosenLetters, type DeadLetterView, discardLetters, openDeadLetters, openToDiscard, viewsOf } from './dead-letters.ts';
-import { definitionsDestination, extraDestinations } from './destinations.ts';
-import { asSluiceError, stackOf } from './failure.ts';
+import { asSluiceError } from './failure.ts';
 import { HealthWatch } from './health.ts';
-import { judge, refusalOf, tableFindings } from './judge.ts';
+import { Life } from './life.ts';
 import { type ConnectorState, isFinal, mayFollow } from './lifecycle.ts';
-import { mappedVersion } from './mapped-version.ts';
-import { openAnnouncements, openFormat, openShapes, openTables } from './open.ts';
-import { saveHistoryOf, saveOf } from './saves.ts';
+import { CONNECTOR_ENDED, CONNECTOR_FAILED, CONNECTOR_PAUSED } from './lifecycle-errors.ts';
 import { storedCopies } from './snapshots.ts';
-import { discardSpool, openStopped, storedViews } from './stopped-tables.ts';
-import { UndeliveredMessages, type UndeliveredPorts } from './undelivered.ts';
-
-/** How often a trouble that lasts is said again. */
-const SAY_AGAIN_MS = 30_000;
+import { discardSpool, storedViews } from './stopped-tables.ts';
+import { Trouble } from './trouble.ts';
+import type { UndeliveredMessages } from './undelivered.ts';
 
 /**
  * Runs one connector for as long as the process lives: run → fail → back off → run. Transient errors are tried again, everything else stops this
@@ -48,22 +38,24 @@ export class Connector {
   readonly #log: Logger;
   readonly #rounds: CopyRounds;
   #state: ConnectorState = 'starting';
+  /** When it came to be so, microseconds since the epoch. */
+  #since: number;
   #error: SluiceError | null = null;
-  #attempts = 0;
-  #lastError = '';
-  #saidAt = 0;
+  /** Captured ones; null: not known yet. */
+  #tables: number | null = null;
+  readonly #trouble: Trouble;
   readonly #watch: HealthWatch;
   /** This process has opened the sink: what the process before it had sent was reckoned with. */
   #opened = false;
-  /** Ends this life in order, for another one. */
-  #life = new AbortController();
+  #life: Life | null = null;
+  /** Ends what is waited for between two lives. */
+  #word = new AbortController();
+  #isPaused: boolean;
+  /** In this process. */
+  #hasRun = false;
   #letterFile: DeadLetterFile | null = null;
   #ended: Promise<void> = Promise.resolve();
   #again: (() => Promise<void>) | null = null;
-  /** Of this life; null: between two, or the source copies nothing. */
-  #snapshots: SnapshotCommands | null = null;
-  /** Of this life; null: between two. */
-  #undelivered: UndeliveredMessages | null = null;
 
   constructor(definition: ConnectorDefinition, ports: ConnectorPorts) {
     this.name = definition.name;
@@ -72,7 +64,14 @@ export class Connector {
     this.#log = ports.log;
     this.#watch = new HealthWatch(definition.name, ports);
     this.#rounds = new CopyRounds(definition, ports.log, ports.showsCopies);
-    ports.metrics.state(this.name, this.#state);
+    this.#trouble = new Trouble(ports.runtime, ports.log);
+    this.#isPaused = ports.isPaused;
+    this.#since = ports.runtime.nowMicros();
+    ports.metrics.state(this.name, this.#state, ports.runtime.monotonicMs());
+  }
+
+  get definition(): ConnectorDefinition {
+    return this.#definition;
   }
 
   get state(): ConnectorState {
@@ -85,8 +84,21 @@ export class Connector {
   }
 
   status(): ConnectorStatus {
-    const error = this.#error === null ? {} : { error: { code: this.#error.code, message: this.#error.message, remedy: this.#error.remedy } };
-    return { name: this.name, state: this.#state, attempts: this.#attempts, health: this.#watch.health, ...error };
+    const { name, source, sink } = this.#definition;
+    const error = this.#error ?? this.#trouble.error;
+    return {
+      name,
+      state: this.#state,
+      since: new Date(this.#since / 1000).toISOString(),
+      source: source.plugin.type,
+      sink: sink.plugin.type,
+      attempts: this.#trouble.attempts,
+      tables: this.#tables,
+      figures: this.#ports.metrics.figures(name),
+      health: this.#watch.health,
+      isStalled: this.#watch.isStalled,
+      ...(error === null ? {} : { error: { code: error.code, message: error.message, remedy: error.remedy } }),
+    };
   }
 
   /** Resolves when the connector has stopped for good, or until a command makes it go on. Never throws: see `error`. */
@@ -102,22 +114,125 @@ export class Connector {
   }
 
   async #run(drain: AbortSignal, abort: AbortSignal): Promise<void> {
-    while (!isFinal(this.#state)) {
-      const life = new AbortController();
-      this.#life = life;
-      let failure: unknown = null;
-      try {
-        await this.#runOnce(AbortSignal.any([drain, life.signal]), abort);
-      } catch (error) {
-        failure = error;
+    const draining = (): void => this.#drain();
+    drain.addEventListener('abort', draining);
+    try {
+      while (!isFinal(this.#state)) {
+        if (this.#isPaused && !drain.aborted) await this.#rest(drain, abort);
+        else await this.#live(drain, abort);
       }
-      if (life.signal.aborted && !drain.aborted && !abort.aborted) {
-        // Ended for another one, wherever it was: what was wrong with it, the next one meets as well.
-        this.#become('retrying');
-        this.#become('starting');
-      } else if (failure === null) this.#become('stopped');
-      else await this.#afterFailure(asSluiceError(failure), drain, abort);
+    } finally {
+      drain.removeEventListener('abort', draining);
     }
+  }
+
+  /** One life, and what follows from its end. */
+  async #live(drain: AbortSignal, abort: AbortSignal): Promise<void> {
+    const life = this.#beginLife();
+    let failure: unknown = null;
+    try {
+      await life.run(drain, abort);
+    } catch (error) {
+      failure = error;
+    }
+    if (life.isEnded && !drain.aborted && !abort.aborted) {
+      // Ended for another one, wherever it was: what was wrong with it, the next one meets as well.
+      this.#become('retrying');
+      this.#become('starting');
+    } else if (failure === null) this.#become('stopped');
+    else await this.#afterFailure(asSluiceError(failure), drain, abort);
+  }
+
+  #beginLife(): Life {
+    // An attempt that failed before has waited for nothing: the next one still follows a process that was killed (I4).
+    const previousShutdown = this.#opened ? 'clean' : this.#ports.store.previousShutdown;
+    const events = {
+      sinkOpened: () => {
+        this.#opened = true;
+      },
+      lettersOpened: (letters: DeadLetterFile | null) => {
+        this.#letterFile = letters;
+      },
+      running: (tables: number) => {
+        this.#tables = tables;
+        this.#hasRun = true;
+        this.#become('running');
+      },
+      // Progress: the trouble is over.
+      saved: () => this.#trouble.over(),
+    };
+    const life = new Life({ definition: this.#definition, ports: this.#ports, rounds: this.#rounds, watch: this.#watch, previousShutdown, events });
+    this.#life = life;
+    return life;
+  }
+
+  /** Paused: nothing is read until somebody says so. */
+  async #rest(drain: AbortSignal, abort: AbortSignal): Promise<void> {
+    this.#become('paused');
+    this.#trouble.over();
+    this.#log.warn('Paused: nothing is read until it is resumed, and the server keeps its log for it meanwhile, or deletes it by its own rules.', {
+      remedy: `sluice resume --connector ${this.name}`,
+    });
+    if (this.#ports.once) {
+      this.#become('stopped');
+      return;
+    }
+    await aborted(AbortSignal.any([drain, abort, this.#newWord()]));
+    this.#become(drain.aborted || abort.aborted ? 'stopped' : 'starting');
+  }
+
+  #newWord(): AbortSignal {
+    this.#word = new AbortController();
+    return this.#word.signal;
+  }
+
+  /**
+   * Nothing is read any more until `resume`, not by the next process either. What is in flight is waited for, `withinMs` at most: what is not confirmed by then is sent again later.
+   * Throws SLUICE_CONNECTOR_FAILED, SLUICE_CONNECTOR_ENDED.
+   */
+  async pause(withinMs: number): Promise<ConnectorStatus> {
+    this.#demandAlive();
+    await this.#ports.store.setPaused(this.name, true);
+    this.#isPaused = true;
+    if (this.#state !== 'paused') this.#endLife(withinMs);
+    return this.status();
+  }
+
+  /** Throws SLUICE_CONNECTOR_FAILED, SLUICE_CONNECTOR_ENDED. */
+  async resume(): Promise<ConnectorStatus> {
+    this.#demandAlive();
+    await this.#ports.store.setPaused(this.name, false);
+    this.#isPaused = false;
+    if (this.#state === 'paused') this.#word.abort();
+    return this.status();
+  }
+
+  /** Begins another life, at once; also of one that has failed. Throws SLUICE_CONNECTOR_PAUSED, SLUICE_CONNECTOR_ENDED. */
+  restart(withinMs: number): ConnectorStatus {
+    if (this.#state === 'failed') this.#startAgain();
+    else {
+      this.#demandAlive();
+      if (this.#isPaused) throw new SluiceError(CONNECTOR_PAUSED, { connector: this.name });
+      this.#endLife(withinMs);
+    }
+    return this.status();
+  }
+
+  #demandAlive(): void {
+    if (this.#state === 'stopped') throw new SluiceError(CONNECTOR_ENDED, { connector: this.name });
+    if (this.#error !== null) throw new SluiceError(CONNECTOR_FAILED, { connector: this.name, reason: this.#error.message });
+  }
+
+  /** For another one, or to rest. */
+  #endLife(withinMs?: number): void {
+    this.#drain();
+    this.#life?.end(withinMs);
+    // What is waited for after a failure.
+    this.#word.abort();
+  }
+
+  #drain(): void {
+    if (this.#state === 'running') this.#become('draining');
   }
 
   async #afterFailure(error: SluiceError, drain: AbortSignal, abort: AbortSignal): Promise<void> {
@@ -135,127 +250,22 @@ export class Connector {
       return;
     }
     const { retry } = this.#definition;
-    this.#attempts++;
-    if (error.kind.retry !== 'auto' || (retry.maxAttempts !== undefined && this.#attempts > retry.maxAttempts)) {
+    const attempt = ++this.#trouble.attempts;
+    // At the start they are wrong; once they were right they are being exchanged.
+    const isWaitedFor = error.kind.retry === 'auto' || (error.kind.refusesCredentials === true && this.#hasRun);
+    if (!isWaitedFor || (retry.maxAttempts !== undefined && attempt > retry.maxAttempts)) {
       this.#error = error;
-      this.#log.error(error.message, {
-        code: error.code,
-        remedy: error.remedy,
-        ...(error.table === undefined ? {} : { table: error.table }),
-        ...stackOf(error),
-      });
+      this.#trouble.stops(error);
       this.#become('failed');
       return;
     }
+    this.#trouble.waitsFor(error);
     this.#become('retrying');
     this.#ports.metrics.retried(this.name, 'connector');
-    const waitMs = backoffMs(retry, this.#attempts, () => this.#ports.runtime.random());
-    // The same trouble is said now and then, not at every attempt.
-    const text = `${error.code} ${error.message}`;
-    const now = this.#ports.runtime.monotonicMs();
-    const isSaid = text === this.#lastError && now - this.#saidAt < SAY_AGAIN_MS;
-    if (!isSaid) this.#saidAt = now;
-    this.#log[isSaid ? 'debug' : 'warn'](`${error.message} Trying again.`, {
-      code: error.code,
-      remedy: error.remedy,
-      attempt: this.#attempts,
-    });
-    this.#lastError = text;
-    await sleep(this.#ports.runtime, waitMs, AbortSignal.any([drain, abort])).catch(() => undefined);
+    const waitMs = backoffMs(retry, attempt, () => this.#ports.runtime.random());
+    await sleep(this.#ports.runtime, waitMs, AbortSignal.any([drain, abort, this.#newWord()])).catch(() => undefined);
     if (drain.aborted || abort.aborted) this.#become('stopped');
     else this.#become('starting');
-  }
-
-  /** One life: from the stored offset until the end, a failure, or `drain`. */
-  async #runOnce(drain: AbortSignal, abort: AbortSignal): Promise<void> {
-    const { store, runtime, metrics } = this.#ports;
-    const definition = this.#definition;
-    const stored = await store.load(this.name);
-    const tables = openTables(definition, stored);
-    const context = this.#sourceContext(tables, (table) => refusalOf(definition, sink, table, abort));
-    // Until streaming begins there is nothing to drain: a stop then ends at once.
-    const starting = AbortSignal.any([drain, abort]);
-    const { source, snapshots } = this.#rounds.open(stored, context);
-    const stopped = await openStopped({ definition, ...this.#ports }, stored.place);
-    const { mapping, policy } = await openShapes(definition, stored, store, this.#log);
-    const sink: Sink = definition.sink.plugin.create(definition.sink.config, this.#sinkContext());
-    const format = openFormat(definition, this.#context(), metrics);
-    const observing = new AbortController();
-    const broken = new AbortController();
-    try {
-      const ofLife = { sink, format, policy, stopped, abort, failed: (error: unknown) => broken.abort(error) };
-      const undelivered = await this.#openUndelivered(ofLife, (label, version) => mappedVersion(tables.find(label, version), mapping));
-      const { findings, tables: captured } = await source.preflight(starting);
-      const destinations = [...captured.map((table) => sink.destination(table)), ...extraDestinations(definition)];
-      const found = [...findings, ...tableFindings(definition, captured), ...(await sink.preflight([...new Set(destinations)], starting))];
-      judge(definition, this.#log, found, this.#rounds.isLost);
-      const written = await sink.open(sinkPlace(stored.place), starting);
-      this.#opened = true;
-      await undelivered.begin();
-      this.#snapshots = snapshots;
-      this.#become('running');
-      void this.#watch.follow(source, observing.signal);
-      const events = metrics.events(this.name, () => runtime.nowMicros());
-      await runPipeline(
-        {
-          source,
-          sink,
-          format,
-          read: this.#rounds.from(written),
-          runtime,
-          maxInFlightBytes: definition.maxInFlightBytes,
-          memory: this.#ports.memory,
-          maxDelayMs: definition.batch.maxDelay,
-          checkpointMaxDelayMs: definition.checkpoint.maxDelay,
-          undelivered,
-          announcements: openAnnouncements(definition, stored, mapping),
-          broken: broken.signal,
-          save: (checkpoint) => store.save(this.name, saveOf(checkpoint, undelivered)),
-          saveHistory: saveHistoryOf(store, this.name, tables, policy),
-          policy,
-          mapping,
-          events: { ...events, saved: (checkpoint) => this.#saved(checkpoint, undelivered, events) },
-        },
-        drain,
-        abort,
-      );
-      if (!drain.aborted) this.#rounds.ended(snapshots);
-    } finally {
-      observing.abort();
-      const ended = this.#undelivered?.end();
-      this.#undelivered = null;
-      this.#snapshots = null;
-      await Promise.allSettled([sink.close(), source.close(), ended]);
-    }
-  }
-
-  #saved(checkpoint: Checkpoint, undelivered: UndeliveredMessages, events: PipelineEvents): void {
-    this.#snapshots?.saved(checkpoint.progress);
-    this.#rounds.saved();
-    undelivered.saved(checkpoint.place);
-    events.saved(checkpoint);
-    // Progress: the trouble is over.
-    this.#attempts = 0;
-    this.#lastError = '';
-  }
-
-  #context(): PluginContext {
-    const { store, runtime, metrics } = this.#ports;
-    return { connector: this.name, runtime, log: this.#log, instance: store.instance, retried: (what) => metrics.retried(this.name, what) };
-  }
-
-  #sinkContext(): SinkContext {
-    const { store } = this.#ports;
-    // An attempt that failed before has waited for nothing: the next one still follows a process that was killed (I4).
-    const previousShutdown = this.#opened ? 'clean' : store.previousShutdown;
-    return {
-      ...this.#context(),
-      previousShutdown,
-      savePlace: (entries) => store.savePlace(this.name, entries),
-      undeliverable: (batch, index, error) => this.#undelivered?.undeliverable(batch, index, error) ?? Promise.reject(error),
-      isBinary: this.#definition.format.plugin.isBinary === true,
-      extraDestinations: extraDestinations(this.#definition),
-    };
   }
 
   /** What the commands `sluice dlq …` ask for. */
@@ -268,7 +278,7 @@ export class Connector {
     // What is known of a file by a life that is over may not be so any more.
     const file = (isOver ? null : this.#letterFile) ?? (await openToDiscard(this.#definition, this.#ports, id));
     const discard = (): ReturnType<typeof discardLetters> => discardLetters(this.name, file, id);
-    const discarded = await (this.#undelivered?.letters?.alone(discard) ?? discard());
+    const discarded = await (this.#life?.undelivered?.letters?.alone(discard) ?? discard());
     this.#ports.metrics.openDeadLetters(this.name, file?.size ?? 0);
     if (!isOver) return discarded;
     const known = viewsOf(this.name, this.#letterFile);
@@ -279,7 +289,7 @@ export class Connector {
 
   /** Throws SLUICE_DEAD_LETTER_STOPPED unless the connector is running. */
   async replayDeadLetters(id: string | undefined): Promise<Awaited<ReturnType<DeadLetters['replay']>>> {
-    const [letters, file] = [this.#undelivered?.letters ?? null, this.#letterFile];
+    const [letters, file] = [this.#life?.undelivered?.letters ?? null, this.#letterFile];
     if (letters === null || this.#state !== 'running') throw new SluiceError(DEAD_LETTER_STOPPED, { connector: this.name });
     const replayed = await letters.replay(chosenLetters(this.name, file, id));
     this.#ports.metrics.openDeadLetters(this.name, file?.size ?? 0);
@@ -293,22 +303,24 @@ export class Connector {
 
   /** What the commands `sluice snapshot …` ask for. Throws SLUICE_SNAPSHOT_NOT_RUNNING. */
   get snapshots(): SnapshotCommands {
-    if (this.#snapshots === null) throw new SluiceError(SNAPSHOT_NOT_RUNNING, { connector: this.name });
-    return this.#snapshots;
+    const snapshots = this.#life?.snapshots ?? null;
+    if (snapshots === null) throw new SluiceError(SNAPSHOT_NOT_RUNNING, { connector: this.name });
+    return snapshots;
   }
 
   /** Of this life; none between two. */
   copiesUnderWay(): readonly CopyView[] {
-    return this.#snapshots?.views() ?? [];
+    return this.#life?.snapshots?.views() ?? [];
   }
 
   async copies(): Promise<readonly CopyView[]> {
-    return this.#snapshots?.views() ?? storedCopies(this.name, this.#ports.store);
+    return this.#life?.snapshots?.views() ?? storedCopies(this.name, this.#ports.store);
   }
 
   /** What the commands `sluice tables …` ask for. */
   async stoppedTables(): Promise<readonly StoppedTableView[]> {
-    if (this.#undelivered !== null && this.#state === 'running') return this.#undelivered.tables.views();
+    const undelivered = this.#runningMessages();
+    if (undelivered !== null) return undelivered.tables.views();
     const { error } = this.status();
     return (await storedViews(this.name, this.#ports.store)).map((view) => (error === undefined ? view : { ...view, stopped: error }));
   }
@@ -318,11 +330,12 @@ export class Connector {
    * SLUICE_TABLES_NOT_RUNNING unless the connector is running, SLUICE_TABLE_NOT_STOPPED.
    */
   async resumeTable(table: string): Promise<StoppedTableView> {
-    if (this.#undelivered === null || this.#state !== 'running') throw new SluiceError(TABLES_NOT_RUNNING, { connector: this.name });
+    const undelivered = this.#runningMessages();
+    if (undelivered === null) throw new SluiceError(TABLES_NOT_RUNNING, { connector: this.name });
     // Another one may have begun when that is saved.
     const life = this.#life;
-    const view = await this.#undelivered.tables.resume(table);
-    life.abort();
+    const view = await undelivered.tables.resume(table);
+    life?.end();
     return view;
   }
 
@@ -333,8 +346,13 @@ export class Connector {
       this.#goOn();
       return discarded;
     }
-    if (this.#undelivered === null || this.#state !== 'running') throw new SluiceError(TABLES_NOT_RUNNING, { connector: this.name });
-    return this.#undelivered.tables.discard(table);
+    const undelivered = this.#runningMessages();
+    if (undelivered === null) throw new SluiceError(TABLES_NOT_RUNNING, { connector: this.name });
+    return undelivered.tables.discard(table);
+  }
+
+  #runningMessages(): UndeliveredMessages | null {
+    return this.#state === 'running' ? (this.#life?.undelivered ?? null) : null;
   }
 
   /** Lets all known versions of a table through; where it was stopped for one it is resumed. Throws SLUICE_SCHEMA_ACCEPT_NOTHING. */
@@ -342,58 +360,28 @@ export class Connector {
     const view = await acceptVersions(this.#ports.store, this.name, table);
     if (isFinal(this.#state)) this.#goOn();
     // What it knows of it is not so any more.
-    else this.#life.abort();
+    else this.#life?.end();
     return view;
   }
 
   /** Where it had stopped for what a command has mended now, and others keep the process alive. */
   #goOn(): void {
     if (this.#state !== 'failed' || !(isAboutSegments(this.#error) || this.#error?.kind === SCHEMA_INCOMPATIBLE)) return;
+    this.#startAgain();
+  }
+
+  #startAgain(): void {
     this.#error = null;
-    this.#attempts = 0;
+    this.#trouble.over();
     this.#become('starting');
     void this.#again?.();
-  }
-
-  /** Opened anew for each life: after a disk's failure nothing else would do. */
-  async #openUndelivered(
-    ofLife: Pick<UndeliveredPorts, 'sink' | 'format' | 'policy' | 'stopped' | 'abort' | 'failed'>,
-    versionOf: UndeliveredPorts['versionOf'],
-  ): Promise<UndeliveredMessages> {
-    const letters = await openDeadLetters(this.#definition, this.#ports);
-    this.#letterFile = letters;
-    if (letters !== null) this.#ports.metrics.openDeadLetters(this.name, letters.size);
-    this.#undelivered = new UndeliveredMessages({
-      ...this.#ports,
-      ...ofLife,
-      definition: this.#definition,
-      letters,
-      versionOf,
-    });
-    return this.#undelivered;
-  }
-
-  #sourceContext(tables: TableRegistry, refusal: SourceContext['refusalOf']): SourceContext {
-    const { store, once, memory } = this.#ports;
-    const { batch } = this.#definition;
-    const life = this.#life;
-    return {
-      ...this.#context(),
-      tables,
-      batch: { maxRecords: batch.maxRecords, maxBytes: batch.maxBytes },
-      maxBufferedBytes: memory.queueBytes,
-      once,
-      intent: { get: () => store.getIntent(this.name), set: (intent) => store.setIntent(this.name, intent) },
-      renew: () => life.abort(),
-      refusalOf: refusal,
-      tellsDefinitions: definitionsDestination(this.#definition) !== null,
-    };
   }
 
   #become(state: ConnectorState): void {
     if (this.#state === state || !mayFollow(this.#state, state)) return;
     this.#state = state;
-    this.#ports.metrics.state(this.name, state);
+    this.#since = this.#ports.runtime.nowMicros();
+    this.#ports.metrics.state(this.name, state, this.#ports.runtime.monotonicMs());
     if (state === 'running') this.#log.info('Running.');
     if (state === 'stopped') this.#log.info('Stopped.');
   }

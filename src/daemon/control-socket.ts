@@ -8,7 +8,7 @@ import { controlPath } from './control-path.ts';
 
 const LIMIT_BYTES = 1024 * 1024;
 
-/** By `METHOD /path`. Takes the request's JSON (undefined: no body), gives the answer's. A SluiceError is handed to the client as it is. */
+/** By the operation's id. Takes the request's JSON (undefined: no body), gives the answer's. A SluiceError is handed to the client as it is. */
 export type ControlHandlers = Readonly<Record<string, (body: unknown) => Promise<unknown>>>;
 
 export interface ControlSocket {
@@ -90,7 +90,7 @@ async function listen(server: Server, path: string): Promise<void> {
 }
 
 async function answer(handlers: ControlHandlers, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const route = `${request.method} ${request.url}`;
+  const route = request.method === 'POST' ? (request.url ?? '').slice(1) : '';
   let status = 200;
   let body: string;
   try {

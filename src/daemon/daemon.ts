@@ -1,45 +1,45 @@
 import type { AddressInfo, Server } from 'node:net';
-import type { DaemonConfig } from '../config/daemon.ts';
-import type { ConnectorDefinition } from '../config/load.ts';
-import type { HttpListener, RouteGroup } from '../http/listener.ts';
-import { type MemoryNeed, type MemoryShare, shareMemory } from '../pipeline/memory.ts';
+import type { Configuration } from '../config/load.ts';
+import type { Redaction } from '../config/redact.ts';
+import type { HttpListener } from '../http/listener.ts';
+import { readArguments } from '../http/operation.ts';
+import { MemoryBudget } from '../pipeline/memory.ts';
 import type { Logger } from '../plugin/context.ts';
-import type { SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
 import type { CopyView } from '../snapshot/view.ts';
 import { openLevel } from '../state/level.ts';
 import type { StateStore } from '../state/state-store.ts';
 import { Metrics } from '../telemetry/metrics.ts';
-import { Connector } from './connector.ts';
-import { controlRoutes } from './control-routes.ts';
 import { startControlSocket } from './control-socket.ts';
+import { Fleet } from './fleet.ts';
 import { startHealthServer } from './health-server.ts';
-import { isFinal } from './lifecycle.ts';
+import { LiveConfiguration, type ReadConfiguration } from './live-configuration.ts';
+import { openHttp } from './open-http.ts';
 import { openState } from './open-state.ts';
+import { daemonOperations } from './operations/index.ts';
 import { listenForShutdown, type Shutdown } from './signals.ts';
 
 export interface DaemonOptions {
-  readonly config: DaemonConfig;
-  readonly connectors: readonly ConnectorDefinition[];
+  readonly configuration: Configuration;
+  /** The files that it was read from, and how it is read again. */
+  readonly watched: { readonly first: Pick<ReadConfiguration, 'haveChanged'>; readonly read: () => Promise<ReadConfiguration> };
   readonly runtime: Runtime;
   readonly log: Logger & { child(bindings: Readonly<Record<string, string>>): Logger };
   /** Go to the log's end as it stands, then end. */
   readonly once: boolean;
+  /** What hides secrets in the log and in answers (I12). */
+  readonly redaction: Redaction;
   /** Shows people how far copies are, for as long as connectors run; returns what ends it. */
   readonly show?: (copies: () => readonly CopyView[]) => () => void;
 }
 
-const memoryNeed = ({ batch, maxInFlightBytes }: ConnectorDefinition): MemoryNeed => ({
-  batchBytes: batch.maxBytes,
-  inFlightBytes: maxInFlightBytes,
-});
-
 /** Opens the state and runs every connector until all have stopped for good. Returns the process's exit code. Throws a SluiceError if it cannot start. */
 export async function runDaemon(options: DaemonOptions): Promise<number> {
-  const { config, runtime, log } = options;
-  const shutdown = listenForShutdown(runtime, log, config.shutdown.timeout);
+  const { runtime, log } = options;
+  const { dataDir, shutdown: limits } = options.configuration.daemon;
+  const shutdown = listenForShutdown(runtime, log, limits.timeout);
   try {
-    const store = await openState({ directory: config.dataDir, runtime, openEngine: openLevel }, log, shutdown.drain);
+    const store = await openState({ directory: dataDir, runtime, openEngine: openLevel }, log, shutdown.drain);
     return store === null ? 0 : await runConnectors(options, store, shutdown);
   } finally {
     shutdown.close();
@@ -47,61 +47,63 @@ export async function runDaemon(options: DaemonOptions): Promise<number> {
 }
 
 async function runConnectors(options: DaemonOptions, store: StateStore, shutdown: Shutdown): Promise<number> {
-  const { config, runtime, log } = options;
+  const { runtime, log, once, show, configuration } = options;
+  const { dataDir, maxMemory } = configuration.daemon;
   const closers: (() => Promise<void>)[] = [];
   try {
-    const metrics = new Metrics();
-    const shares = shareMemory(config.maxMemory, options.connectors.map(memoryNeed));
-    metrics.memory(config.maxMemory, new Map(options.connectors.map(({ name }, index) => [name, shares[index] as MemoryShare])));
-    const connectors = options.connectors.map(
-      (definition, index) =>
-        new Connector(definition, {
-          store,
-          runtime,
-          metrics,
-          memory: shares[index] as MemoryShare,
-          once: options.once,
-          dataDir: config.dataDir,
-          showsCopies: options.show !== undefined,
-          log: log.child({ connector: definition.name }),
-        }),
-    );
-    const hide = options.show?.(() => connectors.flatMap((connector) => connector.copiesUnderWay()));
+    const metrics = new Metrics(() => runtime.monotonicMs());
+    metrics.memory(maxMemory);
+    const memory = new MemoryBudget(maxMemory);
+    const fleet = new Fleet({ store, runtime, metrics, memory, shutdown, log, once, dataDir, showsCopies: show !== undefined });
+    const copies = (): readonly CopyView[] => fleet.connectors.flatMap((connector) => connector.copiesUnderWay());
+    metrics.copies(copies);
+    const hide = show?.(copies);
     if (hide !== undefined) closers.push(async () => hide());
-    closers.push(await openListeners(options, store, metrics, connectors));
-    await Promise.all(connectors.map((connector) => connector.run(shutdown.drain, shutdown.abort)));
-    // One that had failed may have been made to go on while the others ran.
-    while (connectors.some(({ state }) => !isFinal(state))) await Promise.all(connectors.map(({ ended }) => ended));
-    const exits = connectors.map(({ error }) => error).filter((error): error is SluiceError => error !== null);
-    return exits.length === 0 ? 0 : Math.max(...exits.map(({ kind }) => kind.exit));
+    closers.push(await openListeners(options, store, metrics, fleet));
+    await fleet.start(configuration.connectors);
+    closers.push(watchConfiguration(options, fleet));
+    await fleet.ended();
+    return fleet.exit;
   } finally {
     for (const close of closers) await close();
     await store.close();
   }
 }
 
-/** The control socket, and the health listener unless it is off. Returns what closes them. */
+/** Returns what ends it. */
+function watchConfiguration({ configuration, watched, runtime, log, redaction, once }: DaemonOptions, fleet: Fleet): () => Promise<void> {
+  if (once) return () => Promise.resolve();
+  const ending = new AbortController();
+  const live = new LiveConfiguration({ fleet, runtime, log, read: watched.read, configuration, hide: (secrets) => redaction.hide(secrets) });
+  const following = live.follow(watched.first, ending.signal);
+  return async () => {
+    ending.abort();
+    await following;
+  };
+}
+
+/** The control socket, the health listener, and the HTTP API if it is asked for. Returns what closes them. */
 async function openListeners(
-  { config, connectors: definitions, runtime, log }: DaemonOptions,
+  { configuration, runtime, log, redaction }: DaemonOptions,
   store: StateStore,
   metrics: Metrics,
-  connectors: readonly Connector[],
+  fleet: Fleet,
 ): Promise<() => Promise<void>> {
-  const status = (): ReturnType<Connector['status']>[] => connectors.map((connector) => connector.status());
-  const control = await startControlSocket({
-    directory: config.dataDir,
-    handlers: controlRoutes({ store, definitions, connectors, runtime, log }),
-  });
+  const config = configuration.daemon;
+  const redact = (text: string): string => redaction.redact(text);
+  const operations = daemonOperations({ store, fleet, runtime, log, patienceMs: config.shutdown.timeout });
+  const handlers = operations.map((operation) => [operation.id, (body: unknown) => operation.run(readArguments(operation, body))] as const);
+  const control = await startControlSocket({ directory: config.dataDir, handlers: Object.fromEntries(handlers) });
   let server: Server;
   try {
-    server = await startHealthServer({ ...config.health, metrics, status });
+    server = await startHealthServer({ ...config.health, metrics, status: () => fleet.connectors.map((connector) => connector.status()), redact });
   } catch (error) {
     await control.close();
     throw error;
   }
   let http: HttpListener | null;
   try {
-    http = await openHttp({ config, runtime, log }, store);
+    http = await openHttp({ config, runtime, log, store, operations, redact });
   } catch (error) {
     server.close();
     await control.close();
@@ -115,22 +117,4 @@ async function openListeners(
     (server as Server & { closeAllConnections?: () => void }).closeAllConnections?.();
     await control.close();
   };
-}
-
-/** Loaded only where it is asked for: a daemon without it starts sooner and is smaller. */
-async function openHttp(
-  { config, runtime, log }: Pick<DaemonOptions, 'config' | 'runtime' | 'log'>,
-  store: StateStore,
-): Promise<HttpListener | null> {
-  if (config.http === null) return null;
-  const { startHttp } = await import('../http/listener.ts');
-  const groups: RouteGroup[] = [];
-  if (config.registry.enabled) {
-    const { Registry } = await import('../registry/registry.ts');
-    const { registryRoutes } = await import('../http/registry-routes.ts');
-    groups.push(registryRoutes(new Registry({ store, runtime, dataDir: config.dataDir })));
-  }
-  const listener = await startHttp({ ...config.http, groups, runtime, log });
-  log.info(`HTTP API on ${listener.url}${config.registry.enabled ? ' (the schema registry at /registry)' : ''}.`);
-  return listener;
 }

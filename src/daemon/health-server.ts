@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { redacted } from '../http/redacted.ts';
 import { defineError, rootMessage, SluiceError } from '../plugin/error.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import type { ConnectorStatus } from './connector-ports.ts';
@@ -16,6 +17,8 @@ export interface HealthOptions {
   readonly port: number;
   readonly metrics: Metrics;
   readonly status: () => readonly ConnectorStatus[];
+  /** Hides secrets in a text (I12). */
+  readonly redact: (text: string) => string;
 }
 
 /** `/livez`, `/readyz` and `/metrics` on a listener of their own, without a token: nothing on it is secret (design §10). */
@@ -38,16 +41,19 @@ export async function startHealthServer(options: HealthOptions): Promise<Server>
   return server;
 }
 
-async function answer(request: IncomingMessage, response: ServerResponse, { metrics, status }: HealthOptions): Promise<void> {
+async function answer(request: IncomingMessage, response: ServerResponse, { metrics, status, redact }: HealthOptions): Promise<void> {
   const path = (request.url ?? '/').split('?')[0];
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     response.writeHead(405, { allow: 'GET, HEAD' }).end();
   } else if (path === '/livez') {
-    json(response, 200, { status: 'live' });
+    // An event loop that hangs does not answer at all. What waits for a server is alive: another process would wait as well.
+    const stalled = status().filter(({ isStalled }) => isStalled);
+    const names = stalled.map(({ name }) => name);
+    json(response, names.length === 0 ? 200 : 503, names.length === 0 ? { status: 'live' } : { status: 'stalled', connectors: names });
   } else if (path === '/readyz') {
     const connectors = status();
     const ready = connectors.length > 0 && connectors.every(isReady);
-    json(response, ready ? 200 : 503, { status: ready ? 'ready' : 'not ready', connectors });
+    json(response, ready ? 200 : 503, redacted({ status: ready ? 'ready' : 'not ready', connectors }, redact));
   } else if (path === '/metrics') {
     response.writeHead(200, { 'content-type': metrics.registry.contentType }).end(await metrics.text());
   } else {
@@ -55,9 +61,9 @@ async function answer(request: IncomingMessage, response: ServerResponse, { metr
   }
 }
 
-/** Ready = the stream is connected. Before the first observation a running connector is believed. */
+/** Ready = the stream is connected, or somebody wants it to rest. Before the first observation a running connector is believed. */
 function isReady({ state, health }: ConnectorStatus): boolean {
-  return state === 'running' && health?.connected !== false;
+  return state === 'paused' || (state === 'running' && health?.connected !== false);
 }
 
 function json(response: ServerResponse, status: number, body: unknown): void {

@@ -1,13 +1,15 @@
 /** States of a connector, and the only ways between them. */
-export type ConnectorState = 'starting' | 'running' | 'retrying' | 'draining' | 'stopped' | 'failed';
+export type ConnectorState = 'starting' | 'running' | 'retrying' | 'draining' | 'paused' | 'stopped' | 'failed';
 
 const NEXT: Readonly<Record<ConnectorState, readonly ConnectorState[]>> = {
-  starting: ['running', 'retrying', 'draining', 'stopped', 'failed'],
+  starting: ['running', 'retrying', 'paused', 'stopped', 'failed'],
   running: ['retrying', 'draining', 'stopped', 'failed'],
-  retrying: ['starting', 'draining', 'stopped', 'failed'],
-  draining: ['stopped', 'failed'],
+  retrying: ['starting', 'stopped', 'failed'],
+  // To its end, or for another life.
+  draining: ['retrying', 'stopped', 'failed'],
+  paused: ['starting', 'stopped'],
   stopped: [],
-  // By an operator's command only, which has mended the cause.
+  // By an operator's command only.
   failed: ['starting'],
 };
 

@@ -20,7 +20,7 @@ export const CONNECTOR_RUNNING = defineError({
   retry: 'never',
   exit: 2,
   cause: 'The connector "{connector}" is running ({state}); its offset changes under it.',
-  remedy: 'Stop the daemon (SIGTERM), change the offset, and start it again.',
+  remedy: 'Pause it (sluice pause --connector {connector}), change the offset, and resume it.',
 });
 
 export interface StoredOffset {

@@ -1,5 +1,6 @@
 /** The `http` listener: what is offered on it comes as groups of routes, the guards are the same for all. */
 import type { AddressInfo } from 'node:net';
+import type { SecureContextOptions, TlsOptions } from 'node:tls';
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { isLoopback } from '../config/listen.ts';
 import type { Logger } from '../plugin/context.ts';
@@ -9,11 +10,16 @@ import { VERSION } from '../version.ts';
 import { HTTP_LISTEN } from './errors.ts';
 import { hasToken, isTrustedHost, RateGuard } from './guards.ts';
 
+type SecureServerOptions = SecureContextOptions & TlsOptions;
+
 /** A schema is the largest thing that is sent here. */
 const BODY_BYTES = 2 ** 20;
 /** The longest name of a subject, percent-encoded. */
 const PARAMETER_LETTERS = 6_000;
+/** A request must come within this. */
 const SECONDS_10 = 10_000;
+/** Longer than any answer may take (recovering an offset reads from both servers). */
+const ANSWER_MS = 120_000;
 const MAX_CONNECTIONS = 512;
 
 /** What stands below one path. */
@@ -26,11 +32,23 @@ export interface RouteGroup {
 export interface HttpOptions {
   readonly host: string;
   readonly port: number;
-  /** Null: none is asked for; then it listens on loopback only (checked with the configuration). */
+  /** Of who may do everything, and of who may look. Both null: none is asked for (checked with the configuration). */
   readonly token: string | null;
+  readonly readToken: string | null;
+  /** Null: without TLS. With `clientCa` a client must show a certificate of that authority. */
+  readonly tls: { readonly cert: Buffer; readonly key: Buffer; readonly clientCa: Buffer | null } | null;
   readonly groups: readonly RouteGroup[];
   readonly runtime: Runtime;
   readonly log: Logger;
+}
+
+/** What a request of a route may do; left out: what changes nothing for `GET`, all for the others. */
+export type Scope = 'read' | 'operate';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    scope?: Scope;
+  }
 }
 
 export interface HttpListener {
@@ -41,10 +59,11 @@ export interface HttpListener {
 
 /** Throws SLUICE_HTTP_LISTEN. */
 export async function startHttp(options: HttpOptions): Promise<HttpListener> {
-  const { host, port, groups } = options;
+  const { host, port, groups, tls } = options;
   const app = Fastify({
+    ...(tls === null ? {} : { https: secured(tls) }),
     bodyLimit: BODY_BYTES,
-    connectionTimeout: SECONDS_10,
+    connectionTimeout: ANSWER_MS,
     requestTimeout: SECONDS_10,
     keepAliveTimeout: SECONDS_10,
     forceCloseConnections: true,
@@ -77,20 +96,32 @@ export async function startHttp(options: HttpOptions): Promise<HttpListener> {
     throw new SluiceError(HTTP_LISTEN, { address: `${host}:${port}`, reason: rootMessage(error) }, { cause: error });
   }
   const { address, port: bound } = app.server.address() as AddressInfo;
-  return { url: `http://${address.includes(':') ? `[${address}]` : address}:${bound}`, close: () => app.close() };
+  return { url: `${tls === null ? 'http' : 'https'}://${address.includes(':') ? `[${address}]` : address}:${bound}`, close: () => app.close() };
 }
 
-function guard(app: FastifyInstance, { host, token, runtime }: HttpOptions): void {
+function secured({ cert, key, clientCa }: NonNullable<HttpOptions['tls']>): SecureServerOptions {
+  return { cert, key, minVersion: 'TLSv1.2', ...(clientCa === null ? {} : { ca: clientCa, requestCert: true, rejectUnauthorized: true }) };
+}
+
+function guard(app: FastifyInstance, { host, token, readToken, tls, runtime }: HttpOptions): void {
   const rate = new RateGuard(() => runtime.monotonicMs());
   app.addHook('onRequest', async (request: FastifyRequest, reply) => {
     const { host: named, origin, authorization } = request.headers;
     if (!rate.take(request.socket.remoteAddress ?? '')) return fail(reply.header('retry-after', '1'), 429, 'Too many requests.');
     if (isLoopback(host) && !isTrustedHost(host, named, origin))
       return fail(reply, 403, 'This listener is for programs on this machine: ask for it as localhost or 127.0.0.1.');
-    if (token !== null && !hasToken(token, authorization))
+    if (token === null && readToken === null) return undefined;
+    // Whoever has shown a certificate of the configured authority may do everything.
+    if (authorization === undefined && tls !== null && tls.clientCa !== null) return undefined;
+    if (token !== null && hasToken(token, authorization)) return undefined;
+    if (readToken === null || !hasToken(readToken, authorization))
       return fail(reply.header('www-authenticate', 'Basic realm="sluice"'), 401, 'The token is missing or wrong.');
-    return undefined;
+    return scopeOf(request) === 'read' ? undefined : fail(reply, 403, 'This token may only look: ask with the one of "http.token".');
   });
+}
+
+function scopeOf({ method, routeOptions }: FastifyRequest): Scope {
+  return routeOptions.config.scope ?? (method === 'GET' || method === 'HEAD' ? 'read' : 'operate');
 }
 
 /** JSON by its name only: a form of a web page cannot send that without being asked about it first. */

@@ -11,7 +11,7 @@ import {
   type SubjectVersion,
   type Visibility,
 } from '../registry/registry.ts';
-import type { RouteGroup } from './listener.ts';
+import type { RouteGroup, Scope } from './listener.ts';
 
 const CONTENT_TYPE = 'application/vnd.schemaregistry.v1+json';
 /** Fields of a request that would change what is registered, and are not known here. */
@@ -42,9 +42,9 @@ export function registryRoutes(registry: Registry): RouteGroup {
 
 function subjectRoutes(app: FastifyInstance, registry: Registry): void {
   route(app, 'GET', '/subjects', ({ query, is }) => registry.subjects(visibility(is), query('subjectPrefix').replace(/^:\*:/, '')));
-  route(app, 'POST', '/subjects/:subject', async ({ subject, body, is }) =>
-    versionAnswer(await registry.lookUp(subject, given(body, is), is('deleted') ? 'all' : 'live')),
-  );
+  const lookUp = async ({ subject, body, is }: Request): Promise<object> =>
+    versionAnswer(await registry.lookUp(subject, given(body, is), is('deleted') ? 'all' : 'live'));
+  route(app, 'POST', '/subjects/:subject', lookUp, 'read');
   route(app, 'DELETE', '/subjects/:subject', ({ subject, is }) => registry.deleteSubject(subject, is('permanent')));
   route(app, 'GET', '/subjects/:subject/versions', ({ subject, is }) => registry.versions(subject, visibility(is)));
   route(app, 'POST', '/subjects/:subject/versions', async ({ subject, body, is }) => ({ id: await registry.register(subject, given(body, is)) }));
@@ -91,8 +91,8 @@ function compatibilityRoutes(app: FastifyInstance, registry: Registry): void {
     const messages = await registry.check(subject, version, given(body, is));
     return { is_compatible: messages.length === 0, ...(is('verbose') ? { messages } : {}) };
   };
-  route(app, 'POST', '/compatibility/subjects/:subject/versions', (request) => check(request, null));
-  route(app, 'POST', '/compatibility/subjects/:subject/versions/:version', (request) => check(request, request.version));
+  route(app, 'POST', '/compatibility/subjects/:subject/versions', (request) => check(request, null), 'read');
+  route(app, 'POST', '/compatibility/subjects/:subject/versions/:version', (request) => check(request, request.version), 'read');
 }
 
 /** An answer that is JSON already. */
@@ -104,10 +104,17 @@ class Text {
   }
 }
 
-function route(app: FastifyInstance, method: 'GET' | 'POST' | 'PUT' | 'DELETE', url: string, handle: (request: Request) => Promise<unknown>): void {
+function route(
+  app: FastifyInstance,
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE',
+  url: string,
+  handle: (request: Request) => Promise<unknown>,
+  scope: Scope = method === 'GET' ? 'read' : 'operate',
+): void {
   app.route({
     method,
     url,
+    config: { scope },
     handler: async (request) => {
       const answer = await handle(readRequest(request));
       return answer instanceof Text ? answer.text : JSON.stringify(answer);

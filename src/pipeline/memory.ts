@@ -15,15 +15,9 @@ const FITS = 4;
 /** Sizes are multiples of this: batches of one kind differ by a few bytes, and the next one fits into what the last one had. */
 const STEP_BYTES = 64 * 1024;
 
-/** Divides `maxMemory` (null: there is no bound for the process) between the connectors. It is at least two batches for each (`checkMemory`). */
+/** Divides `maxMemory` (null: there is no bound for the process) between connectors that stay as they are. */
 export function shareMemory(maxMemory: number | null, needs: readonly MemoryNeed[]): readonly MemoryShare[] {
-  const bytes = maxMemory ?? Number.POSITIVE_INFINITY;
-  // An eighth for what stands between the sockets and `read()`: a queue is emptied as fast as batches are encoded, more would only wait there.
-  const queues = needs.map(({ batchBytes, inFlightBytes }) =>
-    Math.max(batchBytes, Math.floor(Math.min(inFlightBytes / 4, bytes / 8 / needs.length))),
-  );
-  const budget = new MemoryBudget(bytes - queues.reduce((sum, queue) => sum + queue, 0), needs.length);
-  return queues.map((queue) => new MemoryShare(budget, queue));
+  return new MemoryBudget(maxMemory).join(needs);
 }
 
 /**
@@ -34,9 +28,12 @@ export function shareMemory(maxMemory: number | null, needs: readonly MemoryNeed
  * nobody starves, and nobody waits for ever, because who waits holds something that will be given back. How large a batch will be is not
  * known before it is there, so the worst case is the budget and one batch for each connector.
  */
-class MemoryBudget {
-  readonly #bytes: number;
-  readonly #part: number;
+export class MemoryBudget {
+  readonly #whole: number;
+  /** Without what stands between the sockets and `read()`. */
+  #bytes: number;
+  #part = 0;
+  readonly #shares = new Set<MemoryShare>();
   #held = 0;
   /** Of that, what is beyond the holders' own parts. */
   #common = 0;
@@ -46,9 +43,38 @@ class MemoryBudget {
   readonly #pool: MessageWriter[] = [];
   #pooled = 0;
 
-  constructor(bytes: number, connectors: number) {
-    this.#bytes = bytes;
-    this.#part = bytes / 2 / connectors;
+  /** @param maxMemory null: there is no bound for the process. It is at least two batches for each connector (`checkMemory`). */
+  constructor(maxMemory: number | null) {
+    this.#whole = maxMemory ?? Number.POSITIVE_INFINITY;
+    this.#bytes = this.#whole;
+  }
+
+  /** Connectors come, and what there is is divided anew. */
+  join(needs: readonly MemoryNeed[]): readonly MemoryShare[] {
+    const count = this.#shares.size + needs.length;
+    const shares = needs.map(({ batchBytes, inFlightBytes }) => {
+      // An eighth for what stands between the sockets and `read()`: a queue is emptied as fast as batches are encoded, more would only wait there.
+      const queue = Math.max(batchBytes, Math.floor(Math.min(inFlightBytes / 4, this.#whole / 8 / count)));
+      return new MemoryShare(this, queue);
+    });
+    for (const share of shares) this.#shares.add(share);
+    this.#divide();
+    return shares;
+  }
+
+  /** A connector has gone, with all that it held. */
+  remove(share: MemoryShare): void {
+    share.releaseAll();
+    this.#shares.delete(share);
+    this.#divide();
+  }
+
+  #divide(): void {
+    const shares = [...this.#shares];
+    this.#bytes = this.#whole - shares.reduce((sum, { queueBytes }) => sum + queueBytes, 0);
+    this.#part = this.#bytes / 2 / Math.max(1, shares.length);
+    this.#common = shares.reduce((sum, { held }) => sum + Math.max(0, held - this.#part), 0);
+    this.#serve();
   }
 
   mayPull(share: MemoryShare, wake: () => void): boolean {

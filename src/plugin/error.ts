@@ -18,6 +18,8 @@ export interface ErrorKind {
   readonly remedy: string;
   /** The stored position can never be read on from; on the same server the log can be begun anew, with a gap that copies of all tables close. */
   readonly positionLost?: true;
+  /** The server does not take the credentials. To a connector that ran with them before they are being exchanged: it tries again, with what the configuration says by then. */
+  readonly refusesCredentials?: true;
 }
 
 export type ErrorParameters = Readonly<Record<string, string | number | bigint | boolean>>;

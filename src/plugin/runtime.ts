@@ -58,3 +58,11 @@ export function sleep(runtime: Runtime, ms: number, signal?: AbortSignal): Promi
     signal?.addEventListener('abort', aborted, { once: true });
   });
 }
+
+/** Resolves when the signal is aborted. */
+export function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

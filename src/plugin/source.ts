@@ -49,6 +49,10 @@ export interface SourceHealth {
   readonly slotState: string | null;
   /** Bytes of log that the standby furthest behind has not replayed; null = not known, or there is none; left out: not asked for. */
   readonly standbyLagBytes?: number | null;
+  /** Bytes of log that the server will still keep before it gives the slot up; null = as much as there is disk; left out: not known. */
+  readonly safeBytes?: number | null;
+  /** For how long the source should have ended its silent connection already, milliseconds; left out: it does not watch it. */
+  readonly overdueMs?: number;
   /** True while the stream is connected. */
   readonly connected: boolean;
 }

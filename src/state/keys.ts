@@ -17,6 +17,8 @@ export const OFFSET_KEY = 'offset';
 export const INTENT_KEY = 'intent';
 /** Stands while the offset of a connector that was there before is not recovered. */
 export const LOST_KEY = 'lost';
+/** Stands while an operator wants the connector to rest. */
+export const PAUSED_KEY = 'paused';
 export const TABLE_PREFIX = 'table/';
 
 export const PLACE_PREFIX = 'place/';

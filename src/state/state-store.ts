@@ -17,6 +17,7 @@ import {
   LOST_KEY,
   markKey,
   OFFSET_KEY,
+  PAUSED_KEY,
   PLACE_PREFIX,
   PROGRESS_PREFIX,
   parseKey,
@@ -247,6 +248,17 @@ export class StateStore {
   async setIntent(connector: string, intent: unknown): Promise<void> {
     const key = connectorPrefix(connector) + INTENT_KEY;
     await this.#commit({ operations: [intent === null ? { type: 'del', key } : put(key, intent)] });
+  }
+
+  /** Whether an operator has paused the connector. */
+  async isPaused(connector: string): Promise<boolean> {
+    return (await this.#read(connectorPrefix(connector) + PAUSED_KEY)) !== null;
+  }
+
+  /** Durable when it resolves. */
+  async setPaused(connector: string, isPaused: boolean): Promise<void> {
+    const key = connectorPrefix(connector) + PAUSED_KEY;
+    await this.#commit({ operations: [isPaused ? put(key, true) : { type: 'del', key }] });
   }
 
   /** How far a segment log of the connector was confirmed (plain JSON); null: nothing was written to it. */

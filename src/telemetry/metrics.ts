@@ -1,12 +1,39 @@
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { RowCounts } from '../pipeline/encode.ts';
 import type { PipelineEvents } from '../pipeline/pipeline.ts';
 import type { SourceHealth } from '../plugin/source.ts';
 import { OP_NAMES } from '../record/batch.ts';
 
+/** What a connector has done since the process began. */
+export interface ConnectorFigures {
+  /** Row changes, messages and encoded bytes that are durable in the sink. */
+  readonly rows: number;
+  readonly messages: number;
+  readonly bytes: number;
+  /** As `sluice_lag_seconds`. */
+  readonly lagSeconds: number;
+  readonly inFlightBytes: number;
+}
+
+/** What prom-client's metrics have in common and its types do not say. */
+interface Labelled {
+  readonly name: string;
+  get(): Promise<{ readonly values: readonly { readonly labels: Readonly<Record<string, string>> }[] }>;
+  remove(labels: Readonly<Record<string, string>>): void;
+}
+
+/** How far a copy of a table is. */
+export interface CopyProgress {
+  readonly connector: string;
+  readonly table: string;
+  readonly state: string;
+  readonly rows: number;
+}
+
 /** The process's metrics: prefix `sluice_`, base units, `_total`; labels connector, table, op. */
 export class Metrics {
   readonly registry = new Registry();
+  readonly #nowMs: () => number;
   readonly #rows = this.#counter('sluice_rows_total', 'Row changes that are durable in the sink', ['connector', 'table', 'op']);
   readonly #messages = this.#counter('sluice_messages_total', 'Messages that are durable in the sink', ['connector']);
   readonly #bytes = this.#counter('sluice_message_bytes_total', 'Encoded bytes of the durable messages', ['connector']);
@@ -21,8 +48,29 @@ export class Metrics {
     'Age of the oldest change that is not durable in the sink; when all are, how long the newest took',
     ['connector'],
   );
+  readonly #acknowledged = this.#histogram(
+    'sluice_commit_to_acknowledged_seconds',
+    'From the commit of the newest change of a batch until it was durable, saved and acknowledged',
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
+  );
+  readonly #stateSeconds = this.#counter('sluice_connector_state_seconds_total', 'Time spent in each state', ['connector', 'state']);
+  readonly #recovery = this.#histogram(
+    'sluice_recovery_seconds',
+    'From the end of a stream by a failure until the next one ran',
+    [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800],
+  );
+  readonly #snapshotRows = this.#gauge('sluice_snapshot_rows', 'Rows that were copied, of copies that are under way', ['connector', 'table']);
+  readonly #snapshotTables = this.#gauge('sluice_snapshot_tables', 'Copies of tables of this process, by state', ['connector', 'state']);
   readonly #lagBytes = this.#gauge('sluice_lag_bytes', 'Log between what is acknowledged and the newest position of the server', ['connector']);
   readonly #retained = this.#gauge('sluice_retained_log_bytes', 'Log that the server keeps for this connector', ['connector']);
+  readonly #safe = this.#gauge(
+    'sluice_safe_log_bytes',
+    'Log that the server will still keep for this connector before it gives it up; +Inf: no bound is set',
+    ['connector'],
+  );
+  readonly #secondsLeft = this.#gauge('sluice_safe_log_seconds', 'Time until sluice_safe_log_bytes is used up at the rate of the last minutes', [
+    'connector',
+  ]);
   readonly #slot = this.#gauge('sluice_slot_state', 'State of the replication slot: 1 for the state it is in', ['connector', 'state']);
   readonly #connected = this.#gauge('sluice_source_connected', '1 while the change stream is connected', ['connector']);
   readonly #inFlightBytes = this.#gauge('sluice_in_flight_bytes', 'Encoded bytes that are not durable yet', ['connector']);
@@ -41,7 +89,9 @@ export class Metrics {
   );
   readonly #state = this.#gauge('sluice_connector_state', 'State of the connector: 1 for the state it is in', ['connector', 'state']);
 
-  constructor() {
+  /** @param nowMs monotonic, for the time that is spent in a state until it is looked at */
+  constructor(nowMs: () => number = () => 0) {
+    this.#nowMs = nowMs;
     collectDefaultMetrics({ register: this.registry });
   }
 
@@ -49,31 +99,63 @@ export class Metrics {
   events(connector: string, nowMicros: () => number): PipelineEvents & { saved(): void } {
     let oldest: number | null = null;
     let lastDelay = 0;
+    /** Commit times of batches that are durable and not saved yet. */
+    const unsaved: number[] = [];
+    const figures = this.#figuresOf(connector);
     this.#lagSeconds.labels(connector).set(0);
     this.#lag.set(connector, () => (oldest === null ? lastDelay : Math.max(lastDelay, (nowMicros() - oldest) / 1e6)));
     return {
       durable: (rows, messages, bytes, commitMicros) => {
-        this.#countRows(connector, rows);
+        figures.rows += this.#countRows(connector, rows);
+        figures.messages += messages;
+        figures.bytes += bytes;
         this.#messages.labels(connector).inc(messages);
         this.#bytes.labels(connector).inc(bytes);
         lastDelay = Math.max(0, (nowMicros() - commitMicros) / 1e6);
+        unsaved.push(commitMicros);
       },
       idle: () => {
         lastDelay = 0;
       },
       inFlight: (bytes, batches, oldestCommitMicros) => {
         oldest = oldestCommitMicros;
+        figures.inFlightBytes = bytes;
         this.#inFlightBytes.labels(connector).set(bytes);
         this.#inFlightBatches.labels(connector).set(batches);
       },
-      saved: () => this.#checkpoints.labels(connector).inc(),
+      saved: () => {
+        this.#checkpoints.labels(connector).inc();
+        const now = nowMicros();
+        for (const micros of unsaved.splice(0)) this.#acknowledged.labels(connector).observe(Math.max(0, (now - micros) / 1e6));
+      },
     };
   }
 
-  /** `maxMemory`, null: there is none, and what each connector holds. */
-  memory(maxBytes: number | null, held: ReadonlyMap<string, { readonly held: number }>): void {
+  figures(connector: string): ConnectorFigures {
+    return { ...this.#figuresOf(connector), lagSeconds: this.#lag.get(connector)?.() ?? 0 };
+  }
+
+  /** `maxMemory`, null: there is none. */
+  memory(maxBytes: number | null): void {
     this.#maxMemory.set(maxBytes ?? 0);
-    this.#held = held;
+  }
+
+  /** What a connector holds of it. */
+  memoryOf(connector: string, share: { readonly held: number }): void {
+    this.#held.set(connector, share);
+  }
+
+  /** There is no such connector any more: nothing of it is shown. */
+  async forget(connector: string): Promise<void> {
+    for (const known of [this.#held, this.#lag, this.#figures, this.#since]) known.delete(connector);
+    for (const key of [...this.#states.keys()]) if (key.startsWith(`${connector}\n`)) this.#states.delete(key);
+    for (const metric of this.registry.getMetricsAsArray() as unknown as readonly Labelled[]) {
+      if (!metric.name.startsWith('sluice_')) continue;
+      for (const { labels } of (await metric.get()).values) {
+        const { le: _, ...rest } = labels;
+        if (rest['connector'] === connector) metric.remove(rest);
+      }
+    }
   }
 
   retried(connector: string, what: string): void {
@@ -93,7 +175,10 @@ export class Metrics {
     this.#spoolBytes.labels(connector).set(bytes);
   }
 
-  health(connector: string, health: SourceHealth): void {
+  /** `secondsLeft`: until the server gives the slot up at the present rate. */
+  health(connector: string, health: SourceHealth, secondsLeft: number): void {
+    this.#safe.labels(connector).set(health.safeBytes ?? Number.POSITIVE_INFINITY);
+    this.#secondsLeft.labels(connector).set(secondsLeft);
     if (health.lagBytes !== null) this.#lagBytes.labels(connector).set(health.lagBytes);
     if (health.retainedBytes !== null) this.#retained.labels(connector).set(health.retainedBytes);
     this.#connected.labels(connector).set(health.connected ? 1 : 0);
@@ -105,7 +190,9 @@ export class Metrics {
     this.#connected.labels(connector).set(0);
   }
 
-  state(connector: string, state: string): void {
+  /** @param nowMs monotonic */
+  state(connector: string, state: string, nowMs: number): void {
+    this.#spend(connector, state, nowMs);
     this.#only(this.#state, connector, state);
   }
 
@@ -117,14 +204,43 @@ export class Metrics {
     this.#registryCalls.labels(connector, outcome).inc();
   }
 
+  /** Who tells, at each look, how far the copies of the connectors are. */
+  copies(views: () => readonly CopyProgress[]): void {
+    this.#copies = views;
+  }
+
   /** Prometheus' text format. */
   async text(): Promise<string> {
+    for (const [connector, { state, atMs }] of this.#since) this.#spend(connector, state, Math.max(atMs, this.#nowMs()));
+    this.#showCopies();
     for (const [connector, lag] of this.#lag) this.#lagSeconds.labels(connector).set(lag());
     for (const [connector, { held }] of this.#held) this.#buffers.labels(connector).set(held);
     return this.registry.metrics();
   }
 
-  #held: ReadonlyMap<string, { readonly held: number }> = new Map();
+  #showCopies(): void {
+    this.#snapshotRows.reset();
+    this.#snapshotTables.reset();
+    for (const { connector, table, state, rows } of this.#copies()) {
+      this.#snapshotTables.labels(connector, state).inc();
+      if (state !== 'done') this.#snapshotRows.labels(connector, table).set(rows);
+    }
+  }
+
+  /** Counts the time since the last look to the state that it was spent in. */
+  #spend(connector: string, state: string, nowMs: number): void {
+    const since = this.#since.get(connector);
+    if (since !== undefined) this.#stateSeconds.labels(connector, since.state).inc((nowMs - since.atMs) / 1000);
+    const downAtMs = state === 'running' ? null : state === 'retrying' && since?.state === 'running' ? nowMs : (since?.downAtMs ?? null);
+    if (state === 'running' && since !== undefined && since.downAtMs !== null)
+      this.#recovery.labels(connector).observe((nowMs - since.downAtMs) / 1000);
+    this.#since.set(connector, { state, atMs: nowMs, downAtMs });
+  }
+
+  readonly #since = new Map<string, { readonly state: string; readonly atMs: number; readonly downAtMs: number | null }>();
+  #copies: () => readonly CopyProgress[] = () => [];
+  readonly #held = new Map<string, { readonly held: number }>();
+  readonly #figures = new Map<string, { rows: number; messages: number; bytes: number; inFlightBytes: number }>();
   readonly #lag = new Map<string, () => number>();
   readonly #states = new Map<string, string>();
 
@@ -137,17 +253,32 @@ export class Metrics {
     this.#states.set(key, state);
   }
 
-  #countRows(connector: string, { tables, rows }: RowCounts): void {
+  #figuresOf(connector: string): { rows: number; messages: number; bytes: number; inFlightBytes: number } {
+    const figures = this.#figures.get(connector) ?? { rows: 0, messages: 0, bytes: 0, inFlightBytes: 0 };
+    this.#figures.set(connector, figures);
+    return figures;
+  }
+
+  /** Returns how many. */
+  #countRows(connector: string, { tables, rows }: RowCounts): number {
+    let all = 0;
     for (let table = 0; table < tables.length; table++) {
       for (let op = 0; op < OP_NAMES.length; op++) {
         const count = rows[table * OP_NAMES.length + op] as number;
         if (count > 0) this.#rows.labels(connector, tables[table]?.label ?? '', OP_NAMES[op] as string).inc(count);
+        all += count;
       }
     }
+    return all;
   }
 
   #counter(name: string, help: string, labelNames: string[]): Counter {
     return new Counter({ name, help, labelNames, registers: [this.registry] });
+  }
+
+  /** By connector. */
+  #histogram(name: string, help: string, buckets: number[]): Histogram {
+    return new Histogram({ name, help, labelNames: ['connector'], buckets, registers: [this.registry] });
   }
 
   #gauge(name: string, help: string, labelNames: string[]): Gauge {

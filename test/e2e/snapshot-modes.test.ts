@@ -354,7 +354,7 @@ describe('snapshot modes', () => {
       // Between `askedMs` and `atMs` it was so.
       const rows = async (): Promise<{ askedMs: number; atMs: number; sum: number; views: readonly Copy[] }> => {
         const askedMs = performance.now();
-        const views = (await controlRequest(run.daemon.dataDir, 'POST', '/snapshot/status', {})) as readonly Copy[];
+        const views = (await controlRequest(run.daemon.dataDir, 'snapshot/status', {})) as readonly Copy[];
         return { askedMs, atMs: performance.now(), sum: views.reduce((sum, each) => sum + each.rows, 0), views };
       };
       await expect.poll(async () => (await rows()).sum, { timeout: 20_000 }).toBeGreaterThan(5_000);

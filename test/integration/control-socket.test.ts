@@ -41,27 +41,27 @@ describe('the control socket', () => {
   it('hands requests to the handlers, JSON in and out', async () => {
     const at = await directory();
     await start(at, {
-      'GET /status': async () => ({ connectors: [{ name: 'shöp' }] }),
-      'POST /offsets/set': async (body) => ({ got: body }),
-      'POST /nothing': async () => undefined,
+      status: async () => ({ connectors: [{ name: 'shöp' }] }),
+      'offsets/set': async (body) => ({ got: body }),
+      nothing: async () => undefined,
     });
-    expect(await controlRequest(at, 'GET', '/status')).toEqual({ connectors: [{ name: 'shöp' }] });
-    expect(await controlRequest(at, 'POST', '/offsets/set', { connector: 'ü', n: null })).toEqual({ got: { connector: 'ü', n: null } });
-    expect(await controlRequest(at, 'POST', '/offsets/set')).toEqual({ got: undefined });
-    expect(await controlRequest(at, 'POST', '/nothing')).toBeNull();
+    expect(await controlRequest(at, 'status')).toEqual({ connectors: [{ name: 'shöp' }] });
+    expect(await controlRequest(at, 'offsets/set', { connector: 'ü', n: null })).toEqual({ got: { connector: 'ü', n: null } });
+    expect(await controlRequest(at, 'offsets/set')).toEqual({ got: undefined });
+    expect(await controlRequest(at, 'nothing')).toBeNull();
   });
 
   it('hands a typed error to the client as it is, braces in it too', async () => {
     const at = await directory();
     await start(at, {
-      'POST /fail': async () => {
+      fail: async () => {
         throw new SluiceError(REFUSED, { what: 'connector', name: '{what}' });
       },
-      'POST /bug': async () => {
+      bug: async () => {
         throw new TypeError('x is not a function');
       },
     });
-    const error = (await controlRequest(at, 'POST', '/fail').catch((thrown: unknown) => thrown)) as SluiceError;
+    const error = (await controlRequest(at, 'fail').catch((thrown: unknown) => thrown)) as SluiceError;
     expect(error).toBeInstanceOf(SluiceError);
     expect([error.code, error.message, error.remedy, error.kind.exit, error.kind.retry]).toEqual([
       'SLUICE_TEST_REFUSED',
@@ -70,14 +70,14 @@ describe('the control socket', () => {
       2,
       'never',
     ]);
-    expect(await codeOf(controlRequest(at, 'POST', '/bug'))).toBe('SLUICE_CONTROL_INTERNAL');
-    expect(await codeOf(controlRequest(at, 'GET', '/fail'))).toBe('SLUICE_CONTROL_ROUTE');
-    expect(await codeOf(controlRequest(at, 'GET', '/toString'))).toBe('SLUICE_CONTROL_ROUTE');
+    expect(await codeOf(controlRequest(at, 'bug'))).toBe('SLUICE_CONTROL_INTERNAL');
+    expect(await codeOf(controlRequest(at, 'none'))).toBe('SLUICE_CONTROL_ROUTE');
+    expect(await codeOf(controlRequest(at, 'toString'))).toBe('SLUICE_CONTROL_ROUTE');
   });
 
   it('refuses what is not JSON or too large, and goes on', async () => {
     const at = await directory();
-    await start(at, { 'POST /x': async (body) => body });
+    await start(at, { x: async (body) => body });
     const status = await new Promise((resolve, reject) => {
       const outgoing = request({ socketPath: join(at, 'control.sock'), method: 'POST', path: '/x' }, (incoming) => {
         incoming.resume();
@@ -87,8 +87,8 @@ describe('the control socket', () => {
       outgoing.end('{');
     });
     expect(status).toBe(400);
-    expect(['SLUICE_CONTROL_REQUEST', 'SLUICE_CONTROL_FAILED']).toContain(await codeOf(controlRequest(at, 'POST', '/x', 'y'.repeat(2_000_000))));
-    expect(await controlRequest(at, 'POST', '/x', [1])).toEqual([1]);
+    expect(['SLUICE_CONTROL_REQUEST', 'SLUICE_CONTROL_FAILED']).toContain(await codeOf(controlRequest(at, 'x', 'y'.repeat(2_000_000))));
+    expect(await controlRequest(at, 'x', [1])).toEqual([1]);
   });
 
   it('is for its user only, from the moment it exists', async () => {
@@ -102,18 +102,18 @@ describe('the control socket', () => {
 
   it('tells apart that no daemon runs: no directory, no socket, a dead socket', async () => {
     const at = await directory();
-    expect(await codeOf(controlRequest(join(at, 'none'), 'GET', '/status'))).toBe('SLUICE_CONTROL_NO_DAEMON');
-    expect(await codeOf(controlRequest(at, 'GET', '/status'))).toBe('SLUICE_CONTROL_NO_DAEMON');
+    expect(await codeOf(controlRequest(join(at, 'none'), 'status'))).toBe('SLUICE_CONTROL_NO_DAEMON');
+    expect(await codeOf(controlRequest(at, 'status'))).toBe('SLUICE_CONTROL_NO_DAEMON');
     await deadSocket(at);
-    expect(await codeOf(controlRequest(at, 'GET', '/status'))).toBe('SLUICE_CONTROL_NO_DAEMON');
+    expect(await codeOf(controlRequest(at, 'status'))).toBe('SLUICE_CONTROL_NO_DAEMON');
   });
 
   it('takes the place of the socket of a dead process, never of one that answers', async () => {
     const at = await directory();
     await deadSocket(at);
-    const first = await start(at, { 'GET /status': async () => 'first' });
+    const first = await start(at, { status: async () => 'first' });
     expect(await codeOf(startControlSocket({ directory: at, handlers: {} }))).toBe('SLUICE_CONTROL_IN_USE');
-    expect(await controlRequest(at, 'GET', '/status')).toBe('first');
+    expect(await controlRequest(at, 'status')).toBe('first');
     await first.close();
     expect(await readdir(at)).toEqual([]);
     await first.close();
@@ -125,7 +125,7 @@ describe('the control socket', () => {
     let entered = (): void => undefined;
     const inside = new Promise<void>((resolve) => (entered = resolve));
     const socket = await start(at, {
-      'GET /slow': async () => {
+      slow: async () => {
         entered();
         await new Promise<void>((resolve) => (release = resolve));
         return 'done';
@@ -134,7 +134,7 @@ describe('the control socket', () => {
     const idle = connect(join(at, 'control.sock'));
     await once(idle, 'connect');
     idle.on('error', () => undefined);
-    const slow = controlRequest(at, 'GET', '/slow');
+    const slow = controlRequest(at, 'slow');
     await inside;
     const closing = socket.close();
     release();
@@ -149,7 +149,7 @@ describe('the control socket', () => {
     server.listen(join(at, 'control.sock'));
     await once(server, 'listening');
     cleanup.push(async () => server.close());
-    expect(await codeOf(controlRequest(at, 'GET', '/status'))).toBe('SLUICE_CONTROL_FAILED');
+    expect(await codeOf(controlRequest(at, 'status'))).toBe('SLUICE_CONTROL_FAILED');
   });
 
   it('a directory whose path is longer than a socket may have: by the relative path, or a typed error (107 bytes, unix(7))', async () => {
@@ -157,12 +157,12 @@ describe('the control socket', () => {
     const long = join(at, 'x'.repeat(60), 'y'.repeat(60));
     await mkdir(long, { recursive: true });
     expect(await codeOf(startControlSocket({ directory: long, handlers: {} }))).toBe('SLUICE_CONTROL_PATH');
-    expect(await codeOf(controlRequest(long, 'GET', '/status'))).toBe('SLUICE_CONTROL_PATH');
+    expect(await codeOf(controlRequest(long, 'status'))).toBe('SLUICE_CONTROL_PATH');
     const before = process.cwd();
     process.chdir(join(long, '..'));
     cleanup.push(async () => process.chdir(before));
-    await start(long, { 'GET /status': async () => 'here' });
-    expect(await controlRequest(long, 'GET', '/status')).toBe('here');
+    await start(long, { status: async () => 'here' });
+    expect(await controlRequest(long, 'status')).toBe('here');
     expect((await stat(join(long, 'control.sock'))).mode & 0o777).toBe(0o600);
   });
 

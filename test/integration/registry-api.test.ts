@@ -29,8 +29,8 @@ beforeAll(async () => {
   const runtime = nodeRuntime();
   store = await openStore({ directory, runtime, openEngine: openLevel });
   const groups = [registryRoutes(new Registry({ store, runtime, dataDir: directory }))];
-  open = await startHttp({ host: '127.0.0.1', port: 0, token: null, groups, runtime, log: logger });
-  guarded = await startHttp({ host: '127.0.0.1', port: 0, token: TOKEN, groups, runtime, log: logger });
+  open = await startHttp({ host: '127.0.0.1', port: 0, token: null, readToken: null, tls: null, groups, runtime, log: logger });
+  guarded = await startHttp({ host: '127.0.0.1', port: 0, token: TOKEN, readToken: null, tls: null, groups, runtime, log: logger });
   base = `${open.url}/registry`;
 });
 

@@ -58,7 +58,7 @@ export class Daemon implements Owner {
     world.tell(`${this.name} has opened the state, shutdown before: ${store.previousShutdown}`);
     this.#around.checks.opened(this.#around.disk.storedLsn);
     const own = { store, memory: MEMORY, runtime: this.runtime, metrics: silentMetrics(), log: this.log() };
-    const ports = { ...own, once: false, dataDir: DIRECTORY, showsCopies: false };
+    const ports = { ...own, once: false, isPaused: false, dataDir: DIRECTORY, showsCopies: false };
     this.#connector = new Connector(this.definition(), ports);
     await this.#connector.run(this.#drain.signal, this.#abort.signal);
     const failed = await store.close().then(
@@ -175,6 +175,7 @@ function silentMetrics(): Metrics {
   const events = { durable: nothing, idle: nothing, inFlight: nothing, saved: nothing };
   return {
     events: () => events,
+    figures: () => ({ rows: 0, messages: 0, bytes: 0, lagSeconds: 0, inFlightBytes: 0 }),
     retried: nothing,
     health: nothing,
     disconnected: nothing,

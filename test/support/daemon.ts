@@ -142,6 +142,13 @@ export class Daemon {
     return /http:\/\/[^ ]+/.exec(line.msg)?.[0] ?? '';
   }
 
+  /** Base URL of the HTTP API of this start. */
+  async apiUrl(): Promise<string> {
+    const isOfThisStart = (line: LogLine): boolean => line.msg.startsWith('HTTP API on ') && this.log.indexOf(line) >= this.#startedAt;
+    const line = await this.waitForLog(isOfThisStart);
+    return /https?:\/\/[^ ,]+\/api\/v1/.exec(line.msg)?.[0] ?? '';
+  }
+
   /** Resident memory in bytes, as the kernel has it. */
   async residentBytes(field: 'VmRSS' | 'VmHWM' = 'VmRSS'): Promise<number> {
     const { readFile } = await import('node:fs/promises');

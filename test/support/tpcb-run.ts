@@ -11,6 +11,8 @@ export interface TpcbRunOptions {
   readonly sink: Readonly<Record<string, unknown>>;
   readonly ledger: () => Promise<StreamLedger>;
   readonly scale: number;
+  /** Of `sluice.json`. */
+  readonly settings?: Readonly<Record<string, unknown>>;
   /** Of each branch. */
   readonly accounts: number;
 }
@@ -19,11 +21,11 @@ export interface TpcbRunOptions {
 export class TpcbRun {
   readonly daemon: Daemon;
   readonly #options: TpcbRunOptions;
-  readonly #database: string;
+  readonly database: string;
 
   private constructor(options: TpcbRunOptions, database: string, daemon: Daemon) {
     this.#options = options;
-    this.#database = database;
+    this.database = database;
     this.daemon = daemon;
   }
 
@@ -40,7 +42,7 @@ export class TpcbRun {
       snapshot: { mode: 'no_data' },
       heartbeat: { interval: '1s' },
     };
-    const daemon = await Daemon.create([{ name, source, sink }]);
+    const daemon = await Daemon.create([{ name, source, sink }], options.settings ?? {});
     daemon.start();
     await daemon.waitForLog(({ msg }) => msg.startsWith('Streaming'));
     await postgres.query(fillTables(scale, accounts), database);
@@ -49,7 +51,7 @@ export class TpcbRun {
 
   load(): Load {
     const { postgres, scale, accounts } = this.#options;
-    return startLoad(postgres.url(this.#database), { clients: 4, scale, accounts });
+    return startLoad(postgres.url(this.database), { clients: 4, scale, accounts });
   }
 
   /** Waits until everything that is committed now is acknowledged to the slot, which is after it is durable and saved (I5). */
@@ -70,7 +72,7 @@ export class TpcbRun {
   async check(): Promise<void> {
     const { postgres, scale, accounts } = this.#options;
     const ledger = await this.#options.ledger();
-    expect(await differencesOfTpcb(postgres, this.#database, ledger)).toEqual([]);
+    expect(await differencesOfTpcb(postgres, this.database, ledger)).toEqual([]);
     expect({ duplicates: ledger.duplicates, disordered: ledger.disordered }).toEqual({ duplicates: 0, disordered: 0 });
     expect(ledger.messages).toBeGreaterThan(scale * accounts);
   }

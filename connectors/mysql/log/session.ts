@@ -30,6 +30,8 @@ export interface SessionOptions {
   readonly toError: (error: unknown) => SluiceError;
 }
 
+/** A server is given up that left out this many heartbeats. */
+const PATIENCE = 3;
 /** Once it is connected the server has this long to begin the stream. */
 const START_MS = 30_000;
 const STOP_MS = 2000;
@@ -83,6 +85,12 @@ export class LogSession {
   /** True while events come. */
   get streaming(): boolean {
     return this.#streaming && !this.#over;
+  }
+
+  /** As `SourceHealth` has it: whatever holds the socket. */
+  get overdueMs(): number {
+    const { runtime, heartbeatMs } = this.#options;
+    return this.streaming ? Math.max(0, runtime.monotonicMs() - this.#heardAt - PATIENCE * heartbeatMs) : 0;
   }
 
   /** Why the queue has ended although there is more: from here on the log has transactions without GTIDs, and is not sent by them. */
@@ -249,7 +257,8 @@ export class LogSession {
     if (this.#over) return;
     const { runtime, heartbeatMs } = this.#options;
     const silence = this.#isHeld ? 0 : runtime.monotonicMs() - this.#heardAt;
-    if (silence > (this.#streaming ? 3 * heartbeatMs : START_MS)) this.#fail(new SluiceError(serverSilent, { seconds: Math.round(silence / 1000) }));
+    if (silence > (this.#streaming ? PATIENCE * heartbeatMs : START_MS))
+      this.#fail(new SluiceError(serverSilent, { seconds: Math.round(silence / 1000) }));
     if (!this.#over) this.#timer = runtime.setTimer(() => this.#tick(), heartbeatMs);
   }
 

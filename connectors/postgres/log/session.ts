@@ -34,6 +34,8 @@ export interface SessionOptions {
   readonly toError: (error: unknown) => SluiceError;
 }
 
+/** A server is given up that was silent for this many times its wal_sender_timeout. */
+const PATIENCE = 1.25;
 /** Status is sent at least this often, also while the socket is paused: the server ends a connection that is silent for wal_sender_timeout. */
 const STATUS_MS = 5000;
 /** While the end of the log is waited for (`once`), the server is asked this often how far it has come. */
@@ -96,6 +98,13 @@ export class ReplicationSession {
   /** True from the first answer of the server to the end of the session. */
   get streaming(): boolean {
     return this.#streaming && !this.#over;
+  }
+
+  /** As `SourceHealth` has it: whatever holds the socket. */
+  get overdueMs(): number {
+    const timeout = this.#walSenderTimeoutMs;
+    if (timeout === 0 || !this.streaming) return 0;
+    return Math.max(0, this.#options.runtime.monotonicMs() - this.#heardAt - timeout * PATIENCE);
   }
 
   /** Connects and starts the stream. Throws a SluiceError. What goes wrong later fails the queue. */
@@ -329,7 +338,7 @@ export class ReplicationSession {
     const now = runtime.monotonicMs();
     this.#checkSuspended(now);
     const silence = this.#reader?.held === true ? 0 : now - this.#heardAt;
-    if (timeout > 0 && silence > timeout * 1.25) this.#fail(new SluiceError(serverSilent, { seconds: Math.round(silence / 1000) }));
+    if (timeout > 0 && silence > timeout * PATIENCE) this.#fail(new SluiceError(serverSilent, { seconds: Math.round(silence / 1000) }));
     if (this.#over) return;
     this.#tickAt = now;
     const isEnding = until !== null && !queue.over;

@@ -197,6 +197,7 @@ interface Observed {
   wal_status: string | null;
   lag: string | null;
   retained: string | null;
+  safe: string | null;
 }
 
 // What another walsender's client has replayed; those of logical slots replay nothing. Without pg_monitor the positions of others are null.
@@ -212,7 +213,8 @@ export async function observeStandbys(client: pg.Client): Promise<number | null>
 }
 
 // On a standby the log's end is what it has replayed: nothing later can be decoded there.
-const OBSERVE = `SELECT s.wal_status, pg_wal_lsn_diff(e.lsn, s.confirmed_flush_lsn)::text AS lag, pg_wal_lsn_diff(e.lsn, s.restart_lsn)::text AS retained
+const OBSERVE = `SELECT s.wal_status, pg_wal_lsn_diff(e.lsn, s.confirmed_flush_lsn)::text AS lag, pg_wal_lsn_diff(e.lsn, s.restart_lsn)::text AS retained,
+    s.safe_wal_size::text AS safe
   FROM pg_replication_slots s,
     LATERAL (SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END AS lsn) e
   WHERE s.slot_name = $1`;
@@ -222,7 +224,7 @@ export async function observeSlot(client: pg.Client, name: string): Promise<Omit
   const { rows } = await client.query<Observed>(withinLimit(OBSERVE, [name]));
   const row = rows[0];
   if (row === undefined) return { lagBytes: null, retainedBytes: null, slotState: null };
-  return { lagBytes: bytesOf(row.lag), retainedBytes: bytesOf(row.retained), slotState: row.wal_status };
+  return { lagBytes: bytesOf(row.lag), retainedBytes: bytesOf(row.retained), safeBytes: bytesOf(row.safe), slotState: row.wal_status };
 }
 
 function bytesOf(text: string | null): number | null {

@@ -130,7 +130,8 @@ export class PostgresLogSource implements Source {
       ...(looksAtStandbys ? { standbyLagBytes: await observeStandbys(client) } : {}),
     }));
     if (this.#prepared !== null) await this.#checkPublications(this.#prepared);
-    return { ...health, connected: this.#session?.streaming ?? false };
+    const session = this.#session;
+    return { ...health, overdueMs: session?.overdueMs ?? 0, connected: session?.streaming ?? false };
   }
 
   /** What is taken out of a publication is no longer sent, and the log does not say so: reading stops (I8). */

@@ -107,9 +107,17 @@ test('I9: a budget for less than two batches of each connector could not be kept
 const TOKEN = 'a-token-of-the-test';
 
 test.each([
-  [{ http: { listen: '127.0.0.1:8085' } }, { host: '127.0.0.1', port: 8085, token: null }],
-  [{ http: { listen: '[::1]:0' } }, { host: '::1', port: 0, token: null }],
-  [{ http: { listen: '0.0.0.0:8085', token: TOKEN } }, { host: '0.0.0.0', port: 8085, token: TOKEN }],
+  [{ http: { listen: '127.0.0.1:8085' } }, { host: '127.0.0.1', port: 8085, token: null, readToken: null, tls: null }],
+  [{ http: { listen: '[::1]:0' } }, { host: '::1', port: 0, token: null, readToken: null, tls: null }],
+  [{ http: { listen: '0.0.0.0:8085', token: TOKEN } }, { host: '0.0.0.0', port: 8085, token: TOKEN, readToken: null, tls: null }],
+  [
+    { http: { listen: 'h:1', token: TOKEN, readToken: `${TOKEN}-2`, tls: { cert: 'tls/a.crt', key: '/k' } } },
+    { host: 'h', port: 1, token: TOKEN, readToken: `${TOKEN}-2`, tls: { cert: '/d/tls/a.crt', key: '/k', clientCa: null } },
+  ],
+  [
+    { http: { listen: 'h:1', tls: { cert: '/c', key: '/k', clientCa: '/ca' } } },
+    { host: 'h', port: 1, token: null, readToken: null, tls: { cert: '/c', key: '/k', clientCa: '/ca' } },
+  ],
   [{ http: {} }, null],
 ])('the HTTP listener of %j', async (file, expected) => {
   expect(valid(await load(file)).daemon.http).toEqual(expected);
@@ -117,7 +125,7 @@ test.each([
 
 test('SLUICE_HTTP is its address, also for the registry', async () => {
   const { http, registry: found } = valid(await load({ registry: { enabled: true } }, { SLUICE_HTTP: 'localhost:1' })).daemon;
-  expect([http, found]).toEqual([{ host: 'localhost', port: 1, token: null }, { enabled: true }]);
+  expect([http, found]).toEqual([{ host: 'localhost', port: 1, token: null, readToken: null, tls: null }, { enabled: true }]);
 });
 
 test.each([
@@ -125,6 +133,11 @@ test.each([
   ['one from the environment', {}, { SLUICE_HTTP: 'h:1' }, 'http.listen'],
   ['the registry without a listener', { registry: { enabled: true } }, {}, 'registry.enabled'],
   ['a token without a listener', { http: { token: TOKEN } }, {}, 'http.token'],
+  ['a certificate without a listener', { http: { tls: { cert: '/c' } } }, {}, 'http.tls.cert'],
+  ['a certificate without its key', { http: { listen: '127.0.0.1:1', tls: { cert: '/c' } } }, {}, 'http.tls.cert'],
+  ['a key without its certificate', { http: { listen: '127.0.0.1:1', tls: { key: '/k' } } }, {}, 'http.tls.key'],
+  ['certificates of clients without one of the server', { http: { listen: '127.0.0.1:1', tls: { clientCa: '/ca' } } }, {}, 'http.tls.clientCa'],
+  ['a token to look with where all may do all', { http: { listen: '127.0.0.1:1', readToken: TOKEN } }, {}, 'http.readToken'],
 ])('refused: %s', async (_, file, env, path) => {
   expect(problemsOf(await load(file, env)).map((problem) => [problem.code, problem.path])).toEqual([['SLUICE_CONFIG_CHECK', path]]);
 });

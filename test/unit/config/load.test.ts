@@ -295,3 +295,40 @@ describe('files', () => {
     }
   });
 });
+
+describe('one wrong file leaves the other connectors as they are', () => {
+  const load = (files: Record<string, unknown>) =>
+    loadConfiguration({
+      paths: ['/d'],
+      env: {},
+      registry,
+      secrets: 'resolve',
+      files: memoryFiles(
+        Object.fromEntries(Object.entries(files).map(([path, file]) => [`/d/${path}`, typeof file === 'string' ? file : JSON.stringify(file)])),
+      ),
+      cwd: '/w',
+    });
+  const good = connector({ name: 'good', source: { slot: 'good' } });
+  const usable = async (files: Record<string, unknown>): Promise<readonly string[] | null> => {
+    const result = await load(files);
+    if (result.ok) throw new Error('it is all right');
+    return result.usable === null ? null : result.usable.connectors.map(({ name }) => name);
+  };
+
+  test.each([
+    ['no JSON', '{'],
+    ['an option that is none', connector({ name: 'bad', bacth: {}, source: { slot: 'bad' } })],
+    ['the name of another one', connector({ name: 'good', source: { slot: 'bad' } })],
+    ['what another one has for itself', connector({ name: 'bad', source: { slot: 'good' } })],
+  ])('%s', async (_, bad) => {
+    expect(await usable({ 'connectors/a.json': good, 'connectors/b.json': bad })).toEqual(['good']);
+    expect(requireConfiguration(await load({ 'connectors/a.json': good, 'connectors/b.json': bad })).connectors).toHaveLength(1);
+  });
+
+  test('none is right, or what they have in common is wrong: nothing runs', async () => {
+    expect(await usable({ 'connectors/b.json': '{' })).toBeNull();
+    expect(await usable({ 'connectors/a.json': good, 'sluice.json': { datadir: 'x' } })).toBeNull();
+    const result = await load({ 'connectors/a.json': good, 'sluice.json': '{' });
+    expect(() => requireConfiguration(result)).toThrow(SluiceError);
+  });
+});

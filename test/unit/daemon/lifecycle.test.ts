@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { backoffMs } from '../../../src/daemon/backoff.ts';
 import { type ConnectorState, isFinal, mayFollow } from '../../../src/daemon/lifecycle.ts';
 
-const STATES: readonly ConnectorState[] = ['starting', 'running', 'retrying', 'draining', 'stopped', 'failed'];
+const STATES: readonly ConnectorState[] = ['starting', 'running', 'retrying', 'draining', 'paused', 'stopped', 'failed'];
 
 describe('lifecycle', () => {
   it('nothing follows a final state, but that one which failed is started by a command', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type MemoryShare, shareMemory } from '../../../src/pipeline/memory.ts';
+import { MemoryBudget, type MemoryShare, shareMemory } from '../../../src/pipeline/memory.ts';
 import type { MessageWriter } from '../../../src/record/messages.ts';
 
 const MIB = 2 ** 20;
@@ -166,5 +166,23 @@ describe('the budget of the process (I9)', () => {
     for (const writer of left) one.release(writer);
     expect(one.held).toBe(0);
     expect(left).not.toContain(one.take(MIB));
+  });
+
+  it('a connector that comes while the others run has its part, and one that goes gives everything back', () => {
+    const need = { batchBytes: MIB, inFlightBytes: 64 * MIB };
+    const budget = new MemoryBudget(64 * MIB);
+    const [first] = budget.join([need]) as [MemoryShare];
+    fill(first);
+    const [second] = budget.join([need]) as [MemoryShare];
+    // The first one holds all that there was: what is kept for the second one is its own all the same.
+    expect(fill(second).length).toBeGreaterThanOrEqual(12);
+    let woken = 0;
+    const wake = (): void => void woken++;
+    expect(first.mayPull(wake)).toBe(false);
+    budget.remove(second);
+    expect([second.held, first.queueBytes + first.held <= 64 * MIB + 2 * first.lastBytes]).toEqual([0, true]);
+    first.releaseAll();
+    const again = fill(first);
+    expect(again.length).toBeGreaterThanOrEqual(56);
   });
 });

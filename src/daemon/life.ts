@@ -1,0 +1,202 @@
+import type { ConnectorDefinition } from '../config/load.ts';
+import type { DeadLetterFile } from '../dead-letters/file.ts';
+import type { Checkpoint } from '../pipeline/checkpoints.ts';
+import { type PipelineEvents, runPipeline } from '../pipeline/pipeline.ts';
+import type { PluginContext, PreviousShutdown, SinkContext, SourceContext } from '../plugin/context.ts';
+import type { Timer } from '../plugin/runtime.ts';
+import type { Sink } from '../plugin/sink.ts';
+import type { TableRegistry } from '../record/table.ts';
+import type { SnapshotCommands } from '../snapshot/commands.ts';
+import { sinkPlace } from '../stopped-tables/place.ts';
+import type { ConnectorPorts } from './connector-ports.ts';
+import type { CopyRounds } from './copy-rounds.ts';
+import { openDeadLetters } from './dead-letters.ts';
+import { definitionsDestination, extraDestinations } from './destinations.ts';
+import type { HealthWatch } from './health.ts';
+import { judge, refusalOf, tableFindings } from './judge.ts';
+import { mappedVersion } from './mapped-version.ts';
+import { openAnnouncements, openFormat, openShapes, openTables } from './open.ts';
+import { saveHistoryOf, saveOf } from './saves.ts';
+import { openStopped } from './stopped-tables.ts';
+import { UndeliveredMessages, type UndeliveredPorts } from './undelivered.ts';
+
+export interface LifeOptions {
+  readonly definition: ConnectorDefinition;
+  readonly ports: ConnectorPorts;
+  readonly rounds: CopyRounds;
+  readonly watch: HealthWatch;
+  readonly previousShutdown: PreviousShutdown;
+  readonly events: {
+    /** The sink is open: what the life before had sent is reckoned with. */
+    readonly sinkOpened: () => void;
+    readonly lettersOpened: (letters: DeadLetterFile | null) => void;
+    readonly running: (tables: number) => void;
+    readonly saved: () => void;
+  };
+}
+
+/** One life of a connector: from the stored offset until the end, a failure, or a word that ends it. */
+export class Life {
+  readonly #options: LifeOptions;
+  readonly #ending = new AbortController();
+  /** What is under way is waited for no longer. */
+  readonly #leaving = new AbortController();
+  #patience: Timer | null = null;
+  /** Null: it does not run yet, or any more, or its source copies nothing. */
+  #snapshots: SnapshotCommands | null = null;
+  /** Null: it does not run yet, or any more. */
+  #undelivered: UndeliveredMessages | null = null;
+
+  constructor(options: LifeOptions) {
+    this.#options = options;
+  }
+
+  /** It was asked to end, for another one or for none. */
+  get isEnded(): boolean {
+    return this.#ending.signal.aborted;
+  }
+
+  get snapshots(): SnapshotCommands | null {
+    return this.#snapshots;
+  }
+
+  get undelivered(): UndeliveredMessages | null {
+    return this.#undelivered;
+  }
+
+  /** Ends it in order. `withinMs`: what is not confirmed by then is left, and sent again by the next one. */
+  end(withinMs?: number): void {
+    this.#ending.abort();
+    if (withinMs === undefined || this.#patience !== null) return;
+    this.#patience = this.#options.ports.runtime.setTimer(() => this.#leaving.abort(new Error('ended without waiting')), withinMs, true);
+  }
+
+  /** Resolves when it has ended in order; throws what ended it. */
+  async run(drain: AbortSignal, abort: AbortSignal): Promise<void> {
+    try {
+      await this.#run(AbortSignal.any([drain, this.#ending.signal]), AbortSignal.any([abort, this.#leaving.signal]));
+    } finally {
+      this.#patience?.clear();
+    }
+  }
+
+  async #run(drain: AbortSignal, abort: AbortSignal): Promise<void> {
+    const { definition, ports, rounds, watch, events: told } = this.#options;
+    const { store, runtime, metrics, log } = ports;
+    const { name } = definition;
+    const stored = await store.load(name);
+    const tables = openTables(definition, stored);
+    const context = this.#sourceContext(tables, (table) => refusalOf(definition, sink, table, abort));
+    // Until streaming begins there is nothing to drain: a stop then ends at once.
+    const starting = AbortSignal.any([drain, abort]);
+    const { source, snapshots } = rounds.open(stored, context);
+    const stopped = await openStopped({ definition, ...ports }, stored.place);
+    const { mapping, policy } = await openShapes(definition, stored, store, log);
+    const sink: Sink = definition.sink.plugin.create(definition.sink.config, this.#sinkContext());
+    const format = openFormat(definition, this.#context(), metrics);
+    const observing = new AbortController();
+    const broken = new AbortController();
+    try {
+      const ofLife = { sink, format, policy, stopped, abort, failed: (error: unknown) => broken.abort(error) };
+      const undelivered = await this.#openUndelivered(ofLife, (label, version) => mappedVersion(tables.find(label, version), mapping));
+      const { findings, tables: captured } = await source.preflight(starting);
+      const destinations = [...captured.map((table) => sink.destination(table)), ...extraDestinations(definition)];
+      const found = [...findings, ...tableFindings(definition, captured), ...(await sink.preflight([...new Set(destinations)], starting))];
+      judge(definition, log, found, rounds.isLost);
+      const written = await sink.open(sinkPlace(stored.place), starting);
+      told.sinkOpened();
+      await undelivered.begin();
+      this.#snapshots = snapshots;
+      told.running(captured.length);
+      void watch.follow(source, observing.signal);
+      const events = metrics.events(name, () => runtime.nowMicros());
+      await runPipeline(
+        {
+          source,
+          sink,
+          format,
+          read: rounds.from(written),
+          runtime,
+          maxInFlightBytes: definition.maxInFlightBytes,
+          memory: ports.memory,
+          maxDelayMs: definition.batch.maxDelay,
+          checkpointMaxDelayMs: definition.checkpoint.maxDelay,
+          undelivered,
+          announcements: openAnnouncements(definition, stored, mapping),
+          broken: broken.signal,
+          save: (checkpoint) => store.save(name, saveOf(checkpoint, undelivered)),
+          saveHistory: saveHistoryOf(store, name, tables, policy),
+          policy,
+          mapping,
+          events: { ...events, saved: (checkpoint) => this.#saved(checkpoint, undelivered, events) },
+        },
+        drain,
+        abort,
+      );
+      if (!drain.aborted) rounds.ended(snapshots);
+    } finally {
+      observing.abort();
+      const ended = this.#undelivered?.end();
+      this.#undelivered = null;
+      this.#snapshots = null;
+      await Promise.allSettled([sink.close(), source.close(), ended]);
+    }
+  }
+
+  #saved(checkpoint: Checkpoint, undelivered: UndeliveredMessages, events: PipelineEvents): void {
+    this.#snapshots?.saved(checkpoint.progress);
+    this.#options.rounds.saved();
+    undelivered.saved(checkpoint.place);
+    events.saved(checkpoint);
+    this.#options.events.saved();
+  }
+
+  /** Opened anew for each life: after a disk's failure nothing else would do. */
+  async #openUndelivered(
+    ofLife: Pick<UndeliveredPorts, 'sink' | 'format' | 'policy' | 'stopped' | 'abort' | 'failed'>,
+    versionOf: UndeliveredPorts['versionOf'],
+  ): Promise<UndeliveredMessages> {
+    const { definition, ports, events } = this.#options;
+    const letters = await openDeadLetters(definition, ports);
+    events.lettersOpened(letters);
+    if (letters !== null) ports.metrics.openDeadLetters(definition.name, letters.size);
+    this.#undelivered = new UndeliveredMessages({ ...ports, ...ofLife, definition, letters, versionOf });
+    return this.#undelivered;
+  }
+
+  #context(): PluginContext {
+    const { definition, ports } = this.#options;
+    const { store, runtime, metrics, log } = ports;
+    const { name } = definition;
+    return { connector: name, runtime, log, instance: store.instance, retried: (what) => metrics.retried(name, what) };
+  }
+
+  #sinkContext(): SinkContext {
+    const { definition, ports, previousShutdown } = this.#options;
+    return {
+      ...this.#context(),
+      previousShutdown,
+      savePlace: (entries) => ports.store.savePlace(definition.name, entries),
+      undeliverable: (batch, index, error) => this.#undelivered?.undeliverable(batch, index, error) ?? Promise.reject(error),
+      isBinary: definition.format.plugin.isBinary === true,
+      extraDestinations: extraDestinations(definition),
+    };
+  }
+
+  #sourceContext(tables: TableRegistry, refusal: SourceContext['refusalOf']): SourceContext {
+    const { definition, ports } = this.#options;
+    const { store, once, memory } = ports;
+    const { name, batch } = definition;
+    return {
+      ...this.#context(),
+      tables,
+      batch: { maxRecords: batch.maxRecords, maxBytes: batch.maxBytes },
+      maxBufferedBytes: memory.queueBytes,
+      once,
+      intent: { get: () => store.getIntent(name), set: (intent) => store.setIntent(name, intent) },
+      renew: () => this.end(),
+      refusalOf: refusal,
+      tellsDefinitions: definitionsDestination(definition) !== null,
+    };
+  }
+}

@@ -1,0 +1,75 @@
+import { describe, expect, it } from 'vitest';
+import { HealthWatch } from '../../../src/daemon/health.ts';
+import type { Source, SourceHealth } from '../../../src/plugin/source.ts';
+import { Metrics } from '../../../src/telemetry/metrics.ts';
+import { FakeRuntime } from '../../support/fake-runtime.ts';
+
+const GOOD: SourceHealth = { lagBytes: 0, retainedBytes: 1000, safeBytes: null, slotState: 'reserved', overdueMs: 0, connected: true };
+
+/** A source that says what `now` holds. */
+function watched(): { now: SourceHealth; watch: HealthWatch; metrics: Metrics; runtime: FakeRuntime; begin: () => () => void } {
+  const runtime = new FakeRuntime();
+  const metrics = new Metrics();
+  const quiet = (): void => undefined;
+  const watch = new HealthWatch('shop', { runtime, metrics, log: { debug: quiet, info: quiet, warn: quiet, error: quiet } });
+  const all = {
+    now: GOOD,
+    watch,
+    metrics,
+    runtime,
+    begin: () => {
+      const stop = new AbortController();
+      void watch.follow({ observe: () => Promise.resolve(all.now) } as unknown as Source, stop.signal);
+      return () => stop.abort();
+    },
+  };
+  return all;
+}
+
+async function gauge(metrics: Metrics, name: string): Promise<number> {
+  const text = await metrics.text();
+  return Number(new RegExp(`^${name}{connector="shop"} (.*)$`, 'm').exec(text)?.[1]?.replace('+Inf', 'Infinity'));
+}
+
+describe('HealthWatch', () => {
+  it('a reader that should have ended its silent connection a minute ago is stalled, unless something is on its way to the sink', async () => {
+    const all = watched();
+    const events = all.metrics.events('shop', () => 0);
+    const end = all.begin();
+    await all.runtime.advance(6_000);
+    expect(all.watch.isStalled).toBe(false);
+    all.now = { ...GOOD, overdueMs: 61_000 };
+    await all.runtime.advance(6_000);
+    expect(all.watch.isStalled).toBe(true);
+    // Back-pressure: the socket is held, and rightly.
+    events.inFlight(100, 1, 0);
+    await all.runtime.advance(6_000);
+    expect(all.watch.isStalled).toBe(false);
+    events.inFlight(0, 0, null);
+    await all.runtime.advance(6_000);
+    expect(all.watch.isStalled).toBe(true);
+    end();
+    await all.runtime.advance(6_000);
+    expect([all.watch.isStalled, all.watch.health]).toEqual([false, null]);
+  });
+
+  it('tells how long the server will still keep its log at the present rate', async () => {
+    const all = watched();
+    const end = all.begin();
+    await all.runtime.advance(1);
+    expect([await gauge(all.metrics, 'sluice_safe_log_bytes'), await gauge(all.metrics, 'sluice_safe_log_seconds')]).toEqual([Infinity, Infinity]);
+    all.now = { ...GOOD, retainedBytes: 1000, safeBytes: 100_000 };
+    await all.runtime.advance(5_000);
+    expect(await gauge(all.metrics, 'sluice_safe_log_seconds')).toBe(Infinity);
+    // It keeps 500 bytes a second more.
+    all.now = { ...GOOD, retainedBytes: 6_000, safeBytes: 95_000 };
+    await all.runtime.advance(5_000);
+    expect(await gauge(all.metrics, 'sluice_safe_log_bytes')).toBe(95_000);
+    expect(await gauge(all.metrics, 'sluice_safe_log_seconds')).toBeCloseTo(95_000 / 500, 0);
+    // What was acknowledged is let go: it does not grow any more.
+    all.now = { ...GOOD, retainedBytes: 500, safeBytes: 100_500 };
+    await all.runtime.advance(5_000);
+    expect(await gauge(all.metrics, 'sluice_safe_log_seconds')).toBe(Infinity);
+    end();
+  });
+});
