@@ -1,7 +1,7 @@
 /** The test servers themselves: all of them start, answer, come back, and leave nothing behind. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect as connectNats } from '@nats-io/transport-node';
@@ -182,7 +182,31 @@ describe.runIf(natsAvailable)('the proxy', () => {
       socket.on('close', () => end('closed'));
     });
 
-  it('passes, refuses, swallows, delays and cuts', async () => {
+  it('lets what a server has sent arrive before its end of the connection does, however slowly', async () => {
+    const said = 'goodbye';
+    const server = createServer((socket) => socket.end(said));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const proxy = await startProxy(`127.0.0.1:${(server.address() as AddressInfo).port}`);
+    const heard = () =>
+      new Promise<string>((resolve) => {
+        let text = '';
+        connect(proxy.port, proxy.host)
+          .on('data', (chunk) => {
+            text += chunk;
+          })
+          .on('close', () => resolve(text));
+      });
+    proxy.split();
+    expect(await heard()).toBe(said);
+    proxy.heal();
+    proxy.delay(100);
+    expect(await heard()).toBe(said);
+    await expect.poll(() => proxy.open).toBe(0);
+    await proxy.close();
+    server.close();
+  });
+
+  it('passes, refuses, swallows, splits, delays and cuts', async () => {
     const server = keep(await startNats());
     const proxy = await startProxy(server.url);
     expect(new URL(proxy.through(server.url)).port).toBe(String(proxy.port));
@@ -192,6 +216,16 @@ describe.runIf(natsAvailable)('the proxy', () => {
     proxy.heal();
     proxy.blackhole();
     expect(await ask(proxy, 200)).toBe('silence');
+    proxy.heal();
+    proxy.blackhole('server');
+    expect(await ask(proxy, 200)).toBe('silence');
+    proxy.heal();
+    // The server speaks first.
+    proxy.blackhole('client');
+    expect(await ask(proxy, 5_000)).toBe('INFO');
+    proxy.heal();
+    proxy.split();
+    expect(await ask(proxy, 5_000)).toBe('I');
     proxy.heal();
     proxy.delay(60_000);
     expect(await ask(proxy, 200)).toBe('silence');
@@ -203,7 +237,7 @@ describe.runIf(natsAvailable)('the proxy', () => {
     proxy.heal();
     proxy.cutAfter(2);
     expect(await ask(proxy, 5_000)).toBe('IN');
-    expect(proxy.accepted).toBe(7);
+    expect(proxy.accepted).toBe(10);
     await proxy.close();
     expect(proxy.open).toBe(0);
   });

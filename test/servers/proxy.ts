@@ -4,9 +4,13 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 interface Link {
   client: Socket;
   server: Socket;
-  /** A delayed chunk is on its way: nothing may overtake it. */
-  delayed: NodeJS.Timeout | null;
+  /** A delayed chunk is on its way, and nothing may overtake it. Calling this gives it up. */
+  delayed: (() => void) | null;
+  /** The server has closed its end: the client's is closed when it has what was sent before. */
+  isEnding: boolean;
 }
+
+type Side = 'client' | 'server';
 
 export class FaultProxy {
   readonly host = '127.0.0.1';
@@ -17,7 +21,9 @@ export class FaultProxy {
   private target: { host: string; port: number };
   private readonly links = new Set<Link>();
   private refusing = false;
-  private silent = false;
+  /** Nothing that these send gets through. */
+  private readonly silent = new Set<Side>();
+  private splitting = false;
   private latencyMs = 0;
   private bytesPerSecond = Number.POSITIVE_INFINITY;
   private bytesUntilCut = Number.POSITIVE_INFINITY;
@@ -87,12 +93,14 @@ export class FaultProxy {
     this.cut();
   }
 
-  /** Nothing gets through in either direction and nothing is closed, as behind a firewall that drops; what was held back follows after {@link heal}. */
-  blackhole(): void {
-    this.silent = true;
-    for (const { client, server } of this.links) {
-      client.pause();
-      server.pause();
+  /**
+   * Nothing gets through and nothing is closed, as behind a firewall that drops; what was held back follows after {@link heal}. `from`: only what this
+   * side sends is dropped.
+   */
+  blackhole(from?: Side): void {
+    for (const side of from === undefined ? (['client', 'server'] as const) : [from]) {
+      this.silent.add(side);
+      for (const link of this.links) link[side].pause();
     }
   }
 
@@ -106,10 +114,16 @@ export class FaultProxy {
     this.bytesPerSecond = bytesPerSecond;
   }
 
+  /** What the server sends arrives byte by byte. */
+  split(): void {
+    this.splitting = true;
+  }
+
   /** Ends every fault. */
   heal(): void {
     this.refusing = false;
-    this.silent = false;
+    this.silent.clear();
+    this.splitting = false;
     this.latencyMs = 0;
     this.bytesPerSecond = Number.POSITIVE_INFINITY;
     this.bytesUntilCut = Number.POSITIVE_INFINITY;
@@ -134,22 +148,26 @@ export class FaultProxy {
       return;
     }
     const server = connect(this.target);
-    const link: Link = { client, server, delayed: null };
+    const link: Link = { client, server, delayed: null, isEnding: false };
     this.links.add(link);
     const end = () => {
       this.links.delete(link);
-      if (link.delayed !== null) clearTimeout(link.delayed);
+      link.delayed?.();
       client.destroy();
       server.destroy();
     };
-    for (const socket of [client, server]) {
+    for (const side of ['client', 'server'] as const) {
+      const socket = link[side];
       socket.setNoDelay(true);
       socket.on('error', end);
-      socket.on('close', end);
-      if (this.silent) socket.pause();
+      socket.on('close', (isBroken) => {
+        if (side === 'server' && !isBroken && link.delayed !== null && !client.destroyed) link.isEnding = true;
+        else end();
+      });
+      if (this.silent.has(side)) socket.pause();
     }
     client.on('data', (chunk) => {
-      if (this.poison === null || !chunk.includes(this.poison)) return this.pass(client, server, chunk);
+      if (this.poison === null || !chunk.includes(this.poison)) return this.pass(link, 'client', chunk);
       client.resetAndDestroy();
       server.resetAndDestroy();
     });
@@ -168,26 +186,37 @@ export class FaultProxy {
     }
     this.bytesUntilCut -= chunk.length;
     const waitMs = this.latencyMs + (chunk.length / this.bytesPerSecond) * 1000;
-    if (waitMs === 0) {
-      this.pass(server, client, chunk);
+    if (waitMs === 0 && !this.splitting) {
+      this.pass(link, 'server', chunk);
       return;
     }
     // One chunk at a time: the next one is read when this one has gone, which keeps the order and lets the server feel it.
     server.pause();
-    link.delayed = setTimeout(() => {
-      link.delayed = null;
-      if (client.destroyed) return;
-      client.write(chunk);
-      if (!this.silent) server.resume();
-    }, waitMs);
+    const timer = setTimeout(() => this.deliver(link, chunk, this.splitting ? 1 : chunk.length), waitMs);
+    link.delayed = () => clearTimeout(timer);
+  }
+
+  /** Writes what was held, so many bytes in each turn of the event loop. */
+  private deliver(link: Link, chunk: Buffer, bytes: number): void {
+    const { client, server } = link;
+    link.delayed = null;
+    if (client.destroyed) return;
+    client.write(chunk.subarray(0, bytes));
+    if (chunk.length > bytes) {
+      const immediate = setImmediate(() => this.deliver(link, chunk.subarray(bytes), bytes));
+      link.delayed = () => clearImmediate(immediate);
+    } else if (link.isEnding) client.end();
+    else if (!this.silent.has('server')) server.resume();
   }
 
   /** Passes one chunk on; stops reading while the other side is full, so that the two ends feel each other's back-pressure. */
-  private pass(from: Socket, to: Socket, chunk: Buffer): void {
+  private pass(link: Link, side: Side, chunk: Buffer): void {
+    const from = link[side];
+    const to = link[side === 'client' ? 'server' : 'client'];
     if (to.destroyed || to.write(chunk)) return;
     from.pause();
     to.once('drain', () => {
-      if (!this.silent) from.resume();
+      if (!this.silent.has(side)) from.resume();
     });
   }
 }

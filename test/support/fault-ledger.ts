@@ -1,5 +1,5 @@
 /** Compares what was committed, by the ledger that was written in the same transactions, with what arrived. */
-import type { PostgresServer } from '../servers/index.ts';
+import type { FaultSource } from './fault-source.ts';
 import type { StoredMessage } from './stream-ledger.ts';
 
 export interface FaultVerdict {
@@ -19,8 +19,8 @@ export interface FaultVerdict {
 }
 
 /** `messages`: of one sink, those of one key in the order in which they stand there. */
-export async function judge(postgres: PostgresServer, database: string, messages: Iterable<StoredMessage>): Promise<FaultVerdict> {
-  const expected = await expectedChanges(postgres, database);
+export async function judge(source: Pick<FaultSource, 'query'>, database: string, messages: Iterable<StoredMessage>): Promise<FaultVerdict> {
+  const expected = await expectedChanges(source, database);
   const counts = { committed: 0, messages: 0, lost: 0, phantoms: 0, disordered: 0, duplicates: 0 };
   const examples: string[] = [];
   const wrong = (what: 'lost' | 'phantoms' | 'disordered' | 'duplicates', text: string): void => {
@@ -67,15 +67,12 @@ function compare(key: string, expected: readonly string[], arrived: readonly str
 }
 
 /** Per key the steps in commit order: of one item they are committed in the order of their versions, since each holds the row's lock. */
-async function expectedChanges(postgres: PostgresServer, database: string): Promise<Map<string, string[]>> {
+async function expectedChanges(source: Pick<FaultSource, 'query'>, database: string): Promise<Map<string, string[]>> {
   const changes = new Map<string, string[]>();
   const add = (key: string, step: string): void => void (changes.get(key)?.push(step) ?? changes.set(key, [step]));
-  const items = await postgres.query<{ id: string; version: string; op: string }>(
-    'SELECT id, version, op FROM ledger ORDER BY id, version',
-    database,
-  );
+  const items = await source.query<{ id: string; version: string; op: string }>('SELECT id, version, op FROM ledger ORDER BY id, version', database);
   for (const { id, version, op } of items) add(`item ${id}`, `${op}${version}`);
-  const entries = await postgres.query<{ writer: number; n: string }>('SELECT writer, n FROM entry_ledger ORDER BY writer, n', database);
+  const entries = await source.query<{ writer: number; n: string }>('SELECT writer, n FROM entry_ledger ORDER BY writer, n', database);
   for (const { writer, n } of entries) add(`entry ${writer}`, `c${n}`);
   return changes;
 }

@@ -1,6 +1,5 @@
 /** A load whose every change is written down in the same transaction: what was committed is known without asking Sluice. */
-import pg from 'pg';
-import type { PostgresServer } from '../servers/index.ts';
+import type { LoadClient } from './fault-source.ts';
 
 export const FAULT_TABLES = `
   CREATE TABLE item (id bigint PRIMARY KEY, version bigint NOT NULL, note text NOT NULL);
@@ -15,22 +14,18 @@ const RETRY_MS = 100;
 /** Several connections that change rows of their own, roll some changes back, and go on after every loss of the server. */
 export class FaultLoad {
   transactions = 0;
-  readonly #url: () => string;
+  readonly #connect: () => Promise<LoadClient>;
   readonly #pauseMs: number;
   readonly #bytes: number;
   readonly #writers: Promise<void>[];
   #running = true;
 
   /** `pauseMs`: between two transactions of a writer; `bytes`: of each item's note. */
-  constructor(url: () => string, { writers = 3, pauseMs = 4, bytes = 20 } = {}) {
-    this.#url = url;
+  constructor(connect: () => Promise<LoadClient>, { writers = 3, pauseMs = 4, bytes = 20 } = {}) {
+    this.#connect = connect;
     this.#pauseMs = pauseMs;
     this.#bytes = bytes;
     this.#writers = Array.from({ length: writers }, (_, writer) => this.#write(writer));
-  }
-
-  static on(postgres: PostgresServer, database: string, options: ConstructorParameters<typeof FaultLoad>[1] = {}): FaultLoad {
-    return new FaultLoad(() => postgres.url(database), options);
   }
 
   async stop(): Promise<void> {
@@ -40,22 +35,20 @@ export class FaultLoad {
 
   async #write(writer: number): Promise<void> {
     while (this.#running) {
-      const client = new pg.Client({ connectionString: this.#url(), connectionTimeoutMillis: 5_000 });
-      client.on('error', () => undefined);
+      let client: LoadClient | null = null;
       try {
-        await client.connect();
+        client = await this.#connect();
         await this.#transactions(client, writer);
       } catch {
         // The server is gone; whether the last transaction was committed is read from the tables, not remembered.
         await sleep(RETRY_MS);
       } finally {
-        await client.end().catch(() => undefined);
+        await client?.end().catch(() => undefined);
       }
     }
   }
 
-  async #transactions(client: pg.Client, writer: number): Promise<void> {
-    await client.query(`SET statement_timeout = '20s'`);
+  async #transactions(client: LoadClient, writer: number): Promise<void> {
     const state = await readState(client, writer);
     while (this.#running) {
       const statements = this.#statements(writer, state);
@@ -111,15 +104,15 @@ interface WriterState {
   entries: number;
 }
 
-async function readState(client: pg.Client, writer: number): Promise<WriterState> {
+async function readState(client: LoadClient, writer: number): Promise<WriterState> {
   const range = `id BETWEEN ${writer * 1000} AND ${writer * 1000 + 999}`;
   const versions = await client.query<{ id: string; version: string }>(`SELECT id, max(version) AS version FROM ledger WHERE ${range} GROUP BY id`);
   const items = await client.query<{ id: string }>(`SELECT id FROM item WHERE ${range}`);
-  const entries = await client.query<{ n: string }>(`SELECT coalesce(max(n), 0) AS n FROM entry_ledger WHERE writer = ${writer}`);
+  const [entries] = await client.query<{ n: string }>(`SELECT coalesce(max(n), 0) AS n FROM entry_ledger WHERE writer = ${writer}`);
   return {
-    versions: new Map(versions.rows.map(({ id, version }) => [Number(id), Number(version)])),
-    exists: new Set(items.rows.map(({ id }) => Number(id))),
-    entries: Number(entries.rows[0]?.n),
+    versions: new Map(versions.map(({ id, version }) => [Number(id), Number(version)])),
+    exists: new Set(items.map(({ id }) => Number(id))),
+    entries: Number(entries?.n),
   };
 }
 

@@ -5,11 +5,7 @@ import { formatLsn, parseLsn } from '../../connectors/postgres/log/position.ts';
 import type { PostgresServer } from '../servers/index.ts';
 import { sluice } from './cli.ts';
 import type { FaultRun } from './fault-run.ts';
-
-/** The slot of a connector. */
-export function slotOf(connector: string): string {
-  return `sluice_${connector.replaceAll('-', '_')}`;
-}
+import { slotOf } from './postgres-fault-source.ts';
 
 /** Up to where the server may forget; null: there is no slot. */
 export async function confirmed(postgres: PostgresServer, connector: string): Promise<bigint | null> {

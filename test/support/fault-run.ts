@@ -4,9 +4,11 @@ import { expect } from 'vitest';
 import type { KafkaServer, NatsServer, PostgresServer } from '../servers/index.ts';
 import { Daemon } from './daemon.ts';
 import { type FaultVerdict, judge } from './fault-ledger.ts';
-import { FAULT_TABLES, FaultLoad } from './fault-load.ts';
+import { FaultLoad } from './fault-load.ts';
+import type { FaultSource } from './fault-source.ts';
 import { readTopic } from './kafka-topics.ts';
 import { LONG } from './long-form.ts';
+import { postgresFaultSource } from './postgres-fault-source.ts';
 import { type DebeziumValue, readStream, type StoredMessage } from './stream-ledger.ts';
 
 /** Where the messages of a run go, and how they are read back without Sluice. */
@@ -28,10 +30,13 @@ export function natsFaultSink(nats: NatsServer, stream: string, options: Readonl
 }
 
 export function kafkaFaultSink(kafka: KafkaServer, prefix: string, options: Readonly<Record<string, unknown>> = {}): FaultSink {
+  const config = { type: 'kafka', brokers: kafka.brokers, topic: `${prefix}.{schema}.{table}`, partitions: 3, ...options };
   return {
-    config: { type: 'kafka', brokers: kafka.brokers, topic: `${prefix}.{schema}.{table}`, partitions: 3, ...options },
+    config,
     messages: async () => {
-      const topics = await Promise.all(['item', 'entry'].map((table) => readTopic(kafka, `${prefix}.public.${table}`)));
+      const topics = await Promise.all(
+        ['item', 'entry'].map((table) => readTopic(kafka, config.topic.replace('{schema}', 'public').replace('{table}', table))),
+      );
       return topics.flat().map((record) => ({
         sequence: Number(record.offset),
         subject: '',
@@ -45,7 +50,6 @@ export function kafkaFaultSink(kafka: KafkaServer, prefix: string, options: Read
 
 export interface FaultRunOptions {
   readonly name: string;
-  readonly postgres: PostgresServer;
   readonly sink: FaultSink;
   readonly source?: Readonly<Record<string, unknown>>;
   /** Of the connector's file. */
@@ -53,40 +57,47 @@ export interface FaultRunOptions {
   /** Of sluice.json. */
   readonly settings?: Record<string, unknown>;
   readonly load?: ConstructorParameters<typeof FaultLoad>[1];
-  /** Through which the daemon reaches Postgres; the load does not. */
+  /** Through which the daemon reaches the database; the load does not. */
   readonly through?: (url: string) => string;
   /** In place of a plain start, when tables and configuration are there. */
   readonly start?: (run: FaultRun) => Promise<unknown>;
 }
 
-/** I10. */
-const RECOVERY_MS = 5_000;
+interface PostgresRunOptions extends FaultRunOptions {
+  readonly postgres: PostgresServer;
+}
+
+/** I10. A machine that has other work needs longer, and may say how long. */
+const RECOVERY_MS = Number(process.env['SLUICE_CHAOS_RECOVERY_MS'] ?? 5_000);
 const CATCH_UP_MS = 60_000;
 
 export class FaultRun {
   readonly daemon: Daemon;
   readonly database: string;
-  #options: FaultRunOptions;
+  readonly #options: FaultRunOptions;
+  #source: FaultSource;
   #load: FaultLoad | null = null;
 
-  private constructor(options: FaultRunOptions, database: string, daemon: Daemon) {
+  private constructor(options: FaultRunOptions, source: FaultSource, database: string, daemon: Daemon) {
     this.#options = options;
+    this.#source = source;
     this.database = database;
     this.daemon = daemon;
   }
 
   /** Resolves when the daemon streams and the load runs. */
-  static async begin(options: FaultRunOptions): Promise<FaultRun> {
-    const { name, postgres, sink, source, top, settings, through = (url: string) => url } = options;
-    const database = await postgres.createDatabase(name);
-    await postgres.query(FAULT_TABLES, database);
+  static begin({ postgres, ...options }: PostgresRunOptions): Promise<FaultRun> {
+    return FaultRun.on(postgresFaultSource(postgres), options);
+  }
+
+  /** As `begin`, on any database. */
+  static async on(from: FaultSource, options: FaultRunOptions): Promise<FaultRun> {
+    const { name, sink, source, top, settings, through = (url: string) => url } = options;
+    const database = await from.createDatabase(name);
     const connector = {
       name,
       source: {
-        type: 'postgres',
-        url: through(postgres.url(database)),
-        tables: ['public.item', 'public.entry'],
-        insertOnly: ['public.entry'],
+        ...from.config(database, through),
         snapshot: { mode: 'no_data' },
         heartbeat: { interval: '1s' },
         ...source,
@@ -94,7 +105,7 @@ export class FaultRun {
       sink: sink.config,
       ...top,
     };
-    const run = new FaultRun(options, database, await Daemon.create([connector], settings));
+    const run = new FaultRun(options, from, database, await Daemon.create([connector], settings));
     try {
       if (options.start === undefined) run.daemon.start();
       else await options.start(run);
@@ -125,13 +136,12 @@ export class FaultRun {
 
   /** Begins the load (again). */
   resume(): void {
-    const { postgres, load } = this.#options;
-    this.#load ??= FaultLoad.on(postgres, this.database, load);
+    this.#load ??= new FaultLoad(() => this.#source.connect(this.database), this.#options.load);
   }
 
-  /** Another server has taken the place of the first one: from now on the load, the look at the slot and the judgement go there. */
-  moveTo(postgres: PostgresServer): void {
-    this.#options = { ...this.#options, postgres };
+  /** Another server has taken the place of the first one: from now on the load, the look at what is acknowledged and the judgement go there. */
+  moveTo(source: FaultSource): void {
+    this.#source = source;
   }
 
   async pause(): Promise<void> {
@@ -151,24 +161,20 @@ export class FaultRun {
     this.daemon.start();
   }
 
-  /** Waits until what is committed by now is acknowledged to the slot, which is after it is durable and saved (I5). Answers with the milliseconds. */
+  /** Waits until what is committed by now is durable and saved, and acknowledged where the server is told (I5). Answers with the milliseconds. */
   async caughtUp(timeoutMs = CATCH_UP_MS): Promise<number> {
-    const { postgres, name } = this.#options;
     const started = performance.now();
-    const client = await postgres.connect(this.database);
+    const progress = await this.#source.progress(this.name, this.daemon, this.database);
     try {
-      const lsn = (await client.query<{ lsn: string }>('SELECT pg_current_wal_lsn()::text AS lsn')).rows[0]?.lsn;
       for (;;) {
-        const { rows } = await client.query<{ done: boolean }>(
-          `SELECT confirmed_flush_lsn >= '${lsn}'::pg_lsn AS done FROM pg_replication_slots WHERE slot_name = 'sluice_${name.replaceAll('-', '_')}'`,
-        );
+        const isDone = await progress.isDone();
         const took = performance.now() - started;
-        if (rows[0]?.done === true) return took;
+        if (isDone) return took;
         if (took > timeoutMs) throw new Error(`not caught up after ${timeoutMs} ms: ${JSON.stringify(this.daemon.log.slice(-10), null, 1)}`);
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
     } finally {
-      await client.end();
+      await progress.end();
     }
   }
 
@@ -221,29 +227,20 @@ export class FaultRun {
     return this.#options.name;
   }
 
-  /** What a daemon that must not work may not change: the slot's acknowledged position, and the number of messages in the sink. */
+  /** What a daemon that must not work may not change: what is acknowledged, and the number of messages in the sink. */
   async standing(): Promise<{ readonly acknowledged: string; readonly messages: number }> {
-    const { postgres, sink, name } = this.#options;
-    const [slot] = await postgres.query<{ lsn: string }>(
-      `SELECT confirmed_flush_lsn::text AS lsn FROM pg_replication_slots WHERE slot_name = 'sluice_${name.replaceAll('-', '_')}'`,
-    );
-    return { acknowledged: slot?.lsn ?? 'no slot', messages: (await sink.messages()).length };
+    const acknowledged = await this.#source.acknowledged(this.name, this.daemon);
+    return { acknowledged, messages: (await this.#options.sink.messages()).length };
   }
 
   async verdict(): Promise<FaultVerdict> {
-    const { postgres, sink } = this.#options;
-    return judge(postgres, this.database, await sink.messages());
+    return judge(this.#source, this.database, await this.#options.sink.messages());
   }
 
   async dispose(): Promise<void> {
     await this.pause();
     await this.daemon.dispose();
-    const { postgres, name } = this.#options;
-    const slot = `sluice_${name.replaceAll('-', '_')}`;
-    // The next test's database has a slot of its own; this one would keep the log.
-    await postgres
-      .query(`SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = '${slot}' AND NOT active`)
-      .catch(() => undefined);
+    await this.#source.forget(this.name).catch(() => undefined);
   }
 }
 

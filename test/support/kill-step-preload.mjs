@@ -71,8 +71,11 @@ const POINTS = {
     resolved(StateStore, 'save', () => reached());
   },
   'after acknowledge': async (reached) => {
-    const { ReplicationSession } = await built('connectors/postgres/log/session.js');
-    around(ReplicationSession, 'acknowledge', () => void reached());
+    const [{ ReplicationSession }, { MysqlLogSource }] = await Promise.all([
+      built('connectors/postgres/log/session.js'),
+      built('connectors/mysql/source.js'),
+    ]);
+    for (const source of [ReplicationSession, MysqlLogSource]) around(source, 'acknowledge', () => void reached());
   },
   'after the status was sent': async (reached) => {
     const { LogicalReplicationService } = await import('pg-logical-replication');

@@ -187,8 +187,11 @@ export class LogSession {
       else this.#event(bytes);
       if (this.#over) return;
       this.#isPassing = true;
-      handle(packet);
-      this.#isPassing = false;
+      try {
+        handle(packet);
+      } finally {
+        this.#isPassing = false;
+      }
     };
   }
 

@@ -11,9 +11,10 @@ import {
   startPostgres,
   startProxy,
 } from '../../servers/index.ts';
-import { holder, slotOf } from '../../support/fault-postgres.ts';
+import { holder } from '../../support/fault-postgres.ts';
 import { FaultRun, type FaultSink, kafkaFaultSink, natsFaultSink } from '../../support/fault-run.ts';
 import { LONG } from '../../support/long-form.ts';
+import { slotOf } from '../../support/postgres-fault-source.ts';
 
 const WAL_SENDER_TIMEOUT_MS = 3_000;
 const MEGABYTE = 1024 * 1024;

@@ -4,8 +4,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type FaultProxy, type NatsServer, type PostgresServer, startNats, startPostgres, startProxy } from '../../servers/index.ts';
 import { copyPostgres } from '../../servers/postgres-copy.ts';
 import { FAULT_TABLES } from '../../support/fault-load.ts';
-import { carryOut, confirmed, goesOn, slotOf, sqlOf, stopped, stored, walEnd } from '../../support/fault-postgres.ts';
+import { carryOut, confirmed, goesOn, sqlOf, stopped, stored, walEnd } from '../../support/fault-postgres.ts';
 import { FaultRun, natsFaultSink } from '../../support/fault-run.ts';
+import { postgresFaultSource, slotOf } from '../../support/postgres-fault-source.ts';
 
 const MAJOR = 17;
 const PRIMARY = { wal_sender_timeout: '5s', hot_standby_feedback: 'on' };
@@ -79,7 +80,7 @@ describe('failover and restored servers (I1, I5, I8, I10)', () => {
     await primary.stop('kill');
     await promote(standby);
     (proxy as FaultProxy).retarget(standby.url());
-    each.moveTo(standby);
+    each.moveTo(postgresFaultSource(standby));
   };
 
   const replayed = async (standby: PostgresServer, lsn: bigint): Promise<void> => {
@@ -121,7 +122,7 @@ describe('failover and restored servers (I1, I5, I8, I10)', () => {
     await replayed(standby, await walEnd(primary));
     await primary.stop('kill');
     (proxy as FaultProxy).retarget(standby.url());
-    each.moveTo(standby);
+    each.moveTo(postgresFaultSource(standby));
     each.daemon.start();
     await each.daemon.waitForLog(({ level, code }) => level === 'warn' && code === 'SLUICE_PG_SLOT_STANDBY_COPY');
     await sleep(1_000);
@@ -149,7 +150,7 @@ describe('failover and restored servers (I1, I5, I8, I10)', () => {
     // The new primary goes on: other commits come to stand where the lost ones were.
     await standby.query(`UPDATE item SET note = 'other history'`, each.database);
     (proxy as FaultProxy).retarget(standby.url());
-    each.moveTo(standby);
+    each.moveTo(postgresFaultSource(standby));
     const remedy = await stopped(each, standby, 'behind', 'SLUICE_PG_TIMELINE');
     await each.daemon.exit();
     await carryOut(each, remedy);
@@ -192,7 +193,7 @@ describe('failover and restored servers (I1, I5, I8, I10)', () => {
     await each.caughtUp();
     await primary.stop('kill');
     await backup.start();
-    each.moveTo(backup);
+    each.moveTo(postgresFaultSource(backup));
     expect((await walEnd(backup)) < (await stored(each, 'restored'))).toBe(true);
     const remedy = await stopped(each, backup, 'restored', 'SLUICE_PG_OFFSET_AHEAD');
     await each.daemon.exit();
@@ -212,7 +213,7 @@ describe('failover and restored servers (I1, I5, I8, I10)', () => {
     await other.query(`CREATE DATABASE "${each.database}"`);
     (proxy as FaultProxy).retarget(other.url());
     (proxy as FaultProxy).cut();
-    each.moveTo(other);
+    each.moveTo(postgresFaultSource(other));
     // Same database, same tables, a slot and a publication of the same names: what a migration makes.
     await other.query(
       FAULT_TABLES.concat(

@@ -2,8 +2,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type NatsServer, type PostgresServer, startNats, startPostgres } from '../../servers/index.ts';
 import { FAULT_TABLES } from '../../support/fault-load.ts';
-import { carryOut, goesOn, slotOf, sqlOf, stopped } from '../../support/fault-postgres.ts';
+import { carryOut, goesOn, sqlOf, stopped } from '../../support/fault-postgres.ts';
 import { FaultRun, natsFaultSink } from '../../support/fault-run.ts';
+import { slotOf } from '../../support/postgres-fault-source.ts';
 
 // From 18 on the server passes over a publication that is gone, where it had an error before.
 describe.each([17, 18] as const)('faults of the publication, PostgreSQL %i (I1, I2, I8)', (major) => {

@@ -3,8 +3,9 @@ import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type NatsServer, type PostgresServer, startNats, startPostgres } from '../../servers/index.ts';
 import { judge } from '../../support/fault-ledger.ts';
-import { carryOut, confirmed, goesOn, holder, slotOf, sqlOf, stopped, walEnd } from '../../support/fault-postgres.ts';
+import { carryOut, confirmed, goesOn, holder, sqlOf, stopped, walEnd } from '../../support/fault-postgres.ts';
 import { FaultRun, natsFaultSink } from '../../support/fault-run.ts';
+import { slotOf } from '../../support/postgres-fault-source.ts';
 
 describe('faults of the replication slot (I1, I5, I8, I10)', () => {
   let postgres: PostgresServer;

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type KafkaServer, type NatsServer, type PostgresServer, startKafka, startNats, startPostgres } from '../../servers/index.ts';
 import { LIGHT } from '../../support/fault-load.ts';
 import { FaultRun, type FaultSink, kafkaFaultSink, natsFaultSink } from '../../support/fault-run.ts';
-import { KILL_STEPS, type KillStep, killAt } from '../../support/kill-step.ts';
+import { KILL_STEPS, killedAt } from '../../support/kill-step.ts';
 import { LONG } from '../../support/long-form.ts';
 
 describe('faults of Sluice (I1, I2, I3, I4, I5, I10)', () => {
@@ -43,24 +43,6 @@ describe('faults of Sluice (I1, I2, I3, I4, I5, I10)', () => {
     }
     await run.verify('SIGKILL at random moments');
   });
-
-  /** Starts a daemon that kills itself there, with a load, and waits until it has. */
-  async function killedAt(of: FaultRun, step: KillStep, n: number): Promise<void> {
-    const { daemon } = of;
-    const streamed = of.streamed;
-    daemon.start([], killAt(step, n));
-    const exit = daemon.exit();
-    let exited = false;
-    void exit.then(() => {
-      exited = true;
-    });
-    const text = (): string => `${step}, time ${n}: ended by SIGKILL; ${daemon.stderr.slice(-2000)}`;
-    // Without a slot nothing would be captured of what the load does.
-    await expect.poll(() => exited || of.streamed > streamed, { timeout: 60_000, interval: 25, message: text() }).toBe(true);
-    if (of.streamed > 0) of.resume();
-    await expect.poll(() => exited, { timeout: 30_000, message: text() }).toBe(true);
-    expect(daemon.child?.signalCode, text()).toBe('SIGKILL');
-  }
 
   it('SIGTERM under load: ends with 0, and the next start goes on (I1, I4)', async () => {
     run = await FaultRun.begin({ load: LIGHT, name: 'terminated', postgres, sink: await sink('nats', 'TERMINATED') });
