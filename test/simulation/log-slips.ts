@@ -49,6 +49,12 @@ export const LOG_SLIPS: readonly Mutation[] = [
     replace: 'if (known !== undefined) return;\n    if (known !== undefined &&',
   },
   {
+    name: 'a TRUNCATE that is read again is of the newest stored version',
+    file: DECODER,
+    find: 'target.writer.current(table, this.#commitMicros)',
+    replace: 'target.writer.current(table)',
+  },
+  {
     name: 'a TRUNCATE makes a version of its own',
     file: TABLES,
     find: 'return currentOf(table) ?? versionOf(',

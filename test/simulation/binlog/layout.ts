@@ -111,8 +111,9 @@ export class Layout {
     return this.files.at(-1) as LogFile;
   }
 
+  /** Of what is written now: each transaction and file has its own. */
   get seconds(): number {
-    return BEGUN_S + 10 * this.#number;
+    return BEGUN_S + 10 * this.#number + this.groups.length;
   }
 
   /** @param told where it ends is said */
