@@ -12,32 +12,17 @@ import {
   type SourceHealth,
   type SourcePreflight,
 } from '#plugin';
-import type { Charsets } from './charset-tables.ts';
-import { Client, connectionOptions } from './client.ts';
 import { type MysqlConfig, serverIdOf } from './config.ts';
-import { asSluiceError } from './connection-error.ts';
-import { readDefinitions } from './definitions.ts';
 import { BinlogDecoder } from './log/decoder.ts';
-import { DefinitionsWanted } from './log/definitions.ts';
 import { gtidsOff } from './log/errors.ts';
 import { isBefore } from './log/place.ts';
 import { isDumpable, type LogPosition, type System } from './log/position.ts';
 import { LogSession } from './log/session.ts';
-import { CatalogueChanged, type Question, UnknownBinaries, UnknownCollation } from './log/table-map.ts';
-import { FileEnds, UnknownFileEnd } from './log/torn.ts';
-import { preflightMysql } from './preflight.ts';
-import { type Prepared, prepareLog } from './prepare.ts';
-import { recoverPosition } from './recover.ts';
-import { bytesBehind, type ServerFacts, wholeIn } from './server.ts';
+import { FileEnds } from './log/torn.ts';
+import type { Prepared } from './prepare.ts';
 import { MysqlSnapshots } from './snapshot/snapshots.ts';
-import { capturesOf, definitionScope, demandBinaries, hidesProblems, matchTables } from './tables.ts';
-
-/** What is asked for while a log is read. */
-interface Known {
-  readonly charsets: Charsets;
-  readonly server: ServerFacts;
-  readonly fileEnds: FileEnds;
-}
+import { capturesOf, definitionScope, hidesProblems } from './tables.ts';
+import { type Known, MysqlUpstream, type Upstream } from './upstream.ts';
 
 /**
  * A lost connection ends the iterator of `read` with an error that is tried again (`retry: 'auto'`): the engine reads anew from the saved offset, so that
@@ -47,6 +32,7 @@ export class MysqlLogSource implements Source {
   readonly #config: MysqlConfig;
   readonly #system: System;
   readonly #context: SourceContext;
+  readonly #upstream: Upstream;
   #queue: BatchQueue | null = null;
   #session: LogSession | null = null;
   #decoder: BinlogDecoder | null = null;
@@ -55,23 +41,23 @@ export class MysqlLogSource implements Source {
   readonly #offered = new Promise<MysqlSnapshots>((resolve) => {
     this.#offer = resolve;
   });
-  /** Tables of which the catalogue has said that what looks binary is. */
   readonly #binaries = new Set<string>();
   readonly #closing = new AbortController();
 
-  constructor(config: MysqlConfig, system: System, context: SourceContext) {
+  constructor(config: MysqlConfig, system: System, context: SourceContext, upstream: Upstream = new MysqlUpstream(config, system, context)) {
     this.#config = config;
     this.#system = system;
     this.#context = context;
+    this.#upstream = upstream;
   }
 
   preflight(signal: AbortSignal): Promise<SourcePreflight> {
-    return preflightMysql(this.#config, this.#system, this.#context, signal);
+    return this.#upstream.preflight(signal);
   }
 
   async *read(options: ReadOptions, signal: AbortSignal): AsyncGenerator<RecordBatch, void, undefined> {
     const either = AbortSignal.any([signal, this.#closing.signal]);
-    const prepared = await prepareLog(this.#config, this.#system, this.#context, options, either);
+    const prepared = await this.#upstream.prepare(options, either);
     const queue = this.#makeQueue(prepared);
     this.#queue = queue;
     const session = await this.#makeSession(prepared, queue, options.mayEnd ?? (() => true));
@@ -119,13 +105,14 @@ export class MysqlLogSource implements Source {
 
   async observe(signal: AbortSignal): Promise<SourceHealth> {
     signal.throwIfAborted();
-    const lagBytes = await this.#lag();
+    const position = this.#decoder?.position;
+    const lagBytes = position === undefined ? null : await this.#upstream.bytesBehind(position);
     const session = this.#session;
     return { lagBytes, retainedBytes: null, slotState: null, overdueMs: session?.overdueMs ?? 0, connected: session?.streaming ?? false };
   }
 
   recover(options: RecoverOptions, signal: AbortSignal): Promise<Position> {
-    return recoverPosition(this.#config, this.#system, this.#context, options, signal);
+    return this.#upstream.recover(options, signal);
   }
 
   async close(): Promise<void> {
@@ -133,18 +120,6 @@ export class MysqlLogSource implements Source {
     this.#queue?.close();
     this.#snapshots?.close();
     await this.#session?.stop();
-  }
-
-  /** Bytes to the log's end; null where the file that is read is gone. */
-  async #lag(): Promise<number | null> {
-    const position = this.#decoder?.position;
-    if (position === undefined) return null;
-    const client = await Client.connect(this.#config, this.#context.runtime.files);
-    try {
-      return await bytesBehind(client, position);
-    } finally {
-      client.close();
-    }
   }
 
   #emptyBatch(checkpoint: LogPosition): RecordBatch {
@@ -190,9 +165,9 @@ export class MysqlLogSource implements Source {
 
   async #makeSession({ server, end, from, charsets }: Prepared, queue: BatchQueue, mayEnd: () => boolean): Promise<LogSession> {
     const { connector, instance, runtime, once } = this.#context;
-    const serverId = serverIdOf(this.#config, connector, instance);
     const captures = capturesOf(this.#config);
     const fileEnds = new FileEnds();
+    const known: Known = { charsets, server, fileEnds, binaries: this.#binaries };
     const decoder = new BinlogDecoder({
       connector,
       system: this.#system,
@@ -211,8 +186,8 @@ export class MysqlLogSource implements Source {
     this.#decoder = decoder;
     return new LogSession({
       runtime,
-      connection: await connectionOptions(this.#config, runtime.files),
-      serverId,
+      library: await this.#upstream.library(),
+      serverId: serverIdOf(this.#config, connector, instance),
       from,
       decoder,
       queue,
@@ -220,33 +195,9 @@ export class MysqlLogSource implements Source {
       mayEnd,
       includesQuery: this.#config.includeQuery,
       heartbeatMs: this.#config.heartbeat.interval,
-      learn: (question) => this.#learn({ charsets, server, fileEnds }, question),
-      toError: (error) =>
-        asSluiceError(error, { config: this.#config, doing: 'the request for its log', stream: { connector, serverId, by: from.by } }),
+      learn: (question) => this.#upstream.learn(question, known),
+      toError: (error) => this.#upstream.toError(error, from.by),
     });
-  }
-
-  async #learn({ charsets, server, fileEnds }: Known, question: Question): Promise<void> {
-    const client = await Client.connect(this.#config, this.#context.runtime.files);
-    try {
-      if (question instanceof UnknownCollation) await charsets.learn(client, question.collation, 'a captured table');
-      else if (question instanceof DefinitionsWanted) await readDefinitions(client, this.#system, question);
-      else if (question instanceof CatalogueChanged) await this.#checkTables(client, server);
-      else if (question instanceof UnknownFileEnd) fileEnds.know(question.file, await wholeIn(client, question.file));
-      else if (question instanceof UnknownBinaries) {
-        await demandBinaries(client, question);
-        this.#binaries.add(question.key);
-      }
-    } finally {
-      client.close();
-    }
-  }
-
-  /** Throws a SluiceError if a table has by now what it is refused for. */
-  async #checkTables(client: Client, server: ServerFacts): Promise<void> {
-    if (!hidesProblems(server)) return;
-    const { problems } = await matchTables(client, this.#config, server);
-    if (problems[0] !== undefined) throw problems[0];
   }
 }
 

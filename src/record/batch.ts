@@ -95,9 +95,9 @@ export class BatchWriter implements RecordBatch {
     return this.#registry.version(shape, since);
   }
 
-  /** The version that the table had until now; null: it was never seen. */
-  current(table: TableIdentity): TableVersion | null {
-    return this.#registry.current(table);
+  /** The version that the table had until now; null: it was never seen. `micros`: as `TableRegistry.current` has it. */
+  current(table: TableIdentity, micros?: number): TableVersion | null {
+    return this.#registry.current(table, micros);
   }
 
   /** Starts a record. `ordinal` counts every row change of the transaction as the log has it, before any filter. */

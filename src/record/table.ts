@@ -144,6 +144,8 @@ export class TableRegistry {
   readonly #byFingerprint = new Map<string, TableVersion>();
   /** What each table is now. */
   readonly #current = new Map<string, TableVersion>();
+  /** Tables of which a version was asked for, not only restored. */
+  readonly #asked = new Set<string>();
   /** Versions of each table, oldest first. */
   readonly #histories = new Map<string, TableVersion[]>();
   #unsaved: TableVersion[] = [];
@@ -165,6 +167,7 @@ export class TableRegistry {
     const shape = this.described ? given : withoutFacts(given);
     const text = fingerprint(shape);
     const known = this.#byFingerprint.get(text);
+    this.#asked.add(tableId(shape));
     if (known !== undefined) {
       this.#current.set(tableId(known), known);
       return known;
@@ -180,9 +183,15 @@ export class TableRegistry {
     return table;
   }
 
-  /** The version that was asked for last, or stored last; null: none. */
-  current(table: TableIdentity): TableVersion | null {
-    return this.#current.get(tableId(table)) ?? null;
+  /**
+   * The version that was asked for last, or stored last; null: none. `micros`, when something of the table was committed that shows no version: until one is asked for, it is the last one that the
+   * log showed by then, for what is read once more may stand before a version that is stored (I4).
+   */
+  current(table: TableIdentity, micros = Number.POSITIVE_INFINITY): TableVersion | null {
+    const id = tableId(table);
+    if (this.#asked.has(id) || micros === Number.POSITIVE_INFINITY) return this.#current.get(id) ?? null;
+    const history = this.#histories.get(id) ?? [];
+    return history.findLast(({ since }) => since === undefined || since.micros <= micros) ?? history[0] ?? null;
   }
 
   /** A version by the table's label; null: it is not kept any more. */

@@ -8,6 +8,8 @@ import type { Runtime } from '../../src/plugin/runtime.ts';
 import type { Sink } from '../../src/plugin/sink.ts';
 import { openStore, type StoreOptions } from '../../src/state/store.ts';
 import type { Metrics } from '../../src/telemetry/metrics.ts';
+import { BinlogServer } from './binlog/server.ts';
+import { binlogSource } from './binlog/source.ts';
 import type { Checks } from './checks.ts';
 import type { Cluster } from './cluster.ts';
 import { CONNECTOR, DIRECTORY, type Disk } from './disk.ts';
@@ -15,7 +17,7 @@ import { SimulatedDriver } from './driver.ts';
 import { PlainDriver } from './plain-driver.ts';
 import type { Plan } from './plan.ts';
 import type { Server } from './server.ts';
-import { SimulatedSource, simulatedSource } from './source.ts';
+import { slotSource } from './source.ts';
 import type { Owner, World } from './world.ts';
 
 /** Everything that outlives a process. */
@@ -108,7 +110,10 @@ export class Daemon implements Owner {
     const definition = {
       name: CONNECTOR,
       file: 'sim.json',
-      source: { config: {}, plugin: { ...simulatedSource, create: (_, context) => new SimulatedSource(world, this, server, context) } },
+      source: {
+        config: {},
+        plugin: server instanceof BinlogServer ? binlogSource({ world, plan, owner: this, server }) : slotSource(world, this, server),
+      },
       format: { config: { tombstones: true }, plugin: native },
       sink: { config: {}, plugin: { role: 'sink', type: 'kafka', fields: {}, errors: [], create: (_, context) => this.#sink(context) } },
       batch: { maxRecords: plan.maxRecords, maxBytes: plan.maxBatchBytes, maxDelay: plan.maxDelayMs },

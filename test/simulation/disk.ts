@@ -1,10 +1,13 @@
 import type { Files } from '../../src/plugin/runtime.ts';
+import type { Position } from '../../src/record/position.ts';
 import { EngineError, type KeyValueStore, type Operation } from '../../src/state/key-value.ts';
 import type { Checks } from './checks.ts';
 import type { Plan } from './plan.ts';
 import type { Owner, World } from './world.ts';
 
 type Level = Map<string, Uint8Array>;
+/** Where a position is in the log; `complains` if it is none. */
+type NumberOf = (position: Position, complains?: boolean) => number;
 
 export const CONNECTOR = 'sim';
 export const DIRECTORY = '/data';
@@ -29,6 +32,7 @@ export class Disk {
   readonly #world: World;
   readonly #checks: Checks;
   readonly #plan: Plan;
+  readonly #numberOf: NumberOf;
   readonly levels = new Map<string, Level>();
   readonly files = new Map<string, Buffer>();
   /** Copies of LevelDB's content after its last batches. */
@@ -41,8 +45,10 @@ export class Disk {
   isCalm = false;
   failures = 0;
 
-  constructor(world: World, checks: Checks, plan: Plan) {
+  /** `numberOf`: where a position is in the log. */
+  constructor(world: World, checks: Checks, plan: Plan, numberOf: NumberOf) {
     this.#world = world;
+    this.#numberOf = numberOf;
     this.#checks = checks;
     this.#plan = plan;
   }
@@ -85,7 +91,7 @@ export class Disk {
         const copy = Buffer.from(bytes);
         return this.write(owner, `replace ${path}`, () => {
           this.files.set(path, copy);
-          if (path.includes('/state/offset.')) this.#checks.witnessed = Math.max(this.#checks.witnessed, lsnOfSide(copy));
+          if (path.includes('/state/offset.')) this.#checks.witnessed = Math.max(this.#checks.witnessed, this.#numberOfSide(copy));
         });
       },
       makeDirectory: async (path) => {
@@ -138,7 +144,7 @@ export class Disk {
   batch(owner: Owner, location: string, level: Level, operations: readonly Operation[]): Promise<void> {
     const copies = operations.map((each) => (each.type === 'put' ? { ...each, value: Uint8Array.from(each.value) } : each));
     const offset = copies.find(({ key }) => key.endsWith('/offset'));
-    const lsn = offset?.type === 'put' ? lsnOfOffset(offset.value) : -1;
+    const lsn = offset?.type === 'put' ? this.#numberOf(positionIn(offset.value)) : -1;
     if (lsn >= 0) this.#checks.issued(lsn);
     return this.write(owner, lsn < 0 ? 'LevelDB batch' : `LevelDB batch with offset ${lsn}`, () => {
       for (const each of copies) {
@@ -157,7 +163,22 @@ export class Disk {
     const level = this.levels.get(LEVEL);
     if (level?.has(`connector/${CONNECTOR}/lost`) === true) return null;
     const value = level?.get(`connector/${CONNECTOR}/offset`);
-    return value === undefined ? 0 : lsnOrNone(value);
+    return value === undefined ? 0 : this.#numberOrNone(value);
+  }
+
+  /** Of a value that may be damaged: a flipped bit may be the JSON's. */
+  #numberOrNone(value: Uint8Array): number {
+    try {
+      return this.#numberOf(positionIn(value), false);
+    } catch {
+      return 0;
+    }
+  }
+
+  #numberOfSide(bytes: Buffer): number {
+    const { positions } = JSON.parse(bytes.toString('utf8', 9)) as { positions: [string, Position][] };
+    const position = positions[0]?.[1];
+    return position === undefined ? -1 : this.#numberOf(position);
   }
 
   #list(prefix: string): readonly string[] | null {
@@ -223,21 +244,6 @@ class SimulatedLevel implements KeyValueStore {
 }
 
 /** The position in a stored offset: behind the frame's head. */
-export function lsnOfOffset(value: Uint8Array): number {
-  const { position } = JSON.parse(Buffer.from(value.subarray(8)).toString()) as { position: { lsn: string } };
-  return Number(position.lsn);
-}
-
-/** Of a value that may be damaged: a flipped bit may be the JSON's. */
-function lsnOrNone(value: Uint8Array): number {
-  try {
-    return lsnOfOffset(value);
-  } catch {
-    return 0;
-  }
-}
-
-function lsnOfSide(bytes: Buffer): number {
-  const { positions } = JSON.parse(bytes.toString('utf8', 9)) as { positions: [string, { lsn: string }][] };
-  return Number(positions[0]?.[1].lsn ?? -1);
+function positionIn(value: Uint8Array): Position {
+  return (JSON.parse(Buffer.from(value.subarray(8)).toString()) as { position: Position }).position;
 }

@@ -24,6 +24,21 @@ export interface Committed {
   readonly changes: readonly Change[];
 }
 
+/** What is to be committed, before it has its place. */
+export interface Draft {
+  readonly xid: number;
+  readonly changes: readonly Change[];
+}
+
+/** What a log is like. */
+export interface LogStyle {
+  readonly tables: readonly (readonly TableShape[])[];
+  /** A TRUNCATE is a transaction by itself, and its columns are those of the rows before it. */
+  readonly truncatesAlone: boolean;
+  readonly mayTruncate: (table: TableShape) => boolean;
+  readonly arrange: (drafts: readonly Draft[]) => readonly Committed[];
+}
+
 /** Records of a simulation, at least. */
 const RECORDS = 200;
 const KEYS = 9;
@@ -39,24 +54,23 @@ export class Log {
   committed = 0;
   /** Where the log ends now. */
   head = 0;
-  readonly #versions = TABLES.map(() => 0);
+  readonly #style: LogStyle;
+  readonly #versions: number[];
 
-  constructor(random: Random) {
-    const transactions: Committed[] = [];
+  constructor(random: Random, style: LogStyle) {
+    this.#style = style;
+    this.#versions = style.tables.map(() => 0);
+    const drafts: Draft[] = [];
     let records = 0;
-    let lsn = 100;
     let xid = 700;
     while (records < RECORDS) {
       // Aborted, or another database's.
       xid += 1 + (random.chance(0.2) ? 1 : 0);
-      const begin = lsn + random.between(1, 40);
       const changes = this.#changes(random, xid);
-      lsn = begin + 10 * changes.length + random.between(1, 9);
-      const commitMicros = 1_800_000_000_000_000 + lsn * 1000;
-      transactions.push({ transaction: { id: `sys/${lsn.toString(16).toUpperCase()}.${xid}`, commitMicros }, begin, end: lsn, changes });
+      drafts.push({ xid, changes });
       records += changes.length;
     }
-    this.transactions = transactions;
+    this.transactions = style.arrange(drafts);
     this.records = records;
   }
 
@@ -101,6 +115,8 @@ export class Log {
   }
 
   #changes(random: Random, xid: number): readonly Change[] {
+    const alone = this.#style.truncatesAlone && random.chance(0.07) ? this.#truncate(random, xid) : null;
+    if (alone !== null) return [alone];
     const count = random.chance(0.1) ? random.between(12, 30) : random.between(1, 6);
     const changes: Change[] = [];
     let ordinal = 0;
@@ -112,15 +128,41 @@ export class Log {
     return changes;
   }
 
+  /** Null: no table was seen yet that may be. */
+  #truncate(random: Random, xid: number): Change | null {
+    const { tables, mayTruncate } = this.#style;
+    const seen = this.#versions.flatMap((version, number) => {
+      const table = tables[number]?.[version - 1];
+      return table !== undefined && mayTruncate(table) ? [{ table, version }] : [];
+    });
+    if (seen.length === 0) return null;
+    return { op: 'truncate', ...random.pick(seen), ordinal: 0, key: 0, oldKey: 0, value: String(xid) };
+  }
+
   #change(random: Random, xid: number, ordinal: number): Change {
-    const number = random.below(TABLES.length);
-    const shapes = TABLES[number] as readonly TableShape[];
+    const { tables, truncatesAlone } = this.#style;
+    const number = random.below(tables.length);
+    const shapes = tables[number] as readonly TableShape[];
     const known = this.#versions[number] as number;
     if (known === 0 || (known < shapes.length && random.chance(0.03))) this.#versions[number] = known + 1;
     const version = this.#versions[number] as number;
     const key = random.below(KEYS);
-    const op = random.chance(0.02) ? 'truncate' : random.pick(['create', 'update', 'update', 'delete'] as const);
+    const op = !truncatesAlone && random.chance(0.02) ? 'truncate' : random.pick(['create', 'update', 'update', 'delete'] as const);
     const oldKey = op === 'update' && random.chance(0.2) ? random.below(KEYS) : key;
     return { op, table: shapes[version - 1] as TableShape, version, ordinal, key, oldKey, value: `${xid}-${ordinal}` };
   }
+}
+
+/** The log of a server with LSNs. */
+export function withLsns(random: Random): LogStyle {
+  const arrange: LogStyle['arrange'] = (drafts) => {
+    let lsn = 100;
+    return drafts.map(({ xid, changes }) => {
+      const begin = lsn + random.between(1, 40);
+      lsn = begin + 10 * changes.length + random.between(1, 9);
+      const commitMicros = 1_800_000_000_000_000 + lsn * 1000;
+      return { transaction: { id: `sys/${lsn.toString(16).toUpperCase()}.${xid}`, commitMicros }, begin, end: lsn, changes };
+    });
+  };
+  return { tables: TABLES, truncatesAlone: false, mayTruncate: () => true, arrange };
 }

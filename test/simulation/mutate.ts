@@ -3,6 +3,7 @@ import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runCampaign } from './campaign.ts';
+import { LOG_SLIPS } from './log-slips.ts';
 import { MUTATIONS, type Mutation, mutated } from './mutations.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -63,7 +64,7 @@ export async function reportMutations(print: (line: string) => void, only = '', 
   const tree = new MutatedTree();
   let all = true;
   try {
-    for (const mutation of MUTATIONS.filter(({ name }) => name.includes(only))) {
+    for (const mutation of [...MUTATIONS, ...LOG_SLIPS].filter(({ name }) => name.includes(only))) {
       const { invariant, message, seed, seeds } = await tree.try(mutation, workers);
       if (invariant === null) all = false;
       const what = invariant === null ? 'NOT CAUGHT' : `${invariant} after ${String(seeds).padStart(4)} seeds`;

@@ -18,7 +18,7 @@ export class Operator extends Daemon {
   }
 
   override async run(): Promise<unknown> {
-    const { world, checks } = this.#around;
+    const { world, checks, plan } = this.#around;
     let store: StateStore | null = null;
     try {
       store = await this.#open();
@@ -26,7 +26,9 @@ export class Operator extends Daemon {
       // The schema history went with the state: versions are counted anew.
       checks.versionsLost = true;
       const ports = { runtime: this.runtime, log: this.log() };
-      await recoverOffset(store, this.definition(), world.random.pick(['sink', 'slot'] as const), ports, new AbortController().signal);
+      // Servers with a binary log have no slots.
+      const from = plan.source === 'slot' ? world.random.pick(['sink', 'slot'] as const) : 'sink';
+      await recoverOffset(store, this.definition(), from, ports, new AbortController().signal);
       await store.close();
       checks.opened(this.#around.disk.storedLsn);
       return null;

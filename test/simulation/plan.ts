@@ -1,4 +1,8 @@
+import type { Dialect } from './binlog/layout.ts';
 import type { Random } from './random.ts';
+
+/** What is read: a slot that is modelled, or a binary log by the real code. */
+export type SourceKind = 'slot' | Dialect;
 
 /** How often what goes wrong, and how large everything is: drawn from the seed. */
 export interface Plan {
@@ -26,6 +30,11 @@ export interface Plan {
   /** Between two of the source's transactions, milliseconds at most. */
   readonly pauseMs: number;
   readonly latencyMs: number;
+  readonly source: SourceKind;
+  /** Of a log: what may wait between the socket and the engine. */
+  readonly queueBytes: number;
+  /** Of a log: how often the server says that it lives. */
+  readonly heartbeatMs: number;
 }
 
 export function drawPlan(random: Random): Plan {
@@ -50,5 +59,8 @@ export function drawPlan(random: Random): Plan {
     corruption: random.chance(0.15) ? 0.5 : 0,
     pauseMs: random.pick([1, 5, 25]),
     latencyMs: random.pick([1, 4, 15]),
+    source: random.pick(['slot', 'slot', 'slot', 'gtid', 'gtid', 'file', 'mixed', 'mariadb', 'mariadb'] as const),
+    queueBytes: random.pick([1000, 100_000, 1_000_000]),
+    heartbeatMs: random.pick([100, 250]),
   };
 }

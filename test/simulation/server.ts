@@ -1,4 +1,5 @@
 import { BatchWriter } from '../../src/record/batch.ts';
+import type { Position } from '../../src/record/position.ts';
 import type { TableRegistry } from '../../src/record/table.ts';
 import type { Checks } from './checks.ts';
 import type { Log } from './log.ts';
@@ -54,6 +55,16 @@ export class Server {
       this.checks.acknowledged = lsn;
       this.checks.progress();
     });
+  }
+
+  /** How far the log was read for good, as the one knows it who has to. */
+  get settled(): number {
+    return this.confirmed;
+  }
+
+  /** Where a position is in the log; `complains`: it must be one. */
+  numberOf(position: Position, _complains = true): number {
+    return Number(position['lsn']);
   }
 
   /** Resolves when the log has grown. */

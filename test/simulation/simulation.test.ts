@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isPoor } from './campaign.ts';
+import { LOG_SLIPS } from './log-slips.ts';
 import { MutatedTree } from './mutate.ts';
 import { MUTATIONS, PLUGIN_SLIPS } from './mutations.ts';
 import { type Outcome, simulate } from './simulation.ts';
@@ -44,6 +45,6 @@ describe('a slip in the engine', () => {
   );
 
   it('can still be made, each of the list: its text stands in the engine exactly once', () => {
-    for (const mutation of [...MUTATIONS, ...PLUGIN_SLIPS]) expect(() => tree.check(mutation), mutation.name).not.toThrow();
+    for (const mutation of [...MUTATIONS, ...LOG_SLIPS, ...PLUGIN_SLIPS]) expect(() => tree.check(mutation), mutation.name).not.toThrow();
   });
 });

@@ -1,5 +1,7 @@
 import { SluiceError } from '../../src/plugin/error.ts';
+import type { Position } from '../../src/record/position.ts';
 import { isDamage } from '../../src/state/errors.ts';
+import { BinlogServer } from './binlog/server.ts';
 import { Checks } from './checks.ts';
 import { Cluster, LATEST_MS } from './cluster.ts';
 import { Daemon, type Surroundings } from './daemon.ts';
@@ -7,10 +9,10 @@ import { damage } from './damage.ts';
 import { CONNECTOR, Disk } from './disk.ts';
 import { Oracle } from './expected.ts';
 import { Log } from './log.ts';
+import { modelOf } from './model.ts';
 import { Operator } from './operator.ts';
 import { drawPlan, type Plan } from './plan.ts';
 import { Random } from './random.ts';
-import { Server } from './server.ts';
 import { makeSignalsCollectable } from './signals.ts';
 import { type Violation, World } from './world.ts';
 
@@ -35,6 +37,14 @@ export interface Tally {
   lost: number;
   steps: number;
   virtualMs: number;
+  /** Which source it was; of a binary log, restarts of the server and files that it purged. */
+  slot: number;
+  gtid: number;
+  file: number;
+  mixed: number;
+  mariadb: number;
+  restarts: number;
+  purged: number;
   readonly fates: Readonly<Record<string, number>>;
 }
 
@@ -58,7 +68,21 @@ export class Simulation {
   readonly #log: Log;
   readonly #checks: Checks;
   readonly #around: Surroundings;
-  readonly #tally = { records: 0, crashes: 0, cuts: 0, stops: 0, damages: 0, typedStops: 0 };
+  readonly #tally = {
+    records: 0,
+    crashes: 0,
+    cuts: 0,
+    stops: 0,
+    damages: 0,
+    typedStops: 0,
+    slot: 0,
+    gtid: 0,
+    file: 0,
+    mixed: 0,
+    mariadb: 0,
+    restarts: 0,
+    purged: 0,
+  };
   #process: Daemon | null = null;
   #processes = 0;
   /** The next crash, in steps. */
@@ -76,16 +100,19 @@ export class Simulation {
     this.#random = new Random(seed);
     this.#world = new World(this.#random, tell);
     this.#plan = drawPlan(this.#random);
-    this.#log = new Log(this.#random);
+    const { style, serve } = modelOf(this.#random, this.#plan);
+    this.#log = new Log(this.#random, style);
     const oracle = new Oracle(this.#plan.topicTemplate, CONNECTOR, this.#plan.partitions);
     this.#checks = new Checks(this.#world, this.#log, oracle);
     this.#checks.bound(this.#plan.maxInFlightBytes);
+    const server = serve(this.#world, this.#log, this.#checks);
+    const numberOf = (position: Position, complains?: boolean): number => server.numberOf(position, complains);
     this.#around = {
       world: this.#world,
       plan: this.#plan,
       checks: this.#checks,
-      disk: new Disk(this.#world, this.#checks, this.#plan),
-      server: new Server(this.#world, this.#log, this.#checks, this.#plan),
+      disk: new Disk(this.#world, this.#checks, this.#plan, numberOf),
+      server,
       cluster: new Cluster(this.#world, this.#checks, this.#plan),
     };
     const descending = (shares: readonly number[]): number[] => shares.map((share) => share * this.#log.records).sort((a, b) => b - a);
@@ -103,6 +130,8 @@ export class Simulation {
     const { steps, now, hash, violation, told } = this.#world;
     const tally = { ...this.#tally, diskFailures: disk.failures, lost: server.lost, steps, virtualMs: now, fates: Object.fromEntries(cluster.fates) };
     tally.records = this.#log.records;
+    tally[this.#plan.source] = 1;
+    if (server instanceof BinlogServer) Object.assign(tally, { restarts: server.restarts, purged: server.purged });
     return { seed: this.#seed, violation, hash, tally, told: told ?? [] };
   }
 
@@ -263,7 +292,7 @@ export class Simulation {
   #maybeEnd(): void {
     if (this.#calmSince < 0 || this.#isEnding || !this.#checks.isComplete) return;
     const last = this.#process;
-    if (this.#around.server.confirmed < this.#log.end || last?.isRunning !== true) return;
+    if (this.#around.server.settled < this.#log.end || last?.isRunning !== true) return;
     this.#isEnding = true;
     this.#checks.progress();
     this.#world.after(last, 0, 'SIGTERM: everything has arrived', () => last.stop());

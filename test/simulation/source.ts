@@ -24,7 +24,7 @@ const HOLDS = defineError({ code: 'SLUICE_SIM_SINK_HOLDS', retry: 'manual', exit
 const SILENCE_MS = 1200;
 
 /** A source on the simulated server's slot. */
-export class SimulatedSource implements Source {
+class SimulatedSource implements Source {
   readonly #world: World;
   readonly #owner: Owner;
   readonly #server: Server;
@@ -166,9 +166,7 @@ export class SimulatedSource implements Source {
   }
 }
 
-type Plugin = Omit<SourcePlugin, 'create'>;
-
-export const simulatedSource: Plugin = {
+const PLUGIN: Omit<SourcePlugin, 'create'> = {
   role: 'source',
   type: 'simulated',
   fields: {},
@@ -177,3 +175,7 @@ export const simulatedSource: Plugin = {
   catalog: () => 'shop',
   parsePosition: (text) => ({ lsn: text }),
 };
+
+export function slotSource(world: World, owner: Owner, server: Server): SourcePlugin {
+  return { ...PLUGIN, create: (_, context) => new SimulatedSource(world, owner, server, context) };
+}

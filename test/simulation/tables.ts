@@ -17,6 +17,9 @@ export const TABLES: readonly (readonly TableShape[])[] = [
   [shape('items', [ID, VALUE], [0])],
 ];
 
+/** The same of a system that has no schemas below the database. */
+export const TABLES_WITHOUT_SCHEMAS: typeof TABLES = TABLES.map((shapes) => shapes.map((each) => ({ ...each, schema: '' })));
+
 /** Cells of a row: its key is made of one small number, so that keys come again. */
 export function cellsOf(table: TableShape, key: number, value: string): readonly string[] {
   return table.columns.map(({ name, type }, index) => {

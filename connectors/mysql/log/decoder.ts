@@ -74,7 +74,7 @@ export class BinlogDecoder {
       areBinary,
       described,
       versionOf: (shape) => target.writer.table(shape, { position: this.#gtid, micros: this.#commitMicros }),
-      currentOf: (table) => target.writer.current(table),
+      currentOf: (table) => target.writer.current(table, this.#commitMicros),
       error: (kind, parameters) => this.#error(kind, parameters),
     });
   }

@@ -1,9 +1,10 @@
 /** Whether a server is one that a stream can go on at: it must have all that was read of it, and still hold what comes next. */
 import { SluiceError } from '#plugin';
+import type { Client } from '../client.ts';
 import { logFiles, type ServerFacts } from '../server.ts';
 import { commitPending, errantTransactions, gtidsOff, logPurged, otherHistory, placeElsewhere } from './errors.ts';
 import type { Here } from './here.ts';
-import { readBehindUnread } from './order.ts';
+import { isPartOf, readBehindUnread, transactionsBefore } from './order.ts';
 import { endsBefore, isBefore } from './place.ts';
 import { isDumpable, type LogPosition, NO_PROOF } from './position.ts';
 import { probeLog } from './probe.ts';
@@ -22,6 +23,7 @@ export async function goOn(from: LogPosition, here: Here): Promise<LogPosition> 
   if (from.by === 'file' || !server.hasGtids) return goOnInFile(from, proof, here);
   if (server.system === 'mysql') await checkMysql(from, proof, isSame, here);
   else checkMariadb(from, server, connector);
+  if (server.system === 'mysql' && proof === 'proven' && (await passesOverFile(from, here.client))) return { ...from, by: 'file' };
   // A place in another server's log means nothing in this one's.
   return isSame ? from : { ...from, server: server.identity, file: '', pos: '0', ...NO_PROOF };
 }
@@ -72,6 +74,16 @@ async function checkMysql({ gtid }: LogPosition, proof: Proof, isSame: boolean, 
   if (purged !== '') throw new SluiceError(logPurged, { connector, detail: `it has deleted the log of ${purged}` });
   const behind = isSame ? null : await readBehindUnread(gtid, here);
   if (behind !== null) throw new SluiceError(errantTransactions, { connector, behind: shortened(behind) });
+}
+
+/**
+ * Asked for by GTIDs the server begins at the last file before which nothing stands but what was read: transactions without GTIDs, which are in no set, may stand at the end of the file
+ * that was read last, and in files behind it. Read by its place nothing is passed over; by GTIDs it goes on from the next file on.
+ */
+async function passesOverFile({ gtid, file }: LogPosition, client: Client): Promise<boolean> {
+  const files = await logFiles(client);
+  const next = files[files.indexOf(file) + 1];
+  return next !== undefined && (await isPartOf(client, await transactionsBefore(client, next), gtid));
 }
 
 /** Within a domain the log is one sequence: what was read must not be beyond its end. Whether the log still holds what comes next the server says by itself. */

@@ -58,12 +58,13 @@ export async function setBefore(gtid: string, asked: Asked): Promise<string | nu
   return null;
 }
 
-async function transactionsBefore(client: Client, file: string): Promise<string> {
+/** What stands before a file, as the file says it. */
+export async function transactionsBefore(client: Client, file: string): Promise<string> {
   const rows = await client.rows<{ Event_type: string; Info: string }>('the head of a file of its log', `SHOW BINLOG EVENTS IN '${file}' LIMIT 2`);
   return (rows.find(({ Event_type }) => Event_type === 'Previous_gtids')?.Info ?? '').replace(/\s/g, '');
 }
 
-async function isPartOf(client: Client, part: string, whole: string): Promise<boolean> {
+export async function isPartOf(client: Client, part: string, whole: string): Promise<boolean> {
   const [row] = await client.ask<{ rest: string }>('SELECT GTID_SUBTRACT(?, ?) AS rest', [part, whole]);
   return row?.rest === '';
 }

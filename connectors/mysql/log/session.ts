@@ -2,17 +2,17 @@
  * One connection that reads the log: @vlasky/zongji makes it and asks for the log; every event's bytes are taken from the driver's connection before the
  * library decodes any rows of them. Never used again once it is over: each connection is a new session.
  */
-import ZongJi from '@vlasky/zongji';
-import type { ConnectionOptions } from 'mysql2/promise';
 import { type BatchQueue, type Runtime, SluiceError, type Timer } from '#plugin';
 import type { BinlogDecoder } from './decoder.ts';
 import { serverSilent, withoutGtids } from './errors.ts';
+import type { Library } from './library.ts';
 import type { LogPosition } from './position.ts';
 import { Question } from './table-map.ts';
 
 export interface SessionOptions {
   readonly runtime: Runtime;
-  readonly connection: ConnectionOptions;
+  /** Made for this session alone. */
+  readonly library: Library;
   readonly serverId: number;
   /** What is not wanted again. */
   readonly from: LogPosition;
@@ -58,7 +58,7 @@ const EVENT_FOLLOWS = 0;
 
 export class LogSession {
   readonly #options: SessionOptions;
-  readonly #library: ZongJi;
+  readonly #library: Library;
   #driver: Driver | null = null;
   #streaming = false;
   #over = false;
@@ -79,7 +79,7 @@ export class LogSession {
   constructor(options: SessionOptions) {
     this.#options = options;
     this.#heardAt = options.runtime.monotonicMs();
-    this.#library = new ZongJi(options.connection as ConstructorParameters<typeof ZongJi>[0]);
+    this.#library = options.library;
   }
 
   /** True while events come. */
@@ -157,7 +157,7 @@ export class LogSession {
   /** In the library's own moment between its questions and its request for the log. */
   #ready(): void {
     const library = this.#library;
-    const driver = library.connection as unknown as Driver | null;
+    const driver = library.connection as Driver | null;
     if (driver === null || this.#over) return;
     this.#driver = driver;
     const nanos = this.#options.heartbeatMs * 1_000_000;

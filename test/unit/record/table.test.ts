@@ -25,6 +25,19 @@ describe('TableRegistry', () => {
     expect(after.takeChanges().put.map(({ version }) => version)).toEqual([3]);
   });
 
+  it('knows what a table was when the log is read again from before a stored version (I4)', () => {
+    const before = new TableRegistry();
+    const stored = [100, 200].map((micros, index) => before.version(shape(...['a', 'b'].slice(0, index + 1)), { position: 'x', micros }));
+    const after = new TableRegistry();
+    for (const table of stored) after.restore(table);
+    const versionAt = (micros?: number) => after.current(shape(), micros)?.version;
+    expect([versionAt(50), versionAt(100), versionAt(199), versionAt(200), versionAt()]).toEqual([1, 1, 1, 2, 2]);
+    // From here on the log says it, whatever the clock of another server.
+    after.version(shape('a', 'b'));
+    expect(versionAt(50)).toBe(2);
+    expect(new TableRegistry().current(shape(), 50)).toBeNull();
+  });
+
   it('forgets the oldest of very many versions, which the store then forgets too; numbers go on', () => {
     const registry = new TableRegistry();
     const first = registry.version(shape('a'));

@@ -1,0 +1,109 @@
+/** The server whose log is read, as the source asks it for everything beside the log itself. */
+import ZongJi from '@vlasky/zongji';
+import type { Position, ReadOptions, RecoverOptions, SluiceError, SourceContext, SourcePreflight } from '#plugin';
+import type { Charsets } from './charset-tables.ts';
+import { Client, connectionOptions } from './client.ts';
+import { type MysqlConfig, serverIdOf } from './config.ts';
+import { asSluiceError } from './connection-error.ts';
+import { readDefinitions } from './definitions.ts';
+import { DefinitionsWanted } from './log/definitions.ts';
+import type { Library } from './log/library.ts';
+import type { LogPosition, System } from './log/position.ts';
+import { CatalogueChanged, type Question, UnknownBinaries, UnknownCollation } from './log/table-map.ts';
+import { type FileEnds, UnknownFileEnd } from './log/torn.ts';
+import { preflightMysql } from './preflight.ts';
+import { type Prepared, prepareLog } from './prepare.ts';
+import { recoverPosition } from './recover.ts';
+import { bytesBehind, type ServerFacts, wholeIn } from './server.ts';
+import { demandBinaries, hidesProblems, matchTables } from './tables.ts';
+
+/** What is learnt while a log is read. */
+export interface Known {
+  readonly charsets: Charsets;
+  readonly server: ServerFacts;
+  readonly fileEnds: FileEnds;
+  /** Tables of which the catalogue has said that what looks binary is (`UnknownBinaries.key`). */
+  readonly binaries: Set<string>;
+}
+
+/** Everything throws SluiceErrors. */
+export interface Upstream {
+  preflight(signal: AbortSignal): Promise<SourcePreflight>;
+  prepare(options: ReadOptions, signal: AbortSignal): Promise<Prepared>;
+  /** Adds the answer to what is known. */
+  learn(question: Question, known: Known): Promise<void>;
+  /** Bytes from there to the log's end; null where the file is gone. */
+  bytesBehind(position: LogPosition): Promise<number | null>;
+  recover(options: RecoverOptions, signal: AbortSignal): Promise<Position>;
+  /** What one session reads the log with. */
+  library(): Promise<Library>;
+  /** Of what came of the stream, which was asked for in this way. */
+  toError(error: unknown, by: LogPosition['by']): SluiceError;
+}
+
+export class MysqlUpstream implements Upstream {
+  readonly #config: MysqlConfig;
+  readonly #system: System;
+  readonly #context: SourceContext;
+
+  constructor(config: MysqlConfig, system: System, context: SourceContext) {
+    this.#config = config;
+    this.#system = system;
+    this.#context = context;
+  }
+
+  preflight(signal: AbortSignal): Promise<SourcePreflight> {
+    return preflightMysql(this.#config, this.#system, this.#context, signal);
+  }
+
+  prepare(options: ReadOptions, signal: AbortSignal): Promise<Prepared> {
+    return prepareLog(this.#config, this.#system, this.#context, options, signal);
+  }
+
+  async learn(question: Question, { charsets, server, fileEnds, binaries }: Known): Promise<void> {
+    const client = await Client.connect(this.#config, this.#context.runtime.files);
+    try {
+      if (question instanceof UnknownCollation) await charsets.learn(client, question.collation, 'a captured table');
+      else if (question instanceof DefinitionsWanted) await readDefinitions(client, this.#system, question);
+      else if (question instanceof CatalogueChanged) await this.#checkTables(client, server);
+      else if (question instanceof UnknownFileEnd) fileEnds.know(question.file, await wholeIn(client, question.file));
+      else if (question instanceof UnknownBinaries) {
+        await demandBinaries(client, question);
+        binaries.add(question.key);
+      }
+    } finally {
+      client.close();
+    }
+  }
+
+  async bytesBehind(position: LogPosition): Promise<number | null> {
+    const client = await Client.connect(this.#config, this.#context.runtime.files);
+    try {
+      return await bytesBehind(client, position);
+    } finally {
+      client.close();
+    }
+  }
+
+  recover(options: RecoverOptions, signal: AbortSignal): Promise<Position> {
+    return recoverPosition(this.#config, this.#system, this.#context, options, signal);
+  }
+
+  async library(): Promise<Library> {
+    const options = await connectionOptions(this.#config, this.#context.runtime.files);
+    return new ZongJi(options as ConstructorParameters<typeof ZongJi>[0]);
+  }
+
+  toError(error: unknown, by: LogPosition['by']): SluiceError {
+    const { connector, instance } = this.#context;
+    const serverId = serverIdOf(this.#config, connector, instance);
+    return asSluiceError(error, { config: this.#config, doing: 'the request for its log', stream: { connector, serverId, by } });
+  }
+
+  /** Throws a SluiceError if a table has by now what it is refused for. */
+  async #checkTables(client: Client, server: ServerFacts): Promise<void> {
+    if (!hidesProblems(server)) return;
+    const { problems } = await matchTables(client, this.#config, server);
+    if (problems[0] !== undefined) throw problems[0];
+  }
+}
