@@ -6,6 +6,7 @@ import {
   type ReadOptions,
   type RecordBatch,
   type RecoverOptions,
+  rootMessage,
   SluiceError,
   type Source,
   type SourceContext,
@@ -17,18 +18,20 @@ import { Client, connectionOptions } from './client.ts';
 import { type MysqlConfig, serverIdOf } from './config.ts';
 import { asSluiceError } from './connection-error.ts';
 import { readDefinitions } from './definitions.ts';
+import { Arrivals } from './log/arrivals.ts';
 import { BinlogDecoder } from './log/decoder.ts';
 import { DefinitionsWanted } from './log/definitions.ts';
 import { gtidsOff } from './log/errors.ts';
 import { isBefore } from './log/place.ts';
 import { isDumpable, type LogPosition, type System } from './log/position.ts';
 import { LogSession } from './log/session.ts';
-import { CatalogueChanged, type Question, UnknownBinaries, UnknownCollation } from './log/table-map.ts';
+import { CatalogueChanged, type Question, UnknownBinaries, UnknownCollation, UnknownTable } from './log/table-map.ts';
 import { FileEnds, UnknownFileEnd } from './log/torn.ts';
 import { preflightMysql } from './preflight.ts';
 import { type Prepared, prepareLog } from './prepare.ts';
 import { recoverPosition } from './recover.ts';
 import { bytesBehind, type ServerFacts, wholeIn } from './server.ts';
+import { registerTable } from './snapshot/readable-table.ts';
 import { MysqlSnapshots } from './snapshot/snapshots.ts';
 import { capturesOf, definitionScope, demandBinaries, hidesProblems, matchTables } from './tables.ts';
 
@@ -50,6 +53,7 @@ export class MysqlLogSource implements Source {
   #queue: BatchQueue | null = null;
   #session: LogSession | null = null;
   #decoder: BinlogDecoder | null = null;
+  #arrivals: Arrivals | null = null;
   #snapshots: MysqlSnapshots | null = null;
   #offer: (snapshots: MysqlSnapshots) => void = () => undefined;
   readonly #offered = new Promise<MysqlSnapshots>((resolve) => {
@@ -182,6 +186,7 @@ export class MysqlLogSource implements Source {
       nameless: () => this.#decoder?.nameless ?? 0,
       wanted,
       names,
+      come: () => this.#arrivals?.take() ?? [],
       ask: () => session.ask(),
       rested: () => session.endIfDone(),
     });
@@ -192,6 +197,8 @@ export class MysqlLogSource implements Source {
     const serverId = serverIdOf(this.#config, connector, instance);
     const captures = capturesOf(this.#config);
     const fileEnds = new FileEnds();
+    const arrivals = new Arrivals(captures, (database, name, label) => this.#snapshots?.know({ database, name, label }));
+    this.#arrivals = arrivals;
     const decoder = new BinlogDecoder({
       connector,
       system: this.#system,
@@ -205,6 +212,7 @@ export class MysqlLogSource implements Source {
       described: this.#context.tables.described,
       asksCatalogue: hidesProblems(server),
       fileEnds,
+      arrivals,
       target: queue,
     });
     this.#decoder = decoder;
@@ -231,6 +239,7 @@ export class MysqlLogSource implements Source {
       if (question instanceof UnknownCollation) await charsets.learn(client, question.collation, 'a captured table');
       else if (question instanceof DefinitionsWanted) await readDefinitions(client, this.#system, question);
       else if (question instanceof CatalogueChanged) await this.#checkTables(client, server);
+      else if (question instanceof UnknownTable) await this.#register(client, charsets, question);
       else if (question instanceof UnknownFileEnd) fileEnds.know(question.file, await wholeIn(client, question.file));
       else if (question instanceof UnknownBinaries) {
         await demandBinaries(client, question);
@@ -238,6 +247,17 @@ export class MysqlLogSource implements Source {
       }
     } finally {
       client.close();
+    }
+  }
+
+  async #register(client: Client, charsets: Charsets, { database, table: name }: UnknownTable): Promise<void> {
+    const { connector, tables: registry } = this.#context;
+    const table = { database, name, label: `${database}.${name}` };
+    try {
+      await registerTable(client, table, { connector, system: this.#system, charsets, registry });
+    } catch (error) {
+      // It is gone, or may not be read, or has columns that nothing is known of: then there is nothing to be known of it here.
+      this.#context.log.debug('The columns of a table that was truncated are not known.', { table: table.label, detail: rootMessage(error) });
     }
   }
 
