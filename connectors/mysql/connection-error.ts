@@ -8,6 +8,8 @@ import {
   queryFailed,
   queryInterrupted,
   tlsFailed,
+  tlsMissing,
+  tlsRequired,
   tooManyConnections,
   unreachable,
 } from './errors.ts';
@@ -44,7 +46,8 @@ const TLS_CODES =
 /** The server's numbers (its manual, error reference). */
 const NUMBER = {
   tooManyConnections: new Set([1040, 1203, 1226]),
-  access: new Set([1045, 1698, 3118, 3159, 4151, 4150]),
+  access: new Set([1045, 1698, 3118, 4151, 4150]),
+  tls: 3159,
   privilege: new Set([1044, 1142, 1227, 1143]),
   shutdown: new Set([1053, 1077, 1079, 1152, 1158, 1159, 1160, 1161, 1184, 1927, 3169, 4031]),
   interrupted: new Set([1205, 1213, 1317, 1028, 1030, 3024, 1969]),
@@ -65,8 +68,8 @@ export function asSluiceError(error: unknown, context: ErrorContext): SluiceErro
     detail: SYSTEM_ERRORS[code] ?? message,
     context: context.doing,
     number: typeof carrier.errno === 'number' ? carrier.errno : '',
-    missing: /privilege/i.test(message) ? message : 'REPLICATION SLAVE or REPLICATION CLIENT',
-    sql: grantSql(addressOf(context.config).user),
+    missing: /privilege/i.test(message) ? message : 'it lacks REPLICATION SLAVE or REPLICATION CLIENT',
+    sql: grantSql(context.config),
     connector: context.stream?.connector ?? '',
     serverId: context.stream?.serverId ?? '',
   };
@@ -75,12 +78,25 @@ export function asSluiceError(error: unknown, context: ErrorContext): SluiceErro
   return new SluiceError(kind, parameters, { cause: error });
 }
 
-export function grantSql(user: string): string {
-  return `GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO '${user}'@'%'; GRANT SELECT ON <the captured databases>.* TO '${user}'@'%'`;
+/** What the account needs, to be carried out as it stands unless the databases are told by wildcards only. */
+export function grantSql(config: Pick<MysqlConfig, 'url' | 'tables' | 'snapshot'>): string {
+  const account = `'${addressOf(config).user.replaceAll("'", "''")}'@'%'`;
+  const databases = new Set([...config.tables, ...(config.snapshot.signalTable === undefined ? [] : [config.snapshot.signalTable])].map(databaseOf));
+  const grants = [...databases].map((database) => `GRANT SELECT ON ${database}.* TO ${account}`);
+  return [`GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO ${account}`, ...grants].join('; ');
+}
+
+/** As a statement names it, of a pattern of tables. */
+function databaseOf(pattern: string): string {
+  const [, quoted, plain] = /^(?:"((?:[^"]|"")+)"|([^"./*]+))\./.exec(pattern) ?? [];
+  const name = quoted?.replaceAll('""', '"') ?? plain;
+  if (name === undefined) return '<the captured databases>';
+  return /^[A-Za-z_][A-Za-z0-9_]*$/.test(name) ? name : `\`${name.replaceAll('`', '``')}\``;
 }
 
 function serverKind(number: number, message: string, context: ErrorContext): ErrorKind {
   if (NUMBER.tooManyConnections.has(number)) return tooManyConnections;
+  if (number === NUMBER.tls) return tlsRequired;
   if (NUMBER.access.has(number)) return authentication;
   if (number === NUMBER.sameId) return serverIdTaken;
   if (number === NUMBER.log && context.stream !== undefined) {
@@ -99,6 +115,7 @@ function serverKind(number: number, message: string, context: ErrorContext): Err
 }
 
 function clientKind(code: string, message: string): ErrorKind {
+  if (code === 'HANDSHAKE_NO_SSL_SUPPORT') return tlsMissing;
   if (TLS_CODES.test(code) || /SSL|certificate/i.test(message)) return tlsFailed;
   if (/secure connection|cleartext|clear text|AUTH_SWITCH_PLUGIN/i.test(`${message} ${code}`)) return clearPassword;
   return code in SYSTEM_ERRORS ? unreachable : connectionLost;

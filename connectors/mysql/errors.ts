@@ -32,7 +32,8 @@ export const authentication = defineError({
   retry: 'manual',
   exit: 2,
   cause: 'The server at {address} did not accept user "{user}": {detail}.',
-  remedy: "Check \"password\" and the user in \"url\"; set a new one with: ALTER USER '{user}'@'%' IDENTIFIED BY '…'",
+  remedy:
+    'Check "password" and the user in "url"; set a new one with: ALTER USER \'{user}\'@\'%\' IDENTIFIED BY \'…\'. An account that was made with REQUIRE SSL is refused by the same words where "tls": {"mode": "disable"} holds.',
 });
 
 export const clearPassword = defineError({
@@ -49,7 +50,26 @@ export const tlsFailed = defineError({
   retry: 'manual',
   exit: 3,
   cause: 'The encrypted connection to {address} failed (tls.mode {mode}): {detail}.',
-  remedy: 'Set "tls.ca" to the certificate of the authority that signed that of the server; the name in "url" must stand in it.',
+  remedy:
+    'Set "tls.ca" to the certificate of the authority that signed that of the server. The name in "url" must stand in the server\'s certificate; where none does, as in those that servers make for themselves, set "tls": {"mode": "verify-ca", "ca": "…"}.',
+});
+
+export const tlsRequired = defineError({
+  code: 'SLUICE_MYSQL_TLS_REQUIRED',
+  retry: 'manual',
+  exit: 2,
+  cause: 'The server at {address} takes user "{user}" over an encrypted connection only, and tls.mode is {mode}: {detail}.',
+  remedy:
+    'Set "tls": {"mode": "verify-full", "ca": "…"}, or {"mode": "verify-ca", "ca": "…"} where the server made its certificate for itself; {"mode": "require"} encrypts without making sure who the server is.',
+});
+
+export const tlsMissing = defineError({
+  code: 'SLUICE_MYSQL_NO_TLS',
+  retry: 'manual',
+  exit: 3,
+  cause: 'The server at {address} offers no encrypted connection, and tls.mode is {mode}: {detail}.',
+  remedy:
+    'Give the server a certificate (ssl_cert, ssl_key in its configuration); or, where nobody can listen between it and Sluice, set "tls": {"mode": "disable"}.',
 });
 
 export const tlsFile = defineError({
@@ -98,7 +118,7 @@ export const noPrivilege = defineError({
   code: 'SLUICE_MYSQL_PRIVILEGE',
   retry: 'manual',
   exit: 3,
-  cause: 'User {user} may not read the log of the server at {address}: {missing} is missing.',
+  cause: 'User {user} may not read the log of the server at {address}: {missing}.',
   remedy: 'Run as an administrator: {sql}',
 });
 

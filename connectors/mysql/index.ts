@@ -29,7 +29,8 @@ function pluginOf(system: System): SourcePlugin<typeof mysqlFields> {
       // Of whatever server it is read on.
       if (place !== null) return { system, by: 'file', gtid: known?.gtid ?? '', server: '', ...place, ...NO_PROOF };
       if (parseGtids(text, system) === null) throw new SluiceError(errors.positionInvalid, { text, system });
-      return { system, by: 'gtid', gtid: text.replace(/\s/g, ''), server: known?.server ?? '', file: known?.file ?? '', pos: '0', ...NO_PROOF };
+      // In which file they stand is not known: after a reset it is another one than before.
+      return { system, by: 'gtid', gtid: text.replace(/\s/g, ''), server: known?.server ?? '', file: '', pos: '0', ...NO_PROOF };
     },
     snapshot: ({ snapshot }) => snapshot,
     create: (config, context) => new MysqlLogSource(config, system, context),

@@ -1,6 +1,6 @@
 import type { Finding, SluiceError, SourceContext, SourcePreflight } from '#plugin';
 import { Client } from './client.ts';
-import { addressOf, type MysqlConfig, serverIdOf } from './config.ts';
+import { type MysqlConfig, serverIdOf } from './config.ts';
 import { asSluiceError, grantSql } from './connection-error.ts';
 import type { System } from './log/position.ts';
 import { privilegeProblem, readServer, type ServerFacts, settingProblems } from './server.ts';
@@ -52,7 +52,7 @@ function serverFindings(config: MysqlConfig, server: ServerFacts, context: Sourc
     severity: 'info',
     code: 'SLUICE_MYSQL_GRANTS',
     message: `The connector reads the log under server id ${id}; these grants are all that it needs.`,
-    remedy: grantSql(addressOf(config).user),
+    remedy: grantSql(config),
   });
   if (config.includeQuery) findings.push(...queryFindings(server));
   if (!server.hasGtids) {

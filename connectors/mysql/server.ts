@@ -199,5 +199,5 @@ export async function privilegeProblem(client: Client, config: MysqlConfig): Pro
   const missing = RIGHTS.filter(([, pattern]) => !isGranted(pattern)).map(([name]) => name);
   if (missing.length === 0 || hasRole) return null;
   const { user } = addressOf(config);
-  return new SluiceError(noPrivilege, { user, address: addressText(config), missing: missing.join(' and '), sql: grantSql(user) });
+  return new SluiceError(noPrivilege, { user, address: addressText(config), missing: `it lacks ${missing.join(' and ')}`, sql: grantSql(config) });
 }

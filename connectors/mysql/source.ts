@@ -13,6 +13,7 @@ import {
   type SourcePreflight,
 } from '#plugin';
 import { type MysqlConfig, serverIdOf } from './config.ts';
+import { Arrivals } from './log/arrivals.ts';
 import { BinlogDecoder } from './log/decoder.ts';
 import { gtidsOff } from './log/errors.ts';
 import { isBefore } from './log/place.ts';
@@ -36,6 +37,7 @@ export class MysqlLogSource implements Source {
   #queue: BatchQueue | null = null;
   #session: LogSession | null = null;
   #decoder: BinlogDecoder | null = null;
+  #arrivals: Arrivals | null = null;
   #snapshots: MysqlSnapshots | null = null;
   #offer: (snapshots: MysqlSnapshots) => void = () => undefined;
   readonly #offered = new Promise<MysqlSnapshots>((resolve) => {
@@ -158,6 +160,7 @@ export class MysqlLogSource implements Source {
       nameless: () => this.#decoder?.nameless ?? 0,
       wanted,
       names,
+      come: () => this.#arrivals?.take() ?? [],
       ask: () => session.ask(),
       rested: () => session.endIfDone(),
     });
@@ -168,6 +171,8 @@ export class MysqlLogSource implements Source {
     const captures = capturesOf(this.#config);
     const fileEnds = new FileEnds();
     const known: Known = { charsets, server, fileEnds, binaries: this.#binaries };
+    const arrivals = new Arrivals(captures, (database, name, label) => this.#snapshots?.know({ database, name, label }));
+    this.#arrivals = arrivals;
     const decoder = new BinlogDecoder({
       connector,
       system: this.#system,
@@ -181,6 +186,7 @@ export class MysqlLogSource implements Source {
       described: this.#context.tables.described,
       asksCatalogue: hidesProblems(server),
       fileEnds,
+      arrivals,
       target: queue,
     });
     this.#decoder = decoder;

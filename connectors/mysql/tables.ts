@@ -4,6 +4,7 @@ import type { Client } from './client.ts';
 import type { MysqlConfig } from './config.ts';
 import { generatedColumn, typeRefused, unloggedCascade } from './errors.ts';
 import type { DefinitionScope } from './log/definitions.ts';
+import { columnRefused } from './log/errors.ts';
 import type { UnknownBinaries } from './log/table-map.ts';
 import type { ServerFacts } from './server.ts';
 
@@ -83,6 +84,8 @@ export async function matchTables(client: Client, config: MysqlConfig, server: S
     table.columns.push(col);
     if (server.system === 'mariadb' && HIDDEN_TYPES.has(type.toLowerCase()))
       problems.push(new SluiceError(typeRefused, { table: label, column: col, type }, { table: label }));
+    if (server.system === 'mysql' && type.toLowerCase() === 'vector')
+      problems.push(new SluiceError(columnRefused, { table: label, column: col, why: 'it has a VECTOR column' }, { table: label }));
     if (server.system === 'mariadb' && server.versionNumber >= 110_000 && /GENERATED/i.test(extra))
       problems.push(new SluiceError(generatedColumn, { table: label, column: col }, { table: label }));
   }

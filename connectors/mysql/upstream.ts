@@ -1,6 +1,14 @@
 /** The server whose log is read, as the source asks it for everything beside the log itself. */
 import ZongJi from '@vlasky/zongji';
-import type { Position, ReadOptions, RecoverOptions, SluiceError, SourceContext, SourcePreflight } from '#plugin';
+import {
+  type Position,
+  type ReadOptions,
+  type RecoverOptions,
+  rootMessage,
+  type SluiceError,
+  type SourceContext,
+  type SourcePreflight,
+} from '#plugin';
 import type { Charsets } from './charset-tables.ts';
 import { Client, connectionOptions } from './client.ts';
 import { type MysqlConfig, serverIdOf } from './config.ts';
@@ -9,12 +17,13 @@ import { readDefinitions } from './definitions.ts';
 import { DefinitionsWanted } from './log/definitions.ts';
 import type { Library } from './log/library.ts';
 import type { LogPosition, System } from './log/position.ts';
-import { CatalogueChanged, type Question, UnknownBinaries, UnknownCollation } from './log/table-map.ts';
+import { CatalogueChanged, type Question, UnknownBinaries, UnknownCollation, UnknownTable } from './log/table-map.ts';
 import { type FileEnds, UnknownFileEnd } from './log/torn.ts';
 import { preflightMysql } from './preflight.ts';
 import { type Prepared, prepareLog } from './prepare.ts';
 import { recoverPosition } from './recover.ts';
 import { bytesBehind, type ServerFacts, wholeIn } from './server.ts';
+import { registerTable } from './snapshot/readable-table.ts';
 import { demandBinaries, hidesProblems, matchTables } from './tables.ts';
 
 /** What is learnt while a log is read. */
@@ -66,6 +75,7 @@ export class MysqlUpstream implements Upstream {
       if (question instanceof UnknownCollation) await charsets.learn(client, question.collation, 'a captured table');
       else if (question instanceof DefinitionsWanted) await readDefinitions(client, this.#system, question);
       else if (question instanceof CatalogueChanged) await this.#checkTables(client, server);
+      else if (question instanceof UnknownTable) await this.#register(client, charsets, question);
       else if (question instanceof UnknownFileEnd) fileEnds.know(question.file, await wholeIn(client, question.file));
       else if (question instanceof UnknownBinaries) {
         await demandBinaries(client, question);
@@ -98,6 +108,17 @@ export class MysqlUpstream implements Upstream {
     const { connector, instance } = this.#context;
     const serverId = serverIdOf(this.#config, connector, instance);
     return asSluiceError(error, { config: this.#config, doing: 'the request for its log', stream: { connector, serverId, by } });
+  }
+
+  async #register(client: Client, charsets: Charsets, { database, table: name }: UnknownTable): Promise<void> {
+    const { connector, tables: registry } = this.#context;
+    const table = { database, name, label: `${database}.${name}` };
+    try {
+      await registerTable(client, table, { connector, system: this.#system, charsets, registry });
+    } catch (error) {
+      // It is gone, or may not be read, or has columns that nothing is known of: then there is nothing to be known of it here.
+      this.#context.log.debug('The columns of a table that was truncated are not known.', { table: table.label, detail: rootMessage(error) });
+    }
   }
 
   /** Throws a SluiceError if a table has by now what it is refused for. */

@@ -133,7 +133,8 @@ export class Connector {
     try {
       await life.run(drain, abort);
     } catch (error) {
-      failure = error;
+      // Asked to stop before there was anything to finish: that is no failure.
+      failure = drain.aborted && error === drain.reason ? null : error;
     }
     if (life.isEnded && !drain.aborted && !abort.aborted) {
       // Ended for another one, wherever it was: what was wrong with it, the next one meets as well.

@@ -75,10 +75,22 @@ export interface WantedTable {
   readonly where: string | null;
 }
 
+/** What the log shows of a table that comes, or of one whose rows it may not have told. */
+export interface ComingTable {
+  /** Null: any table. */
+  readonly label: string | null;
+  /** As `WantedTable` has it. */
+  readonly identity: string;
+  /** It was empty: the log tells all of it. False: whatever the log told of it may not be all. */
+  readonly isWhole: boolean;
+}
+
 /** What a source offers for copies of tables. */
 export interface SnapshotSource {
   /** The captured tables, in the order in which they are to be copied. */
   tables(): readonly WantedTable[];
+  /** What the log has shown of tables since it was asked last, in its order. Left out: every table that comes is found, and copied, at a start. */
+  come?(): readonly ComingTable[];
   /** The key of a row, in the log or in a copy, by the first cell of its image. */
   keyOf(table: TableVersion, batch: RecordBatch, image: number): KeyText;
   /**

@@ -1,4 +1,4 @@
-import type { WantedTable } from '../plugin/snapshot.ts';
+import type { ComingTable, WantedTable } from '../plugin/snapshot.ts';
 import type { SnapshotConfig } from '../plugin/snapshot-fields.ts';
 import type { Progress } from '../record/position.ts';
 import { TableCopy } from './table-copy.ts';
@@ -82,6 +82,27 @@ export class Copies implements Iterable<TableCopy> {
     else if (copy.state === 'failed' || (copy.isOpen && copy.where !== where)) copy.reset(where);
     if (copy === fresh || copy.toText() !== before) this.changed(copy);
     return copy;
+  }
+
+  /** What the log shows of tables that come. One whose rows may not be told is as if it had not been seen: the next start looks at it. */
+  came(tables: readonly ComingTable[]): void {
+    for (const { label, identity, isWhole } of tables) {
+      if (isWhole && label !== null) this.#streamed(label, identity);
+      if (isWhole) continue;
+      for (const copy of this.list()) {
+        if (copy.state !== 'streamed' || (label !== null && copy.label !== label)) continue;
+        this.#byEntry.delete(copy.entry);
+        this.#changed.set(copy.entry, null);
+      }
+    }
+  }
+
+  #streamed(label: string, identity: string): void {
+    const copy = new TableCopy(label, 'first');
+    if (this.#byEntry.has(copy.entry)) return;
+    copy.identity = identity;
+    copy.state = 'streamed';
+    this.add(copy);
   }
 
   /** Everything once more; but where the copies of an earlier start are not at their end, those go on, and nothing is begun. */

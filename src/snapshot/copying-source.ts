@@ -195,6 +195,7 @@ export class CopyingSource implements Source {
 
   /** A batch of the log is handed on: those who copy beside it see it first. */
   *#logged(batch: RecordBatch, snapshots: SnapshotSource): Generator<RecordBatch, void, undefined> {
+    this.#copies.came(snapshots.come?.() ?? []);
     noteMoved(this.#copies, batch, (table, of, image) => snapshots.keyOf(table, of, image));
     const changed = this.#copies.takeChanged();
     if (changed !== null) {

@@ -3,8 +3,9 @@ import { RowRate } from './row-rate.ts';
 
 /**
  * `waiting`: nothing of it was read. `skipped`: its rows are not wanted. `failed`: it cannot be read; its changes go on. `stopped`: by an operator.
+ * `streamed`: it came, empty, while the log was read: all its rows are changes.
  */
-export type CopyState = 'waiting' | 'copying' | 'done' | 'skipped' | 'failed' | 'stopped';
+export type CopyState = 'waiting' | 'copying' | 'done' | 'skipped' | 'streamed' | 'failed' | 'stopped';
 
 /** A part of a table that is copied from one end to the other. */
 export interface Part {

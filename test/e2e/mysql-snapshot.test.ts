@@ -140,6 +140,47 @@ describe.each(VARIANTS)('snapshots of $title', ({ options }) => {
     expect(rebuilt.readTwice).toBe(0);
   });
 
+  it('a table of which not all columns may be read is not copied in part', async () => {
+    const run = await begin(1_000);
+    const user = `reader${++count}`;
+    await run.sql(
+      `CREATE USER ${user}@'%'; GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO ${user}@'%'; GRANT SELECT ON t TO ${user}@'%'; GRANT SELECT (id) ON quiet TO ${user}@'%'`,
+    );
+    await run.daemon.rewrite({ ...run.connector, source: { ...run.connector.source, url: server.url({ user }) } });
+    run.daemon.start();
+    const refused = await run.daemon.waitForLog(({ code }) => code === 'SLUICE_MYSQL_TABLE_NOT_READABLE');
+    expect(refused.remedy).toContain(`GRANT SELECT ON \`${run.database}\`.\`quiet\` TO '${user}'@'%'`);
+  });
+
+  it('a table that comes empty is told whole by the log, and copied when that is asked for; any other is copied at the next start', async () => {
+    const run = await begin(100);
+    run.daemon.start();
+    await run.daemon.waitForLog(({ msg }) => msg === 'All tables are copied.');
+    await run.sql(
+      `CREATE TABLE come (id int PRIMARY KEY, v int); INSERT INTO come VALUES (1, 1), (2, 2);
+       CREATE TABLE IF NOT EXISTS perhaps (id int PRIMARY KEY); INSERT INTO perhaps VALUES (1);
+       CREATE TABLE come2 (id int PRIMARY KEY); INSERT INTO come2 VALUES (1); DROP TABLE come2;
+       CREATE DATABASE ${run.database}_x; CREATE TABLE ${run.database}_x.a (id int PRIMARY KEY); INSERT INTO ${run.database}_x.a VALUES (7); RENAME TABLE ${run.database}_x.a TO come2`,
+    );
+    await run.rebuilt([]);
+    const come = `${run.database}.come`;
+    const copied = () => run.daemon.logSinceStart.flatMap(({ msg }) => /^Copied \S+\.(\w+):/.exec(msg)?.[1] ?? []).sort();
+    await run.daemon.stop('SIGKILL');
+    run.daemon.start();
+    await expect.poll(() => run.daemon.logSinceStart.some(({ msg }) => msg === 'All tables are copied.'), { timeout: 20_000 }).toBe(true);
+    expect(copied()).toEqual(['come2', 'perhaps']);
+    const status = await sluice(['snapshot', 'status', '--json', run.daemon.directory]);
+    expect(JSON.parse(status.stdout)).toContainEqual(expect.objectContaining({ table: come, state: 'streamed' }));
+    // At once after it has come, too.
+    await run.sql('CREATE TABLE late (id int PRIMARY KEY); INSERT INTO late VALUES (1)');
+    await run.rebuilt([]);
+    const { exit, stderr } = await sluice(['snapshot', 'start', '--table', come, '--table', `${run.database}.late`, run.daemon.directory]);
+    expect([exit, stderr]).toEqual([0, '']);
+    await expect.poll(copied, { timeout: 10_000 }).toEqual(['come', 'come2', 'late', 'perhaps']);
+    const rebuilt = await run.rebuilt();
+    expect([rebuilt.problems, rebuilt.read['come'], rebuilt.read['late'], rebuilt.read['come2']]).toEqual([[], 2, 1, 1]);
+  });
+
   it('--once copies all that is there and ends', async () => {
     const run = await begin(3_000, { mode: 'initial', where: { '*.t': 'id % 2 = 0' }, exclude: ['*.pair'] });
     run.daemon.start(['--once']);

@@ -114,6 +114,25 @@ describe.each(availableMysqls)('definitions and statements in the log of %s', (v
     expect(new Set(messages.map(({ id }) => id)).size).toBe(messages.length);
   });
 
+  it.skipIf(version === 'mysql-9')('an ALTER that is told in two parts is told once, and not if it fails', async () => {
+    const database = await server.createDatabase();
+    const tables = [`${database}.*`];
+    await server.query("CREATE TABLE t (id int PRIMARY KEY, v varchar(5)); INSERT INTO t VALUES (1, 'a'), (2, 'a')", database);
+    const { position } = await readMessages(open({ tables }), null, null);
+    const client = await server.connect(database);
+    await client.query('SET SESSION binlog_alter_two_phase = ON');
+    await client.query('ALTER TABLE t ADD a int DEFAULT 3');
+    await expect(client.query('ALTER TABLE t ADD UNIQUE (v)')).rejects.toThrow('Duplicate');
+    await client.query('ALTER TABLE t ADD b int, ALGORITHM = COPY');
+    await client.query("INSERT INTO t (id, v) VALUES (3, 'end')");
+    await client.end();
+    const { messages } = await readMessages(open({ tables }), position, isEnd);
+    expect(messages.flatMap((message) => parsed(message).ddl ?? [])).toEqual([
+      'ALTER TABLE t ADD a int DEFAULT 3',
+      'ALTER TABLE t ADD b int, ALGORITHM = COPY',
+    ]);
+  });
+
   it('a statement is told in the characters of the session that it was written in', async () => {
     const database = await server.createDatabase();
     const tables = [`${database}.*`];

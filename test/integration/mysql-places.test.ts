@@ -270,6 +270,19 @@ describe.each(mysqlVariants.filter(({ title }) => title !== 'mysql-9 without GTI
     expect(idsOf((await read(chosen, 5)).messages).at(-1)).toBe(5);
   });
 
+  it('goes on from a chosen set of GTIDs in a log that was reset, and has fewer files than before', async () => {
+    const { sql, begin, read, refusal } = await make(server);
+    await sql('FLUSH BINARY LOGS; FLUSH BINARY LOGS');
+    const { position } = await read(await begin(), 1, async () => void (await sql('INSERT INTO t VALUES (1)')));
+    await sql(`${reset()}; INSERT INTO t VALUES (2)`);
+    expect(await refusal(position as Position, 2)).toBe('SLUICE_MYSQL_OTHER_HISTORY manual');
+    const isMysql = server.system === 'mysql';
+    const [done] = await server.query<{ gtid: string }>(`SELECT ${isMysql ? '@@GLOBAL.gtid_executed' : '@@GLOBAL.gtid_binlog_pos'} AS gtid`);
+    await sql('INSERT INTO t VALUES (3)');
+    const plugin = isMysql ? mysql : (await import('../../connectors/mysql/index.ts')).mariadb;
+    expect(idsOf((await read(plugin.parsePosition(String(done?.gtid), position), 3)).messages)).toEqual([3]);
+  });
+
   it('waits for what it has read and the server has not committed yet', async () => {
     const { tables, sql, begin, read } = await make(server);
     const from = await begin();

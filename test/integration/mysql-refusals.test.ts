@@ -1,5 +1,6 @@
 /** What cannot be read stops the reading with an error that says why, and nothing behind it is taken for read (I8). */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { mariadb, mysql } from '../../connectors/mysql/index.ts';
 import { type MysqlServer, startMysql } from '../servers/index.ts';
 import { availableMysqls } from '../support/available-servers.ts';
 import { connected, openMysql, readMessages } from '../support/mysql-source.ts';
@@ -57,6 +58,20 @@ describe.each(availableMysqls)('what %s may write and is not read', (version) =>
     expect(`${error.message} ${error.remedy}`).not.toMatch(/\{\w+\}/);
   });
 
+  it('says the position behind what is not read, and goes on there', async () => {
+    const database = await server.createDatabase();
+    await server.query('CREATE TABLE t (id int PRIMARY KEY, v int, w int); INSERT INTO t VALUES (1, 1, 1)', database);
+    const reading = () => openMysql(server, { tables: [`${database}.*`] });
+    const { position } = await readMessages(reading(), null, null);
+    await server.query('INSERT INTO t VALUES (2, 2, 2); SET SESSION binlog_row_image = MINIMAL; UPDATE t SET v = 2', database);
+    await server.query('INSERT INTO t VALUES (3, 3, 3)', database);
+    const { remedy } = await rejection(readMessages(reading(), position, () => false));
+    const plugin = server.system === 'mysql' ? mysql : mariadb;
+    const behind = plugin.parsePosition(/--position (\S+)\)/.exec(remedy)?.[1] ?? '', position);
+    const { messages } = await readMessages(reading(), behind, ({ key }) => key === '{"id":3}');
+    expect(messages.map(({ key }) => key)).toEqual(['{"id":3}']);
+  });
+
   it('says at the start what settings are wrong, all at once', async () => {
     const settings = [
       ['binlog_row_metadata', "'MINIMAL'", "'FULL'"],
@@ -88,7 +103,12 @@ describe.each(availableMysqls)('what %s may write and is not read', (version) =>
     const url = server.url({ user: `weak_${database}`, password: 'pw' });
     // Without TLS the password is sent encrypted all the same: by the server's key.
     const { findings } = await openMysql(server, { url, tables: [`${database}.*`] }).source.preflight(AbortSignal.timeout(5000));
-    expect(findings.filter(({ severity }) => severity === 'error').map(({ code }) => code)).toEqual(['SLUICE_MYSQL_PRIVILEGE']);
+    const lacking = findings.filter(({ severity }) => severity === 'error');
+    expect(lacking.map(({ code }) => code)).toEqual(['SLUICE_MYSQL_PRIVILEGE']);
+    // The remedy, as it is printed.
+    await server.query(lacking[0]?.remedy.replace('Run as an administrator: ', '') ?? '');
+    const mended = await openMysql(server, { url, tables: [`${database}.*`] }).source.preflight(AbortSignal.timeout(5000));
+    expect(mended.findings.filter(({ severity }) => severity === 'error')).toEqual([]);
     const wrong = await rejection(
       openMysql(server, { url: server.url({ user: 'nobody', password: 'x' }) }).source.preflight(AbortSignal.timeout(5000)),
     );
@@ -162,5 +182,26 @@ describe.each(availableMysqls)('what %s may write and is not read', (version) =>
       const { source } = openMysql(server, { tables: [`${database}.*`], tls });
       expect((await rejection(source.preflight(AbortSignal.timeout(5000)))).code).toBe('SLUICE_MYSQL_TLS');
     }
+    const administrator = await server.connect(database);
+    await administrator.query('SET GLOBAL require_secure_transport = ON');
+    try {
+      const plain = openMysql(server, { tables: [`${database}.*`] }).source.preflight(AbortSignal.timeout(5000));
+      expect((await rejection(plain)).code).toBe('SLUICE_MYSQL_TLS_REQUIRED');
+    } finally {
+      await administrator.query('SET GLOBAL require_secure_transport = OFF');
+      await administrator.end();
+    }
+  });
+
+  it.runIf(version === 'mariadb-10.11')('says that the server does not encrypt', async () => {
+    const { source } = openMysql(server, { tls: { mode: 'require' } });
+    expect((await rejection(source.preflight(AbortSignal.timeout(5000)))).code).toBe('SLUICE_MYSQL_NO_TLS');
+  });
+
+  it.runIf(version === 'mysql-9')('refuses a VECTOR at the start, before its first row comes', async () => {
+    const database = await server.createDatabase();
+    await server.query('CREATE TABLE t (id int PRIMARY KEY, v vector(3))', database);
+    const error = await rejection(readMessages(openMysql(server, { tables: [`${database}.*`] }), null, null));
+    expect([error.code, error.table]).toEqual(['SLUICE_MYSQL_COLUMN', `${database}.t`]);
   });
 });

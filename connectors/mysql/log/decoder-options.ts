@@ -1,5 +1,6 @@
 /** What the decoder of the log needs of the world. */
 import type { BatchWriter } from '#plugin';
+import type { Arrivals } from './arrivals.ts';
 import type { DefinitionScope } from './definitions.ts';
 import type { LogPosition, System } from './position.ts';
 import type { CharsetOf } from './table-map.ts';
@@ -30,5 +31,6 @@ export interface DecoderOptions {
   /** The server's catalogue has to be asked about some definitions (CatalogueChanged). */
   readonly asksCatalogue: boolean;
   readonly fileEnds: FileEnds;
+  readonly arrivals: Arrivals;
   readonly target: Target;
 }

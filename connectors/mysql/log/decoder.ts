@@ -57,6 +57,7 @@ export class BinlogDecoder {
   /** Its end is yet to come. */
   #isOpen = false;
   #hasRows = false;
+  #isUndone = false;
   #ordinal = 0;
   #transaction: LogTransaction | null = null;
   #isCatalogueStale = false;
@@ -153,7 +154,7 @@ export class BinlogDecoder {
         this.#beginNameless(bytes, end);
         break;
       case EVENT.mariadbGtid:
-        this.#beginMariadb(bytes);
+        this.#beginMariadb(bytes, end);
         break;
       case EVENT.rowsQuery:
       case EVENT.annotateRows:
@@ -188,8 +189,7 @@ export class BinlogDecoder {
   #other(type: number, flags: number): void {
     const refused = refusedEvent(type, flags);
     if (refused === null) return;
-    const { connector } = this.#options;
-    throw this.#error(refused.kind, { ...refused.parameters, type, connector, gtid: this.#gtid });
+    throw this.#error(refused.kind, { ...refused.parameters, type });
   }
 
   #begin({ gtid, commitMicros }: GtidEvent, bytes: Buffer): void {
@@ -212,14 +212,15 @@ export class BinlogDecoder {
     this.#nameless = this.#progress.nameless + 1;
   }
 
-  #beginMariadb(bytes: Buffer): void {
-    const event = readMariadbGtid(bytes, HEADER_BYTES);
+  #beginMariadb(bytes: Buffer, end: number): void {
+    const event = readMariadbGtid(bytes, HEADER_BYTES, end);
     if (this.#options.fileEnds.begins(this.#place.file, bytes.readUInt32LE(5), event)) return;
-    if (event.twoPhase) throw this.#error(twoPhase);
     const gtid = `${event.domain}-${bytes.readUInt32LE(5)}-${event.sequence}`;
     this.#begin({ gtid, commitMicros: null }, bytes);
+    if (event.twoPhase) throw this.#error(twoPhase);
     // The event stands for BEGIN, too.
     this.#isOpen = !event.standalone;
+    this.#isUndone = event.isUndone;
   }
 
   #commit(): void {
@@ -258,7 +259,7 @@ export class BinlogDecoder {
         if ((bytes.readUInt16LE(17) & FLAG_THREAD_SPECIFIC) === 0) this.#truncate(query);
         break;
       default:
-        this.#define(query);
+        if (!this.#isUndone) this.#define(query);
         if (beginsTransaction(sql)) this.#isOpen = true;
         if (this.#options.asksCatalogue && needsCatalogue(sql, hasEscapes)) this.#isCatalogueStale = true;
     }
@@ -272,6 +273,7 @@ export class BinlogDecoder {
       if (told !== null) this.#tell(told);
       this.#ordinal++;
     }
+    this.#options.arrivals.see(statement);
   }
 
   #tell(told: DefinitionRecord): void {
@@ -389,6 +391,8 @@ export class BinlogDecoder {
     const { file, pos } = this.#place;
     const place = `${file}:${pos}${this.#gtid === NONE ? '' : `, ${this.#gtid}`}`;
     const table = parameters['table'];
-    return new SluiceError(kind, { ...parameters, place }, typeof table === 'string' ? { table } : {});
+    const { connector } = this.#options;
+    const beyond = this.#progress.beyond(this.#nameless === null ? this.#gtid : NONE, { file, pos: this.#gtid === NONE ? pos : this.#begunAt.pos });
+    return new SluiceError(kind, { ...parameters, place, connector, beyond }, typeof table === 'string' ? { table } : {});
   }
 }

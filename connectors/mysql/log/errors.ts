@@ -2,6 +2,9 @@
 import { defineError } from '#plugin';
 
 const REPEAT = 'Nothing was skipped and nothing after this was acknowledged.';
+/** What is in the log stays there: this is how a connector gets past it. `beyond` is the position behind the transaction. */
+const PASS_OVER =
+  'What is in the log already cannot be read: go on behind this transaction (sluice offsets set --connector {connector} --position {beyond}), start the connector and copy the captured tables that it changed once more (sluice snapshot start --connector {connector} --table …), which does not tell of rows that it deleted; or begin anew under another name, which copies all tables.';
 
 /** The log holds something that its format does not allow, or that this decoder does not know: nothing after it is read (I8). */
 export const protocolViolation = defineError({
@@ -17,7 +20,7 @@ export const unknownEvent = defineError({
   retry: 'manual',
   exit: 1,
   cause: 'The log holds an event of type {type} (at {place}), which is not read.',
-  remedy: `${REPEAT} If it holds no changes that matter, go on behind it: sluice offsets set --connector {connector} with the GTIDs up to and with {gtid}.`,
+  remedy: `${REPEAT} If it holds no changes that matter, go on behind it: sluice offsets set --connector {connector} --position {beyond}.`,
 });
 
 export const incident = defineError({
@@ -25,7 +28,7 @@ export const incident = defineError({
   retry: 'manual',
   exit: 3,
   cause: 'The server says that changes are missing in its log (an INCIDENT event at {place}).',
-  remedy: 'The captured tables must be copied anew: compare them, then begin a new connector.',
+  remedy: 'The captured tables must be copied anew: begin anew under another name.',
 });
 
 export const compressedTransaction = defineError({
@@ -33,8 +36,7 @@ export const compressedTransaction = defineError({
   retry: 'manual',
   exit: 3,
   cause: 'The log holds a compressed transaction (at {place}), which is not read.',
-  remedy:
-    'Turn compression off for all sessions: SET GLOBAL binlog_transaction_compression = OFF (MariaDB: log_bin_compress). What is compressed already cannot be read.',
+  remedy: `Turn compression off for all sessions: SET GLOBAL binlog_transaction_compression = OFF (MariaDB: log_bin_compress). ${PASS_OVER}`,
 });
 
 export const partialRows = defineError({
@@ -42,8 +44,7 @@ export const partialRows = defineError({
   retry: 'manual',
   exit: 3,
   cause: 'An event of {table} (at {place}) does not hold whole rows: {why}.',
-  remedy:
-    "SET GLOBAL binlog_row_image = 'FULL' and, on MySQL, SET GLOBAL binlog_row_value_options = '', and let no session set them otherwise. The table must be copied anew for what is in the log already.",
+  remedy: `SET GLOBAL binlog_row_image = 'FULL' and, on MySQL, SET GLOBAL binlog_row_value_options = '', and let no session set them otherwise. ${PASS_OVER}`,
 });
 
 export const metadataMissing = defineError({
@@ -51,7 +52,7 @@ export const metadataMissing = defineError({
   retry: 'manual',
   exit: 3,
   cause: 'The log does not tell the columns of {table} (at {place}): it was written with binlog_row_metadata other than FULL.',
-  remedy: "SET GLOBAL binlog_row_metadata = 'FULL'. What was written before cannot be read: begin behind it with a new connector.",
+  remedy: `SET GLOBAL binlog_row_metadata = 'FULL', and let no session set it otherwise. ${PASS_OVER}`,
 });
 
 export const statementChanges = defineError({
@@ -59,7 +60,7 @@ export const statementChanges = defineError({
   retry: 'manual',
   exit: 3,
   cause: 'The log holds a {word} statement in place of the rows that it changed (at {place}): a session set binlog_format.',
-  remedy: "SET GLOBAL binlog_format = 'ROW', and take from all accounts the right to set it. The tables that it changed must be copied anew.",
+  remedy: `SET GLOBAL binlog_format = 'ROW', and take from all accounts the right to set it. ${PASS_OVER}`,
 });
 
 export const rolledBackRows = defineError({
@@ -68,7 +69,7 @@ export const rolledBackRows = defineError({
   exit: 1,
   cause:
     'The log holds changes that were rolled back in part (at {place}), because the transaction changed tables of an engine without transactions too.',
-  remedy: 'ALTER TABLE … ENGINE=InnoDB for the tables that it changed. The captured ones must be copied anew.',
+  remedy: `ALTER TABLE … ENGINE=InnoDB for the tables that it changed. ${PASS_OVER}`,
 });
 
 export const twoPhase = defineError({
@@ -76,7 +77,7 @@ export const twoPhase = defineError({
   retry: 'manual',
   exit: 1,
   cause: 'The log holds a transaction of two phases (XA PREPARE, at {place}), which is not read.',
-  remedy: 'Use no XA transactions on the captured tables.',
+  remedy: `Use no XA transactions on this server. ${PASS_OVER}`,
 });
 
 export const columnRefused = defineError({

@@ -234,15 +234,20 @@ export interface MariadbGtidEvent {
   readonly standalone: boolean;
   /** A transaction of two phases (XA): prepared, or ended. */
   readonly twoPhase: boolean;
+  /** A definition that has yet to be carried out, or was not: the beginning, or the failure, of an ALTER that is told in two parts (`binlog_alter_two_phase`). */
+  readonly isUndone: boolean;
 }
 
-export function readMariadbGtid(bytes: Buffer, at: number): MariadbGtidEvent {
+export function readMariadbGtid(bytes: Buffer, at: number, end: number): MariadbGtidEvent {
   const flags = bytes.readUInt8(at + 12);
+  // Behind the id of a group commit, or where zeros fill the event up.
+  const extra = at + ((flags & 2) === 0 ? 13 : 21);
   return {
     sequence: bytes.readBigUInt64LE(at),
     domain: bytes.readUInt32LE(at + 8),
     standalone: (flags & 1) !== 0,
     twoPhase: (flags & 0xc0) !== 0,
+    isUndone: extra < end && (bytes.readUInt8(extra) & 10) !== 0,
   };
 }
 

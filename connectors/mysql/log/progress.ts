@@ -57,6 +57,15 @@ export class LogProgress {
     return this.#executed.toString();
   }
 
+  /** Where it goes on behind the transaction that is being read, as an operator may set it; `gtid` is empty where it has none, and it begins at `from`. */
+  beyond(gtid: string, from: { readonly file: string; readonly pos: number }): string {
+    const { file, pos } = from;
+    if (gtid === '') return `${file}:<End_log_pos of its last event, by SHOW BINLOG EVENTS IN '${file}' FROM ${pos}>`;
+    const executed = new Executed(this.gtid, this.#system);
+    executed.add(gtid);
+    return executed.toString();
+  }
+
   /** How many transactions without a GTID have ended. */
   get nameless(): number {
     return this.#nameless;

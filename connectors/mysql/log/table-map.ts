@@ -119,6 +119,18 @@ export abstract class Question extends Error {
 /** A definition has to be looked up in the catalogue before anything behind it is read. */
 export class CatalogueChanged extends Question {}
 
+/** The log has said that a captured table was emptied, and nothing else of it so far: what columns it has the catalogue knows, if it is still there. */
+export class UnknownTable extends Question {
+  readonly database: string;
+  readonly table: string;
+
+  constructor(database: string, table: string) {
+    super(`table ${database}.${table}`);
+    this.database = database;
+    this.table = table;
+  }
+}
+
 /** A collation whose characters are not known yet. */
 export class UnknownCollation extends Question {
   readonly collation: number;

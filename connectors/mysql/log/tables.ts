@@ -5,7 +5,7 @@ import { columnRefused, metadataMissing } from './errors.ts';
 import { HEADER_BYTES } from './events.ts';
 import type { System } from './position.ts';
 import { RowReader } from './row-reader.ts';
-import { type CharsetOf, MetadataMissing, type Names, readNames, readTableMap, type TableMap, UnknownBinaries } from './table-map.ts';
+import { type CharsetOf, MetadataMissing, type Names, readNames, readTableMap, type TableMap, UnknownBinaries, UnknownTable } from './table-map.ts';
 
 /** A table as one TABLE_MAP event has it. */
 export interface Mapped {
@@ -35,6 +35,8 @@ export interface TableMapsOptions {
 export class TableMaps {
   readonly #options: TableMapsOptions;
   readonly #byId = new Map<number, Mapped & { readonly body: Buffer }>();
+  /** Of which table it was asked last. */
+  #asked = '';
 
   constructor(options: TableMapsOptions) {
     this.#options = options;
@@ -56,14 +58,21 @@ export class TableMaps {
   }
 
   /**
-   * Null: it is not captured. The log does not tell the columns of a table that is truncated: they are those that it had until now, so that nothing looks like a change of it. Of a
-   * table that was never seen there are none.
+   * Null: it is not captured. The log does not tell the columns of a table that is truncated: they are those that it had until now, so that nothing looks like a change of it. Those
+   * of a table that was never seen the catalogue tells; if it is gone there, it has none. Throws a Question.
    */
   truncated(database: string, name: string): TableVersion | null {
     const { captures, currentOf, versionOf } = this.#options;
     if (!captures(database, name)) return null;
     const table: TableIdentity = { kind: 'table', catalog: database, schema: '', name };
-    return currentOf(table) ?? versionOf({ ...table, columns: [], key: [] });
+    const current = currentOf(table);
+    if (current !== null) return current;
+    const label = `${database}.${name}`;
+    if (this.#asked !== label) {
+      this.#asked = label;
+      throw new UnknownTable(database, name);
+    }
+    return versionOf({ ...table, columns: [], key: [] });
   }
 
   #captured(bytes: Buffer, names: Names, end: number, label: string): Pick<Mapped, 'table' | 'rows' | 'plans'> {

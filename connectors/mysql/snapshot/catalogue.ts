@@ -49,6 +49,8 @@ export interface ReadCatalogueOptions {
   readonly charsets: Charsets;
   /** Formats write schemas: facts of the columns are part of a version. */
   readonly described: boolean;
+  /** False: nothing but what the log would tell of it is wanted. */
+  readonly isCopied: boolean;
 }
 
 /** The table must be locked against changes of its definition. Throws a SluiceError of the table. */
@@ -58,7 +60,7 @@ export async function readCatalogue(client: Client, { database, name, label }: T
   const { connector } = options;
   if (table === undefined) throw new SluiceError(tableGone, { table: label, detail: 'there is no such table', connector }, { table: label });
   const refused = refusalOf(table);
-  if (refused !== null) throw new SluiceError(tableNotCopied, { table: label, detail: refused }, { table: label });
+  if (options.isCopied && refused !== null) throw new SluiceError(tableNotCopied, { table: label, detail: refused }, { table: label });
   const rows = await ask<ColumnRow>(COLUMNS);
   const plans: ColumnPlan[] = [];
   for (const row of rows) {

@@ -1,7 +1,6 @@
 /** A table as one view of the database shows it, with everything that reading its rows takes. */
 
-import type { TableRegistry } from '#plugin';
-import { type CopyTable, SluiceError } from '#plugin';
+import { type CopyTable, SluiceError, type TableRegistry } from '#plugin';
 import type { Client } from '../client.ts';
 import { READ } from '../log/columns.ts';
 import { type CatalogueTable, type ReadCatalogueOptions, readCatalogue, type TableName } from './catalogue.ts';
@@ -13,7 +12,7 @@ export interface ReadableTable extends CopyTable, Readable {
   readonly orderIndexes: readonly number[];
 }
 
-export interface ReadOptions extends Omit<ReadCatalogueOptions, 'described'> {
+export interface ReadOptions extends Omit<ReadCatalogueOptions, 'described' | 'isCopied'> {
   readonly registry: TableRegistry;
 }
 
@@ -25,9 +24,9 @@ export async function readTable(client: Client, table: TableName, options: ReadO
   const { registry } = options;
   const { database, name, label } = table;
   const from = `${quoted(database)}.${quoted(name)}`;
-  // Of a definition that is younger than the view the server says so here.
-  await client.ask(`SELECT 1 FROM ${from} LIMIT 0`);
-  const found = await readCatalogue(client, table, { ...options, described: registry.described });
+  // Of a definition that is younger than the view the server says so here; and of columns that may not be read, which the catalogue leaves out.
+  await client.ask(`SELECT * FROM ${from} LIMIT 0`);
+  const found = await readCatalogue(client, table, { ...options, described: registry.described, isCopied: true });
   const { plans, key, estimatedRows } = found;
   const columns = plans.map(({ shape }) => shape);
   const version = registry.version({ kind: 'table', catalog: database, schema: '', name, columns, key });
@@ -36,6 +35,16 @@ export async function readTable(client: Client, table: TableName, options: ReadO
     indexes.map((index) => ({ name: quoted(columns[index]?.name ?? ''), plan: plans[index] as (typeof plans)[number] }));
   const byKey = ordered(key);
   return { label, version, estimatedRows, from, plans, key: byKey, order: orderIndexes === key ? byKey : ordered(orderIndexes), orderIndexes };
+}
+
+/** Registers a table as the catalogue has it now. Throws what the driver throws, and SluiceErrors of the table. */
+export async function registerTable(client: Client, table: TableName, options: ReadOptions): Promise<void> {
+  const { registry } = options;
+  const { database, name } = table;
+  await client.ask('START TRANSACTION READ ONLY');
+  await client.ask(`SELECT * FROM ${quoted(database)}.${quoted(name)} LIMIT 0`);
+  const { plans, key } = await readCatalogue(client, table, { ...options, described: registry.described, isCopied: false });
+  registry.version({ kind: 'table', catalog: database, schema: '', name, columns: plans.map(({ shape }) => shape), key });
 }
 
 /** The surrogate key and, so that no two rows have the same place, the key behind it. */

@@ -1,5 +1,6 @@
 /** What the source offers for copies of tables: views of the database, on connections of their own that are kept for the next one. */
 import {
+  type ComingTable,
   type KeyText,
   type RecordBatch,
   SluiceError,
@@ -39,6 +40,7 @@ export interface SnapshotsOptions {
   readonly nameless: () => number;
   readonly wanted: readonly WantedTable[];
   readonly names: readonly TableName[];
+  readonly come: () => readonly ComingTable[];
   readonly ask: () => void;
   /** No copy is under way. */
   readonly rested: () => void;
@@ -50,7 +52,7 @@ export class MysqlSnapshots implements SnapshotSource {
   readonly #options: SnapshotsOptions;
   readonly #idle: Client[] = [];
   readonly #open = new Set<Client>();
-  readonly #names: ReadonlyMap<string, TableName>;
+  readonly #names: Map<string, TableName>;
   #closed = false;
 
   constructor(config: MysqlConfig, context: SourceContext, options: SnapshotsOptions) {
@@ -62,6 +64,15 @@ export class MysqlSnapshots implements SnapshotSource {
 
   tables(): readonly WantedTable[] {
     return this.#options.wanted;
+  }
+
+  come(): readonly ComingTable[] {
+    return this.#options.come();
+  }
+
+  /** A captured table that was not there when reading began. */
+  know(name: TableName): void {
+    this.#names.set(name.label, name);
   }
 
   keyOf(table: TableVersion, batch: RecordBatch, image: number): KeyText {

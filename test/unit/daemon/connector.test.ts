@@ -8,6 +8,21 @@ import { connectorWith, DOWN, ending, endless, failing, REFUSED, WRONG } from '.
 const never = new AbortController().signal;
 
 describe('Connector', () => {
+  it('that is asked to stop while it looks at its server says nothing of it', async () => {
+    const drain = new AbortController();
+    const asked = new Error('SIGTERM');
+    const { connector, log } = connectorWith([], [], 'shop', {
+      store: {
+        load: () => {
+          drain.abort(asked);
+          return Promise.reject(asked);
+        },
+      },
+    });
+    await connector.run(drain.signal, never);
+    expect([connector.state, log.filter(({ level }) => level !== 'info')]).toEqual(['stopped', []]);
+  });
+
   it('tries again after a transient error, within two seconds (I10), and says the same trouble once', async () => {
     const down = () => failing(new SluiceError(DOWN));
     const { connector, runtime, log, closed } = connectorWith([down, down, down, ending]);
