@@ -1,41 +1,36 @@
 /** The connection that reads the log, on a library and a driver that are only played. */
-import type { EventEmitter } from 'node:events';
-import { describe, expect, it, vi } from 'vitest';
+import { EventEmitter } from 'node:events';
+import { describe, expect, it } from 'vitest';
 import { connectionLost } from '../../../../connectors/mysql/errors.ts';
+import type { Library } from '../../../../connectors/mysql/log/library.ts';
 import { LogSession, type SessionOptions } from '../../../../connectors/mysql/log/session.ts';
 import { BatchQueue } from '../../../../src/plugin/batch-queue.ts';
 import { SluiceError } from '../../../../src/plugin/error.ts';
 import { TableRegistry } from '../../../../src/record/table.ts';
 import { FakeRuntime } from '../../../support/fake-runtime.ts';
 
-const played = vi.hoisted(() => ({ libraries: [] as unknown[], handle: (): void => undefined }));
+/** What the library does with an event. */
+const played = { handle: (): void => undefined };
 
-vi.mock('@vlasky/zongji', async (original) => {
-  const { EventEmitter } = await import('node:events');
-  class Library extends EventEmitter {
-    connection = {
-      handlePacket: () => played.handle(),
-      query: (_sql: string, done: (error: null) => void) => done(null),
-      stream: { destroy: () => undefined, pause: () => undefined, resume: () => undefined },
-    };
-    constructor() {
-      super();
-      played.libraries.push(this);
-    }
-    start(): void {
-      this.emit('ready');
-    }
-    stop(): void {
-      this.emit('stopped');
-    }
+class Played extends EventEmitter implements Library {
+  readonly connection = {
+    handlePacket: (_packet: object): void => played.handle(),
+    query: (_sql: string, done: (error: null) => void): void => done(null),
+    stream: { destroy: () => undefined, pause: () => undefined, resume: () => undefined },
+  };
+  start(): void {
+    this.emit('ready');
   }
-  return { ...(await original<object>()), default: Library };
-});
+  stop(): void {
+    this.emit('stopped');
+  }
+}
 
 const EVENT = Buffer.concat([Buffer.alloc(5), Buffer.alloc(40, 1)]);
 
 function begin() {
   const runtime = new FakeRuntime();
+  const library = new Played();
   const queue = new BatchQueue({
     runtime,
     tables: new TableRegistry({}),
@@ -48,7 +43,7 @@ function begin() {
   } as unknown as ConstructorParameters<typeof BatchQueue>[0]);
   const options = {
     runtime,
-    connection: {},
+    library,
     serverId: 1,
     from: { by: 'gtid', gtid: '' },
     decoder: { handle: () => undefined, settled: null },
@@ -62,7 +57,6 @@ function begin() {
   } as unknown as SessionOptions;
   const session = new LogSession(options);
   session.start();
-  const library = played.libraries.at(-1) as EventEmitter & { connection: { handlePacket(packet: object): void } };
   return { session, queue, library, pass: () => library.connection.handlePacket({ buffer: EVENT, start: 0, end: EVENT.length }) };
 }
 
