@@ -66,7 +66,7 @@ export function asSluiceError(error: unknown, context: ErrorContext): SluiceErro
     context: context.doing,
     number: typeof carrier.errno === 'number' ? carrier.errno : '',
     missing: /privilege/i.test(message) ? message : 'REPLICATION SLAVE or REPLICATION CLIENT',
-    sql: grantSql(addressOf(context.config).user),
+    sql: grantSql(context.config),
     connector: context.stream?.connector ?? '',
     serverId: context.stream?.serverId ?? '',
   };
@@ -75,8 +75,12 @@ export function asSluiceError(error: unknown, context: ErrorContext): SluiceErro
   return new SluiceError(kind, parameters, { cause: error });
 }
 
-export function grantSql(user: string): string {
-  return `GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO '${user}'@'%'; GRANT SELECT ON <the captured databases>.* TO '${user}'@'%'`;
+/** All that an account needs. `account`: as the server knows it, quoted; left out: that of the configuration, from every host. */
+export function grantSql(config: Pick<MysqlConfig, 'url' | 'tables'>, account = `'${addressOf(config).user}'@'%'`): string {
+  const named = config.tables.map((pattern) => /^([\w$-]+)\./.exec(pattern)?.[1]);
+  const databases = named.includes(undefined) ? ['<the captured databases>'] : [...new Set(named)].map((database) => `\`${database}\``);
+  const reading = databases.map((database) => `GRANT SELECT ON ${database}.* TO ${account}`);
+  return [`GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO ${account}`, ...reading].join('; ');
 }
 
 function serverKind(number: number, message: string, context: ErrorContext): ErrorKind {

@@ -11,6 +11,7 @@ import {
   type SourceContext,
   type SourceHealth,
   type SourcePreflight,
+  type StoredPosition,
 } from '#plugin';
 import type { Charsets } from './charset-tables.ts';
 import { Client, connectionOptions } from './client.ts';
@@ -65,8 +66,8 @@ export class MysqlLogSource implements Source {
     this.#context = context;
   }
 
-  preflight(signal: AbortSignal): Promise<SourcePreflight> {
-    return preflightMysql(this.#config, this.#system, this.#context, signal);
+  preflight(signal: AbortSignal, stored?: StoredPosition): Promise<SourcePreflight> {
+    return preflightMysql(this.#config, this.#system, this.#context, signal, stored);
   }
 
   async *read(options: ReadOptions, signal: AbortSignal): AsyncGenerator<RecordBatch, void, undefined> {

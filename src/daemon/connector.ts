@@ -25,10 +25,11 @@ import { chosenLetters, type DeadLetterView, discardLetters, openDeadLetters, op
 import { definitionsDestination, extraDestinations } from './destinations.ts';
 import { asSluiceError, stackOf } from './failure.ts';
 import { HealthWatch } from './health.ts';
-import { judge, refusalOf, tableFindings } from './judge.ts';
+import { Judge, refusalOf } from './judge.ts';
 import { type ConnectorState, isFinal, mayFollow } from './lifecycle.ts';
 import { mappedVersion } from './mapped-version.ts';
 import { openAnnouncements, openFormat, openShapes, openTables } from './open.ts';
+import { preflight } from './preflight.ts';
 import { saveHistoryOf, saveOf } from './saves.ts';
 import { storedCopies } from './snapshots.ts';
 import { discardSpool, openStopped, storedViews } from './stopped-tables.ts';
@@ -47,6 +48,7 @@ export class Connector {
   readonly #ports: ConnectorPorts;
   readonly #log: Logger;
   readonly #rounds: CopyRounds;
+  readonly #judge: Judge;
   #state: ConnectorState = 'starting';
   #error: SluiceError | null = null;
   #attempts = 0;
@@ -72,6 +74,7 @@ export class Connector {
     this.#log = ports.log;
     this.#watch = new HealthWatch(definition.name, ports);
     this.#rounds = new CopyRounds(definition, ports.log, ports.showsCopies);
+    this.#judge = new Judge(definition, ports.log);
     ports.metrics.state(this.name, this.#state);
   }
 
@@ -185,10 +188,7 @@ export class Connector {
     try {
       const ofLife = { sink, format, policy, stopped, abort, failed: (error: unknown) => broken.abort(error) };
       const undelivered = await this.#openUndelivered(ofLife, (label, version) => mappedVersion(tables.find(label, version), mapping));
-      const { findings, tables: captured } = await source.preflight(starting);
-      const destinations = [...captured.map((table) => sink.destination(table)), ...extraDestinations(definition)];
-      const found = [...findings, ...tableFindings(definition, captured), ...(await sink.preflight([...new Set(destinations)], starting))];
-      judge(definition, this.#log, found, this.#rounds.isLost);
+      this.#judge.judge(await preflight(definition, { source, sink }, starting), this.#rounds.isLost);
       const written = await sink.open(sinkPlace(stored.place), starting);
       this.#opened = true;
       await undelivered.begin();

@@ -8,6 +8,7 @@ import type { ControlHandlers } from './control-socket.ts';
 import { isFinal } from './lifecycle.ts';
 import { CONNECTOR_RUNNING, findConnector, recoverOffset, resetOffset, setOffset, showOffsets } from './offsets.ts';
 import { schemaSummaries, schemaVersions } from './schemas.ts';
+import { viewStored } from './stored-view.ts';
 
 interface ControlPorts {
   readonly store: StateStore;
@@ -66,6 +67,12 @@ export function controlRoutes(ports: ControlPorts): ControlHandlers {
     'POST /schema/versions': async (body) =>
       schemaVersions(store, findConnector(definitions, (body as { connector?: string }).connector).name, table(body)),
     'POST /schema/accept': (body) => running(body).acceptVersions(table(body)),
+    'POST /doctor/state': (body) =>
+      viewStored(
+        store,
+        ((body as { connectors?: unknown[] }).connectors ?? []).map(String),
+        connectors.map((connector) => connector.status()),
+      ),
     'GET /offsets': () =>
       showOffsets(
         store,
