@@ -139,6 +139,11 @@ export interface BrokerAddress {
   readonly port: number;
 }
 
+/** Whether a connection to it does not leave this machine. */
+export function isLocalHost(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
+}
+
 /** `host:port`, with brackets around an IPv6 address; null if it is none. */
 export function parseBroker(text: string): BrokerAddress | null {
   const match = /^(\[[0-9a-fA-F:.]+\]|[^\s:/@[\]]+):(\d{1,5})$/.exec(text);

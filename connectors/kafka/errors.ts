@@ -178,7 +178,17 @@ export const rightsMissing = defineError({
   exit: 3,
   cause: 'This Kafka user has not the right {operation} on the topic "{topic}".',
   remedy:
-    'kafka-acls.sh --bootstrap-server … --add --allow-principal User:<user> --operation {operation} --topic {topic} (Read is needed to recognise after a crash what stands there already)',
+    'kafka-acls.sh --bootstrap-server {brokers} --add --allow-principal User:<user> --operation {operation} --topic {topic} (Read is needed to recognise after a crash what stands there already)',
+});
+
+/** Clients are told by the brokers where each of them listens. */
+export const brokerUnreachable = defineError({
+  code: 'SLUICE_KAFKA_BROKER_UNREACHABLE',
+  retry: 'auto',
+  exit: 3,
+  cause: 'Broker {id} cannot be reached at {address}, where it tells clients to find it (advertised.listeners): {detail}.',
+  remedy:
+    'Start the broker; or, where this machine knows it by another address, set advertised.listeners in its server.properties to one that leads to it from here, and restart it.',
 });
 
 export const replicationOne = defineError({
@@ -194,7 +204,7 @@ export const minInsyncOne = defineError({
   retry: 'never',
   exit: 3,
   cause: 'The topic "{topic}" has {replicas} replicas but min.insync.replicas=1: while the others lag, a confirmation is worth one broker.',
-  remedy: 'kafka-configs.sh --bootstrap-server … --alter --topic {topic} --add-config min.insync.replicas=2',
+  remedy: 'kafka-configs.sh --bootstrap-server {brokers} --alter --topic {topic} --add-config min.insync.replicas=2',
 });
 
 export const minInsyncTooHigh = defineError({
@@ -202,7 +212,7 @@ export const minInsyncTooHigh = defineError({
   retry: 'manual',
   exit: 3,
   cause: 'The topic "{topic}" has {replicas} replicas but min.insync.replicas={minimum}: it takes no message.',
-  remedy: 'kafka-configs.sh --bootstrap-server … --alter --topic {topic} --add-config min.insync.replicas=…, at most the number of replicas',
+  remedy: 'kafka-configs.sh --bootstrap-server {brokers} --alter --topic {topic} --add-config min.insync.replicas={most}',
 });
 
 export const deletesOld = defineError({
@@ -219,7 +229,7 @@ export const maxMessageSmall = defineError({
   retry: 'never',
   exit: 3,
   cause: 'The topic "{topic}" takes batches of {limit} bytes at most, less than "request.bytes" ({bytes}): batches are made smaller for it.',
-  remedy: 'kafka-configs.sh --bootstrap-server … --alter --topic {topic} --add-config max.message.bytes=1048588, or accept it.',
+  remedy: 'kafka-configs.sh --bootstrap-server {brokers} --alter --topic {topic} --add-config max.message.bytes=1048588, or accept it.',
 });
 
 export const partitionsAdded = defineError({
@@ -252,6 +262,7 @@ export const kafkaErrors = [
   recordRefused,
   closed,
   rightsMissing,
+  brokerUnreachable,
   replicationOne,
   minInsyncOne,
   minInsyncTooHigh,

@@ -1,7 +1,8 @@
-import type { PluginContext, SinkPlugin } from '#plugin';
+import type { FindingKind, PluginContext, SinkPlugin } from '#plugin';
 import { type KafkaConfig, kafkaFields, validateKafka } from './config.ts';
 import type { KafkaDriver } from './drivers/driver.ts';
 import { kafkaErrors, undeliverable } from './errors.ts';
+import * as findings from './findings.ts';
 import { KafkaSink } from './sink.ts';
 
 /** Apache Kafka as a sink. */
@@ -10,6 +11,7 @@ export const kafka: SinkPlugin<typeof kafkaFields> = {
   type: 'kafka',
   fields: kafkaFields,
   errors: kafkaErrors,
+  findings: Object.values<FindingKind>(findings),
   undeliverable,
   validate: validateKafka,
   create: (config, context) => new KafkaSink(config, context, () => loadDriver(config, context)),

@@ -1,4 +1,5 @@
 import {
+  errorFinding,
   type Finding,
   type MessageBatch,
   type Place,
@@ -28,6 +29,7 @@ import {
   UNSETTLED,
 } from './place.ts';
 import { findingsOfTopic, gathered } from './preflight.ts';
+import { reachFindings, tlsFindings } from './reach.ts';
 import { holdsOutput, readSuffix, unsavedFrom } from './read-back.ts';
 import { topicMatcher, topicOf } from './topic.ts';
 import { newTopic, readSettings, refusedTopic, Topics } from './topics.ts';
@@ -51,6 +53,7 @@ export class KafkaSink implements Sink {
   /** Codes of what was said of topics: a thousand of them do not need a thousand lines. */
   readonly #said = new Set<string>();
   #lanes: Lanes | null = null;
+  #hasLookedAtBrokers = false;
 
   constructor(config: KafkaConfig, context: SinkContext, load: () => Promise<KafkaDriver>) {
     this.#config = config;
@@ -71,8 +74,15 @@ export class KafkaSink implements Sink {
         findings.push(...findingsOfTopic(this.#config, this.#context.connector, info, await readSettings(this.#driver, info.name, signal)));
       }
       for (const { code } of findings) this.#said.add(code);
-      return gathered(findings);
+      return [...(await this.#lookAtBrokers(signal)), ...gathered(findings)];
     });
+  }
+
+  /** Once: a table that has come is no news of them. */
+  async #lookAtBrokers(signal: AbortSignal): Promise<readonly Finding[]> {
+    if (this.#hasLookedAtBrokers) return [];
+    this.#hasLookedAtBrokers = true;
+    return [...tlsFindings(this.#config), ...(await reachFindings(await this.#driver.advertised(signal), signal))];
   }
 
   async open(place: Place | null, signal: AbortSignal): Promise<Written> {
@@ -197,14 +207,14 @@ export class KafkaSink implements Sink {
   /** A topic that is needed and not there: whether it can be made is known before there is a message for it. */
   async #absent(topic: string, signal: AbortSignal): Promise<readonly Finding[]> {
     const { createTopics, brokers } = this.#config;
-    if (!createTopics) return [asFinding(new SluiceError(topicMissing, { topic, brokers: brokers.join(',') }))];
+    if (!createTopics) return [errorFinding(new SluiceError(topicMissing, { topic, brokers: brokers.join(',') }))];
     try {
       await this.#driver.tryTopic(newTopic(this.#config, topic), signal);
       return [];
     } catch (error) {
       signal.throwIfAborted();
       const refused = refusedTopic(error, topic, this.#context.connector);
-      if (refused instanceof SluiceError) return [asFinding(refused)];
+      if (refused instanceof SluiceError) return [errorFinding(refused)];
       throw refused;
     }
   }
@@ -327,10 +337,6 @@ export class KafkaSink implements Sink {
     if (transactions.size > 0) log.info(`Kafka holds ${counted(transactions.size, 'transaction')} behind the saved place: not written again.`);
     return [...transactions];
   }
-}
-
-function asFinding({ code, message, remedy }: SluiceError): Finding {
-  return { severity: 'error', code, message, remedy };
 }
 
 function counted(count: number, what: string): string {

@@ -152,7 +152,7 @@ export function addressText(config: Pick<MysqlConfig, 'url'>): string {
 export type TlsMode = 'disable' | 'require' | 'verify-ca' | 'verify-full';
 
 /** Whether the connection does not leave this machine. */
-function isLocal(host: string): boolean {
+export function isLocal(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
 

@@ -78,9 +78,14 @@ export function asSluiceError(error: unknown, context: ErrorContext): SluiceErro
   return new SluiceError(kind, parameters, { cause: error });
 }
 
-/** What the account needs, to be carried out as it stands unless the databases are told by wildcards only. */
-export function grantSql(config: Pick<MysqlConfig, 'url' | 'tables' | 'snapshot'>): string {
-  const account = `'${addressOf(config).user.replaceAll("'", "''")}'@'%'`;
+/**
+ * What the account needs, to be carried out as it stands unless the databases are told by wildcards only. `account`: as the server knows it, quoted; left out: that of the configuration,
+ * from every host.
+ */
+export function grantSql(
+  config: Pick<MysqlConfig, 'url' | 'tables' | 'snapshot'>,
+  account = `'${addressOf(config).user.replaceAll("'", "''")}'@'%'`,
+): string {
   const databases = new Set([...config.tables, ...(config.snapshot.signalTable === undefined ? [] : [config.snapshot.signalTable])].map(databaseOf));
   const grants = [...databases].map((database) => `GRANT SELECT ON ${database}.* TO ${account}`);
   return [`GRANT REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO ${account}`, ...grants].join('; ');

@@ -1,6 +1,7 @@
-import { type ErrorKind, type Position, SluiceError, type SourcePlugin } from '#plugin';
+import { type ErrorKind, type FindingKind, type Position, SluiceError, type SourcePlugin } from '#plugin';
 import { addressOf, mysqlFields, validateMysql } from './config.ts';
 import * as errors from './errors.ts';
+import * as findings from './findings.ts';
 import * as logErrors from './log/errors.ts';
 import { ORIGIN_COLUMNS } from './log/origin.ts';
 import { NO_PROOF, parseGtids, parsePlace, readPosition, type System } from './log/position.ts';
@@ -13,6 +14,7 @@ function pluginOf(system: System): SourcePlugin<typeof mysqlFields> {
     type: system,
     fields: mysqlFields,
     errors: [...Object.values<ErrorKind>(errors), ...Object.values<ErrorKind>(logErrors), ...Object.values<ErrorKind>(snapshotErrors)],
+    findings: Object.values<FindingKind>(findings),
     origin: { system, columns: ORIGIN_COLUMNS, transaction: ['gtid'] },
     hasDefinitions: true,
     validate: validateMysql,

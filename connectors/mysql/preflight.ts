@@ -1,28 +1,61 @@
-import type { Finding, SluiceError, SourceContext, SourcePreflight } from '#plugin';
+import {
+  byteText,
+  clockGap,
+  errorFinding,
+  type Finding,
+  findingOf,
+  SluiceError,
+  type SourceContext,
+  type SourcePreflight,
+  type StoredPosition,
+} from '#plugin';
 import { Client } from './client.ts';
-import { type MysqlConfig, serverIdOf } from './config.ts';
-import { asSluiceError, grantSql } from './connection-error.ts';
-import type { System } from './log/position.ts';
-import { privilegeProblem, readServer, type ServerFacts, settingProblems } from './server.ts';
+import type { MysqlConfig } from './config.ts';
+import { asSluiceError } from './connection-error.ts';
+import { positionUnreadable } from './errors.ts';
+import { clockSkew, nearPurge } from './findings.ts';
+import { goOn } from './log/history.ts';
+import { readPosition, type System } from './log/position.ts';
+import { serverFindings } from './preflight-server.ts';
+import { bytesBehind, keptSeconds, logStatus, privilegeProblem, readServer, type ServerFacts, settingProblems } from './server.ts';
 import { signalTableProblem } from './snapshot/signal-table.ts';
 import { matchTables } from './tables.ts';
+import { readVitals } from './vitals.ts';
 
-const DAY_SECONDS = 86_400;
+const WEEK_SECONDS = 604_800;
+/** A setting that whoever reads the log only gains by, and that holds at once for all. */
+const HARMLESS = "SET GLOBAL binlog_row_metadata = 'FULL'";
 
 /** Everything that can be said before the log is read, at once. Changes nothing on the server. Throws only for what makes checking impossible. */
-export async function preflightMysql(config: MysqlConfig, system: System, context: SourceContext, signal: AbortSignal): Promise<SourcePreflight> {
-  const client = await Client.connect(config, context.runtime.files, signal);
+export async function preflightMysql(
+  config: MysqlConfig,
+  system: System,
+  context: SourceContext,
+  signal: AbortSignal,
+  stored?: StoredPosition,
+): Promise<SourcePreflight> {
+  const { runtime } = context;
+  const client = await Client.connect(config, runtime.files, signal);
   try {
     const server = await readServer(client, config, system);
-    const problems = settingProblems(server, config);
+    const settings = settingProblems(server, config);
     const privilege = await privilegeProblem(client, config);
-    if (privilege !== null) problems.push(privilege);
     const matched = await matchTables(client, config, server);
-    problems.push(...matched.problems);
     const { signalTable } = config.snapshot;
     const unfit = signalTable === undefined ? null : await signalTableProblem(client, signalTable);
-    if (unfit !== null) problems.push(unfit);
-    const findings = [...problems.map(asFinding), ...matched.findings, ...serverFindings(config, server, context)];
+    const asked = runtime.nowMicros();
+    const vitals = await readVitals(client, config, server, runtime.files);
+    const gap = clockGap(vitals.nowMicros, asked, runtime.nowMicros());
+    const errors = [...(privilege === null ? [] : [privilege]), ...matched.problems, ...(unfit === null ? [] : [unfit])];
+    const canRead = settings.length === 0 && privilege === null;
+    const findings = [
+      ...settings.map((problem) => settingFinding(problem, config, context)),
+      ...errors.map((each) => errorFinding(each)),
+      ...(stored !== undefined && canRead ? await storedFindings(client, config, server, context, stored) : []),
+      ...matched.findings,
+      ...serverFindings(config, server, vitals, context),
+      ...(gap === null ? [] : [findingOf(clockSkew, gap)]),
+    ];
     return { findings, tables: matched.outlines };
   } catch (error) {
     signal.throwIfAborted();
@@ -32,59 +65,42 @@ export async function preflightMysql(config: MysqlConfig, system: System, contex
   }
 }
 
-function asFinding(error: SluiceError): Finding {
-  const finding = { severity: 'error', code: error.code, message: error.message, remedy: error.remedy } as const;
-  return error.table === undefined ? finding : { ...finding, table: error.table };
+function settingFinding(problem: SluiceError, config: MysqlConfig, { runtime }: SourceContext): Finding {
+  const finding = errorFinding(problem);
+  if (!finding.remedy.startsWith(HARMLESS)) return finding;
+  const apply = async (signal: AbortSignal): Promise<void> => {
+    const client = await Client.connect(config, runtime.files, signal);
+    try {
+      await client.rows(HARMLESS, HARMLESS);
+    } finally {
+      client.close();
+    }
+  };
+  return { ...finding, fix: { statement: HARMLESS, apply } };
 }
 
-function serverFindings(config: MysqlConfig, server: ServerFacts, context: SourceContext): Finding[] {
-  const findings: Finding[] = [];
-  const id = serverIdOf(config, context.connector, context.instance);
-  if (String(id) === server.settings['server_id']) {
-    findings.push({
-      severity: 'error',
-      code: 'SLUICE_MYSQL_SERVER_ID_OWN',
-      message: `The server id ${id} of this connector is that of the server itself.`,
-      remedy: 'Set "serverId" to another number.',
-    });
+/** Whether the log goes on where it was left, and for how much longer it will. */
+async function storedFindings(
+  client: Client,
+  config: MysqlConfig,
+  server: ServerFacts,
+  { connector, runtime }: SourceContext,
+  { position, isRead, savedMicros }: StoredPosition,
+): Promise<Finding[]> {
+  const from = readPosition(position, server.system);
+  if (from === null) return [errorFinding(new SluiceError(positionUnreadable, { connector, system: server.system }))];
+  if (!isRead) {
+    try {
+      await goOn(from, { client, config, runtime, connector, server, end: await logStatus(client, server.system) });
+    } catch (error) {
+      return [errorFinding(asSluiceError(error, { config, doing: 'whether the log goes on where it was left' }))];
+    }
   }
-  findings.push({
-    severity: 'info',
-    code: 'SLUICE_MYSQL_GRANTS',
-    message: `The connector reads the log under server id ${id}; these grants are all that it needs.`,
-    remedy: grantSql(config),
-  });
-  if (config.includeQuery) findings.push(...queryFindings(server));
-  if (!server.hasGtids) {
-    findings.push({
-      severity: 'warning',
-      code: 'SLUICE_MYSQL_PLACES',
-      message: `The server writes transactions without GTIDs (gtid_mode = ${server.settings['gtid_mode'] ?? ''}): the log is read by file and position, and cannot be gone on with at another server.`,
-      remedy: 'For failovers turn GTIDs on step by step (manual of MySQL, 19.1.4.2), and enforce_gtid_consistency with them.',
-    });
-  }
-  const kept = Number(server.settings['binlog_expire_logs_seconds'] ?? 0);
-  if (kept > 0 && kept < DAY_SECONDS) {
-    findings.push({
-      severity: 'warning',
-      code: 'SLUICE_MYSQL_SHORT_LOG',
-      message: `The server keeps its log for ${kept} s: a connector that is down for longer cannot go on.`,
-      remedy: 'SET GLOBAL binlog_expire_logs_seconds = 604800',
-    });
-  }
-  return findings;
-}
-
-/** With `includeQuery`: the server, or sessions that do not set it for themselves, leave the statements out of the log. */
-function queryFindings({ system, settings }: ServerFacts): Finding[] {
-  const name = system === 'mysql' ? 'binlog_rows_query_log_events' : 'binlog_annotate_row_events';
-  if (settings[name] === 'ON') return [];
-  return [
-    {
-      severity: 'warning',
-      code: 'SLUICE_MYSQL_NO_QUERY',
-      message: `The server does not log the statements that change rows (${name} is ${settings[name] ?? 'not there'}): "source.query" stays null.`,
-      remedy: `SET GLOBAL ${name} = ON, or leave "includeQuery" out.`,
-    },
-  ];
+  const seconds = keptSeconds(server);
+  const age = Math.round((runtime.nowMicros() - savedMicros) / 1e6);
+  if (seconds === 0 || age < seconds / 2 || from.file === '') return [];
+  // A server on which nothing happens has nothing to lose.
+  const behind = await bytesBehind(client, from);
+  if (behind === null || behind === 0) return [];
+  return [findingOf(nearPurge, { bytes: byteText(behind), age, seconds, enough: Math.max(WEEK_SECONDS, 4 * age) })];
 }

@@ -41,6 +41,10 @@ const SETTINGS = [
   'binlog_rows_query_log_events',
   'binlog_annotate_row_events',
   'binlog_expire_logs_seconds',
+  'binlog_expire_logs_auto_purge',
+  'expire_logs_days',
+  'log_replica_updates',
+  'log_slave_updates',
   'innodb_native_foreign_keys',
   'gtid_executed',
   'gtid_binlog_pos',
@@ -67,6 +71,12 @@ export async function readServer(client: Client, config: MysqlConfig, system: Sy
     hasGtids: system === 'mariadb' || settings['gtid_mode'] === 'ON',
     executed: ((system === 'mysql' ? settings['gtid_executed'] : settings['gtid_binlog_pos']) ?? '').replace(/\s/g, ''),
   };
+}
+
+/** For how long it keeps its log; 0 = for ever. */
+export function keptSeconds({ settings }: ServerFacts): number {
+  const seconds = Number(settings['binlog_expire_logs_seconds'] ?? 0);
+  return seconds > 0 ? seconds : Number(settings['expire_logs_days'] ?? 0) * 86_400;
 }
 
 /** Where the log ends. The statement was renamed in MySQL 8.2. */

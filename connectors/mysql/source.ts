@@ -11,6 +11,7 @@ import {
   type SourceContext,
   type SourceHealth,
   type SourcePreflight,
+  type StoredPosition,
 } from '#plugin';
 import { type MysqlConfig, serverIdOf } from './config.ts';
 import { Arrivals } from './log/arrivals.ts';
@@ -53,8 +54,8 @@ export class MysqlLogSource implements Source {
     this.#upstream = upstream;
   }
 
-  preflight(signal: AbortSignal): Promise<SourcePreflight> {
-    return this.#upstream.preflight(signal);
+  preflight(signal: AbortSignal, stored?: StoredPosition): Promise<SourcePreflight> {
+    return this.#upstream.preflight(signal, stored);
   }
 
   async *read(options: ReadOptions, signal: AbortSignal): AsyncGenerator<RecordBatch, void, undefined> {

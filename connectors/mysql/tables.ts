@@ -1,8 +1,9 @@
 /** Tables as the catalogue has them now: for what is said before the log is read. What the log holds is told by the log. */
-import { type Finding, parsePatterns, SluiceError, type TableOutline, unusedPatterns } from '#plugin';
+import { type Finding, findingOf, parsePatterns, SluiceError, type TableOutline, unusedPatterns } from '#plugin';
 import type { Client } from './client.ts';
 import type { MysqlConfig } from './config.ts';
 import { generatedColumn, typeRefused, unloggedCascade } from './errors.ts';
+import { patternMatchesNothing } from './findings.ts';
 import type { DefinitionScope } from './log/definitions.ts';
 import { columnRefused } from './log/errors.ts';
 import type { UnknownBinaries } from './log/table-map.ts';
@@ -145,10 +146,5 @@ function unmatched({ tables, snapshot }: MysqlConfig, outlines: readonly TableOu
     where: 'captured table',
     remedy: 'Correct it, or leave it for tables to come.',
   }));
-  return [...nowhere, ...unused].map(({ text, of, where, remedy }) => ({
-    severity: 'warning',
-    code: 'SLUICE_MYSQL_PATTERN_MATCHES_NOTHING',
-    message: `Pattern "${text}" of "${of}" matches no ${where}.`,
-    remedy,
-  }));
+  return [...nowhere, ...unused].map(({ text: pattern, of, where, remedy }) => findingOf(patternMatchesNothing, { pattern, of, where, remedy }));
 }

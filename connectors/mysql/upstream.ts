@@ -8,6 +8,7 @@ import {
   type SluiceError,
   type SourceContext,
   type SourcePreflight,
+  type StoredPosition,
 } from '#plugin';
 import type { Charsets } from './charset-tables.ts';
 import { Client, connectionOptions } from './client.ts';
@@ -37,7 +38,7 @@ export interface Known {
 
 /** Everything throws SluiceErrors. */
 export interface Upstream {
-  preflight(signal: AbortSignal): Promise<SourcePreflight>;
+  preflight(signal: AbortSignal, stored?: StoredPosition): Promise<SourcePreflight>;
   prepare(options: ReadOptions, signal: AbortSignal): Promise<Prepared>;
   /** Adds the answer to what is known. */
   learn(question: Question, known: Known): Promise<void>;
@@ -61,8 +62,8 @@ export class MysqlUpstream implements Upstream {
     this.#context = context;
   }
 
-  preflight(signal: AbortSignal): Promise<SourcePreflight> {
-    return preflightMysql(this.#config, this.#system, this.#context, signal);
+  preflight(signal: AbortSignal, stored?: StoredPosition): Promise<SourcePreflight> {
+    return preflightMysql(this.#config, this.#system, this.#context, signal, stored);
   }
 
   prepare(options: ReadOptions, signal: AbortSignal): Promise<Prepared> {

@@ -112,6 +112,11 @@ export function parseAddress(text: string): Address | null {
   return { host: (match[2] as string).replace(/^\[|\]$/g, ''), port, tls: match[1] === 'tls' };
 }
 
+/** Whether a connection to it does not leave this machine. */
+export function isLocalHost(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
+}
+
 /** For messages: the servers without anything that could be secret. */
 export function addressText({ host, port }: Address): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`;

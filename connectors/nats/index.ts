@@ -1,6 +1,7 @@
-import type { SinkPlugin } from '#plugin';
+import type { FindingKind, SinkPlugin } from '#plugin';
 import { addressText, natsFields, parseAddress, validateNats } from './config.ts';
 import { natsErrors, undeliverable } from './errors.ts';
+import * as findings from './findings.ts';
 import { NatsSink } from './sink.ts';
 
 /** NATS JetStream as a sink. */
@@ -9,6 +10,7 @@ export const nats: SinkPlugin<typeof natsFields> = {
   type: 'nats',
   fields: natsFields,
   errors: natsErrors,
+  findings: Object.values<FindingKind>(findings),
   undeliverable,
   cloudEvents: { prefix: 'ce-', isPercentEncoded: true },
   validate: validateNats,

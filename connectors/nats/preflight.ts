@@ -1,8 +1,23 @@
 import { DiscardPolicy, RetentionPolicy, StorageType, type StreamConfig, type StreamInfo } from '@nats-io/jetstream';
-import { type ErrorKind, type ErrorParameters, type Finding, type SinkContext, SluiceError } from '#plugin';
-import type { NatsConfig } from './config.ts';
+import {
+  byteText,
+  clockGap,
+  type ErrorKind,
+  type ErrorParameters,
+  errorFinding,
+  type Finding,
+  findingOf,
+  type SinkContext,
+  SluiceError,
+} from '#plugin';
+import { isLocalHost, type NatsConfig, parseAddress } from './config.ts';
 import { discardsOld, memoryStorage, oneReplica, removesRead, streamMissing, streamUnfit, subjectsUncovered, versionOld } from './errors.ts';
+import { clockSkew, nearlyFull, notEncrypted, replicaBehind, shortDupeWindow } from './findings.ts';
 import { covers, subjectsOf } from './subject.ts';
+
+const NANOS = 1e9;
+/** Of a limit. */
+const FULL_PERCENT = 90;
 
 /** What must hold of the server and the stream, and what a confirmation is worth there. `info` null: there is no such stream. */
 export function findingsOf(config: NatsConfig, context: SinkContext, version: string, info: StreamInfo | null): readonly Finding[] {
@@ -15,7 +30,15 @@ export function findingsOf(config: NatsConfig, context: SinkContext, version: st
     if (!config.createStream) findings.push(finding('error', streamMissing, { stream, subjects: subjects.join(','), replicas: config.replicas }));
     return findings;
   }
-  return [...findings, ...unfit(stream, info.config), ...coverage(stream, subjects, info.config), ...worth(stream, info.config)];
+  return [
+    ...findings,
+    ...unfit(stream, info.config),
+    ...coverage(stream, subjects, info.config),
+    ...worth(stream, info.config),
+    ...windows(config, info.config),
+    ...room(stream, info),
+    ...replicas(stream, info),
+  ];
 }
 
 /** Whether the stream listens to everything that the template can make. */
@@ -61,6 +84,46 @@ function worth(stream: string, config: StreamConfig): Finding[] {
   return findings;
 }
 
+/** What is sent again after a fault comes within the time that a connection is given up after, and one to be made in. */
+function windows({ stream, publishTimeout }: NatsConfig, { duplicate_window }: StreamConfig): Finding[] {
+  const needed = Math.ceil((2 * publishTimeout) / 1000);
+  const seconds = (duplicate_window ?? 0) / NANOS;
+  return seconds < needed ? [findingOf(shortDupeWindow, { stream, seconds, needed })] : [];
+}
+
+/** Of a stream that takes nothing when it is full. */
+function room(stream: string, { config, state }: StreamInfo): Finding[] {
+  if (config.discard !== DiscardPolicy.New) return [];
+  const limits: readonly [used: number, limit: number, text: string, option: string][] = [
+    [state.bytes, config.max_bytes, `max_bytes ${byteText(config.max_bytes)}`, `--max-bytes ${2 * config.max_bytes}`],
+    [state.messages, config.max_msgs, `max_msgs ${config.max_msgs}`, `--max-msgs ${2 * config.max_msgs}`],
+  ];
+  return limits.flatMap(([used, most, limit, option]) => {
+    const percent = most > 0 ? Math.floor((100 * used) / most) : 0;
+    return percent < FULL_PERCENT ? [] : [findingOf(nearlyFull, { stream, percent, limit, option })];
+  });
+}
+
+function replicas(stream: string, { config, cluster }: StreamInfo): Finding[] {
+  const late = (cluster?.replicas ?? []).filter(({ current, offline }) => !current || offline === true);
+  if (late.length === 0) return [];
+  const names = late.map(({ name }) => name).join(', ');
+  return [findingOf(replicaBehind, { stream, replicas: config.num_replicas, behind: late.length, are: late.length === 1 ? 'is' : 'are', names })];
+}
+
+/** Of the connection, where it leaves this machine. */
+export function tlsFindings(config: NatsConfig, isEncrypted: boolean): Finding[] {
+  const away = config.servers.find((server) => !isLocalHost(parseAddress(server)?.host ?? ''));
+  return isEncrypted || away === undefined ? [] : [findingOf(notEncrypted, { server: away })];
+}
+
+/** @param told the server's time as it stands in an answer; the rest in microseconds since the epoch, by our clock */
+export function clockFindings(told: string | undefined, asked: number, answered: number): Finding[] {
+  const server = Date.parse(told ?? '') * 1000;
+  const gap = Number.isNaN(server) ? null : clockGap(server, asked, answered);
+  return gap === null ? [] : [findingOf(clockSkew, gap)];
+}
+
 /** The limits at which messages disappear unread. */
 function limitsOf(config: StreamConfig): string {
   const limits: string[] = [];
@@ -77,6 +140,5 @@ function limitsOf(config: StreamConfig): string {
 
 /** A finding in the words of an error kind. */
 function finding(severity: Finding['severity'], kind: ErrorKind, parameters: ErrorParameters): Finding {
-  const { code, message, remedy } = new SluiceError(kind, parameters);
-  return { severity, code, message, remedy };
+  return errorFinding(new SluiceError(kind, parameters), severity);
 }

@@ -2,6 +2,7 @@ import type { StreamInfo } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import {
   destinationAt,
+  errorFinding,
   type Finding,
   idAt,
   type MessageBatch,
@@ -14,20 +15,21 @@ import {
   type TableIdentity,
   type Written,
 } from '#plugin';
+import { forbiddenSubject } from './account.ts';
 import type { NatsConfig } from './config.ts';
 import { openConnection } from './connection.ts';
-import { streamLost, unreachable } from './errors.ts';
+import { streamLost, streamRefused, subjectsUncovered, unreachable } from './errors.ts';
 import { ExclusiveOrder } from './exclusive-order.ts';
 import type { Order } from './order.ts';
 import { fromPlace, type StreamPlace, toPlace } from './place.ts';
-import { findingsOf } from './preflight.ts';
+import { clockFindings, findingsOf, tlsFindings, uncovered } from './preflight.ts';
 import { Publisher } from './publisher.ts';
 import { holdsOutput, lastWritten, readSuffix, type Suffix, UNSAVED_MESSAGES } from './read-back.ts';
 import { Recovery } from './recovery.ts';
 import { Session } from './session.ts';
 import { SharedOrder } from './shared-order.ts';
 import { permissionError, StreamAccess } from './stream.ts';
-import { subjectFilter, subjectOf } from './subject.ts';
+import { subjectFilter, subjectOf, subjectsOf } from './subject.ts';
 
 /** Writes messages to a JetStream stream. */
 export class NatsSink implements Sink {
@@ -41,17 +43,54 @@ export class NatsSink implements Sink {
   /** The stream's end when it was opened. */
   #opened = 0;
   #foreignSaid = false;
+  #hasLookedAtServer = false;
 
   constructor(config: NatsConfig, context: SinkContext) {
     this.#config = config;
     this.#context = context;
   }
 
-  async preflight(_destinations: readonly string[], signal: AbortSignal): Promise<readonly Finding[]> {
+  async preflight(destinations: readonly string[], signal: AbortSignal): Promise<readonly Finding[]> {
     const connection = await this.#connected(signal);
-    const info = await this.#access(connection).info();
+    const access = this.#access(connection);
+    const { runtime, connector } = this.#context;
+    const asked = runtime.nowMicros();
+    const info = await access.info();
+    const findings = [...clockFindings((info as { ts?: string } | null)?.ts, asked, runtime.nowMicros())];
+    if (!this.#hasLookedAtServer) findings.push(...tlsFindings(this.#config, connection.info?.tls_required === true));
+    this.#hasLookedAtServer = true;
     signal.throwIfAborted();
-    return findingsOf(this.#config, this.#context, connection.info?.version ?? '', info);
+    findings.push(...findingsOf(this.#config, this.#context, connection.info?.version ?? '', info).map((finding) => this.#withFix(finding, info)));
+    if (info === null && this.#config.createStream) findings.push(...(await this.#takenFindings(access)));
+    const forbidden = await forbiddenSubject(connection, [...destinations, ...this.#context.extraDestinations]);
+    if (forbidden !== null) findings.push(errorFinding(permissionError(this.#config, connector, { operation: 'publish', subject: forbidden })));
+    return findings;
+  }
+
+  /** Whether a stream that is to be made would be refused. */
+  async #takenFindings(access: StreamAccess): Promise<readonly Finding[]> {
+    const { stream } = this.#config;
+    const subjects = subjectsOf(this.#config, this.#context);
+    const other = await access.holderOf(subjects);
+    if (other === null) return [];
+    const detail = `stream "${other}" listens to subjects of it already`;
+    return [errorFinding(new SluiceError(streamRefused, { stream, subjects: subjects.join(','), detail }))];
+  }
+
+  /** Subjects of its own are nobody else's; what a stream of several writers listens to is a decision. */
+  #withFix(finding: Finding, info: StreamInfo | null): Finding {
+    const { exclusive } = this.#config;
+    if (finding.code !== subjectsUncovered.code || !exclusive || info === null) return finding;
+    const apply = async (signal: AbortSignal): Promise<void> => {
+      const { all } = uncovered(this.#config.stream, subjectsOf(this.#config, this.#context), info.config);
+      const connection = await openConnection(this.#config, this.#context, 0, signal);
+      try {
+        await this.#access(connection).listenTo(info.config, String(all).split(','));
+      } finally {
+        await connection.close();
+      }
+    };
+    return { ...finding, fix: { statement: finding.remedy, apply } };
   }
 
   async open(place: Place | null, signal: AbortSignal): Promise<Written> {

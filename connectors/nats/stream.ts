@@ -100,6 +100,33 @@ export class StreamAccess {
     });
   }
 
+  /** A stream that listens to one of these subjects; null: none that this user sees. */
+  async holderOf(subjects: readonly string[]): Promise<string | null> {
+    const manager = await this.#manager();
+    for (const subject of subjects) {
+      try {
+        for await (const name of manager.streams.names(subject)) return name;
+      } catch (error) {
+        // Few users may ask that: then making the stream tells.
+        if (!(error instanceof errors.PermissionViolationError || error instanceof JetStreamApiError || error instanceof errors.RequestError))
+          throw this.#typed(error);
+      }
+    }
+    return null;
+  }
+
+  /** Lets the stream listen to exactly these subjects. */
+  async listenTo(config: StreamConfig, subjects: readonly string[]): Promise<void> {
+    const { stream } = this.#config;
+    try {
+      await (await this.#manager()).streams.update(stream, { ...config, subjects: [...subjects] });
+    } catch (error) {
+      if (error instanceof JetStreamApiError && error.status < 500)
+        throw new SluiceError(streamRefused, { stream, subjects: subjects.join(','), detail: error.message }, { cause: error });
+      throw this.#typed(error);
+    }
+  }
+
   missing(): SluiceError {
     const { stream, replicas } = this.#config;
     return new SluiceError(streamMissing, { stream, replicas, subjects: this.#subjects.join(',') });

@@ -1,6 +1,7 @@
-import { type ErrorKind, SluiceError, type SourcePlugin } from '#plugin';
+import { type ErrorKind, type FindingKind, SluiceError, type SourcePlugin } from '#plugin';
 import { addressOf, postgresFields, slotName, validatePostgres } from './config.ts';
 import * as errors from './errors.ts';
+import * as findings from './findings.ts';
 import * as logErrors from './log/errors.ts';
 import { ORIGIN_COLUMNS } from './log/origin.ts';
 import { formatLsn, parseLsn, readPosition } from './log/position.ts';
@@ -13,6 +14,7 @@ export const postgres: SourcePlugin<typeof postgresFields> = {
   type: 'postgres',
   fields: postgresFields,
   errors: [...Object.values<ErrorKind>(errors), ...Object.values<ErrorKind>(logErrors), ...Object.values<ErrorKind>(snapshotErrors)],
+  findings: Object.values<FindingKind>(findings),
   origin: { system: 'postgresql', columns: ORIGIN_COLUMNS, transaction: ['txId', 'lsn'] },
   validate: validatePostgres,
   claims: (config, connector) => {

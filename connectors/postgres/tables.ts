@@ -1,10 +1,10 @@
 import type pg from 'pg';
-import type { Finding } from '#plugin';
-import { SluiceError } from '#plugin';
+import { type Finding, findingOf, SluiceError } from '#plugin';
 import { type TableKind, tableKindOf } from './catalog.ts';
 import { quoteTable } from './client.ts';
 import type { PostgresConfig } from './config.ts';
 import { noReplicaIdentity, noTables, tableKind, tableMissing } from './errors.ts';
+import { insertsOnly, partitionedWhole, patternMatchesNothing, rowSecurity, tableSkipped } from './findings.ts';
 import { parsePatterns } from './patterns.ts';
 import { signalTableProblem } from './snapshot/signal-table.ts';
 
@@ -145,9 +145,9 @@ function capturedTable(
     };
     problems.push(new SluiceError(noReplicaIdentity, parameters, { table: label }));
   }
-  if (gap !== null && insertOnlyNamed) findings.push(insertsOnly(label));
-  if (partitioned) findings.push(partitionTruncate(label));
-  if (row.row_security) findings.push(rowSecurity(label));
+  if (gap !== null && insertOnlyNamed) findings.push(findingOf(insertsOnly, { table: label, sql: quoteTable(row) }, { table: label }));
+  if (partitioned) findings.push(findingOf(partitionedWhole, { table: label }, { table: label }));
+  if (row.row_security) findings.push(findingOf(rowSecurity, { table: label }, { table: label }));
   const ancestors = (row.ancestors ?? []).map((oid) => byOid.get(oid)).filter((ancestor) => ancestor !== undefined);
   const captured: CapturedTable = {
     oid: row.oid,
@@ -194,55 +194,19 @@ function wrongKind(row: Relation, kind: TableKind): SluiceError {
       : kind === 'foreign table'
         ? ''
         : ', and name the tables it reads';
-  return new SluiceError(tableKind, { table, kind: `${/^[aeiou]/.test(kind) ? 'an' : 'a'} ${kind}`, hint }, { table });
+  return new SluiceError(tableKind, { table, kind: withArticle(kind), hint }, { table });
 }
 
 function nothingMatched(pattern: string): Finding {
-  return {
-    severity: 'warning',
-    code: 'SLUICE_PG_PATTERN_MATCHES_NOTHING',
-    message: `Pattern "${pattern}" matches no table.`,
-    remedy: 'Correct "tables", or leave it for tables to come.',
-  };
+  return findingOf(patternMatchesNothing, { pattern, of: '', what: 'table', where: '"tables"' });
 }
 
 function skipped(row: Relation, kind: TableKind): Finding {
   const table = `${row.schema}.${row.name}`;
-  return {
-    severity: 'info',
-    code: 'SLUICE_PG_TABLE_SKIPPED',
-    message: `Table ${table} is left out: a${kind === 'unlogged table' ? 'n' : ''} ${kind} has no changes in the log.`,
-    remedy: kind === 'unlogged table' ? `ALTER TABLE ${quoteTable(row)} SET LOGGED` : 'Nothing to do.',
-    table,
-  };
+  const remedy = kind === 'unlogged table' ? `ALTER TABLE ${quoteTable(row)} SET LOGGED;` : 'Nothing to do.';
+  return findingOf(tableSkipped, { table, kind: withArticle(kind), remedy }, { table });
 }
 
-function insertsOnly(table: string): Finding {
-  return {
-    severity: 'warning',
-    code: 'SLUICE_PG_INSERT_ONLY',
-    message: `Table ${table} has no replica identity: only its inserts and truncates are captured, as "insertOnly" says.`,
-    remedy: 'Give it a primary key, or REPLICA IDENTITY FULL, to capture updates and deletes.',
-    table,
-  };
-}
-
-function partitionTruncate(table: string): Finding {
-  return {
-    severity: 'info',
-    code: 'SLUICE_PG_PARTITIONED',
-    message: `Table ${table} is captured as a whole: truncating, detaching or dropping a single partition makes no change in the log.`,
-    remedy: 'DELETE before, where those rows are to disappear downstream.',
-    table,
-  };
-}
-
-function rowSecurity(table: string): Finding {
-  return {
-    severity: 'info',
-    code: 'SLUICE_PG_ROW_SECURITY',
-    message: `Row-level security holds for this role on ${table}; the log carries all of its rows nevertheless.`,
-    remedy: 'Leave rows out by a row filter of the publication (15+), if that is what is wanted.',
-    table,
-  };
+function withArticle(kind: TableKind): string {
+  return `${/^[aeiou]/.test(kind) ? 'an' : 'a'} ${kind}`;
 }

@@ -1,6 +1,8 @@
 import { compatibilityErrors } from '../../src/compatibility/errors.ts';
 import { configErrors } from '../../src/config/errors.ts';
 import { controlErrors } from '../../src/daemon/control-errors.ts';
+import { doctorErrors } from '../../src/daemon/doctor-errors.ts';
+import { doctorFindings } from '../../src/daemon/doctor-findings.ts';
 import { HEALTH_LISTEN } from '../../src/daemon/health-server.ts';
 import { lifecycleErrors } from '../../src/daemon/lifecycle-errors.ts';
 import { CONNECTOR_RUNNING, CONNECTOR_UNKNOWN } from '../../src/daemon/offsets.ts';
@@ -12,6 +14,7 @@ import { httpErrors } from '../../src/http/errors.ts';
 import { mappingErrors } from '../../src/mapping/errors.ts';
 import { pipelineErrors } from '../../src/pipeline/errors.ts';
 import type { ErrorKind } from '../../src/plugin/error.ts';
+import type { FindingKind } from '../../src/plugin/finding.ts';
 import { schemaHistoryErrors } from '../../src/schema-history/errors.ts';
 import { schemaPolicyErrors } from '../../src/schema-policy/errors.ts';
 import { segmentErrors } from '../../src/segments/errors.ts';
@@ -22,7 +25,10 @@ import { stoppedTableErrors } from '../../src/stopped-tables/errors.ts';
 /** Every error kind of `src`, by what it is about. A test finds those that are missing. */
 export const engineErrors: readonly { readonly title: string; readonly kinds: readonly ErrorKind[] }[] = [
   { title: 'Configuration', kinds: configErrors },
-  { title: 'Daemon and commands', kinds: [CONNECTOR_UNKNOWN, CONNECTOR_RUNNING, ...lifecycleErrors, HEALTH_LISTEN, ...httpErrors, ...controlErrors] },
+  {
+    title: 'Daemon and commands',
+    kinds: [CONNECTOR_UNKNOWN, CONNECTOR_RUNNING, ...lifecycleErrors, HEALTH_LISTEN, ...doctorErrors, ...httpErrors, ...controlErrors],
+  },
   { title: 'Pipeline', kinds: pipelineErrors },
   { title: 'Format debezium', kinds: debeziumErrors },
   { title: 'Formats avro and json-schema', kinds: [...avroErrors, ...registryErrors] },
@@ -32,3 +38,6 @@ export const engineErrors: readonly { readonly title: string; readonly kinds: re
   { title: 'Schemas of messages', kinds: compatibilityErrors },
   { title: 'Dead letters and stopped tables', kinds: [...deadLetterErrors, ...stoppedTableErrors, ...segmentErrors] },
 ];
+
+/** Kinds of findings of `src`, but for the formats' own. */
+export const engineFindings: readonly FindingKind[] = doctorFindings;

@@ -2,9 +2,11 @@ import { notYet, sinks, sources } from '../../connectors/index.ts';
 import { formats } from '../../src/formats/index.ts';
 import { nativeEnvelopeSchema } from '../../src/formats/native/json-schema.ts';
 import type { ErrorKind } from '../../src/plugin/error.ts';
+import type { FindingKind } from '../../src/plugin/finding.ts';
 import type { Registry } from '../../src/plugin/registry.ts';
 import { configurationPage, type ErrorGroup, errorsPage } from './documentation.ts';
-import { engineErrors } from './engine-errors.ts';
+import { engineErrors, engineFindings } from './engine-errors.ts';
+import { type FindingGroup, findingsPage } from './findings.ts';
 import { connectorSchema, daemonSchema } from './json-schema.ts';
 import { nativeSchemaPage } from './native-schema.ts';
 import { httpApiPage, metricsPage, openApi } from './operating.ts';
@@ -26,6 +28,7 @@ export async function generatedFiles(): Promise<ReadonlyMap<string, string>> {
     ['config/schema/openapi.json', json(openApi())],
     ['docs/http-api.md', httpApiPage()],
     ['docs/metrics.md', metricsPage()],
+    ['docs/findings.md', findingsPage([{ title: 'Of every connector', kinds: engineFindings }, ...pluginFindings(plugins)])],
     ['docs/errors.md', errorsPage([...engineErrors, ...pluginErrors(plugins)])],
   ]);
 }
@@ -43,4 +46,16 @@ export function pluginErrors({ source, sink }: LoadedPlugins): ErrorGroup[] {
   return [...groups.values()]
     .map(({ types, kinds }) => ({ title: `Plug-in ${types.join(', ')}`, kinds: [...kinds] }))
     .filter(({ kinds }) => kinds.length > 0);
+}
+
+/** The same of findings. */
+export function pluginFindings({ source, format, sink }: LoadedPlugins): FindingGroup[] {
+  const groups = new Map<string, { types: string[]; kinds: readonly FindingKind[] }>();
+  for (const { type, findings = [] } of [...source, ...sink, ...format]) {
+    const codes = findings.map(({ code }) => code).join(' ');
+    const known = groups.get(codes);
+    if (known === undefined) groups.set(codes, { types: [type], kinds: findings });
+    else if (!known.types.includes(type)) known.types.push(type);
+  }
+  return [...groups.values()].filter(({ kinds }) => kinds.length > 0).map(({ types, kinds }) => ({ title: `Plug-in ${types.join(', ')}`, kinds }));
 }

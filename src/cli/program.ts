@@ -4,6 +4,7 @@ import { VERSION } from '../version.ts';
 import { type Action, PATHS } from './action.ts';
 import { addConnectors } from './connectors-program.ts';
 import { addDlq } from './dlq-program.ts';
+import { addDoctor } from './doctor-program.ts';
 import { fail, type Output, print, processOutput } from './output.ts';
 import { addSchema } from './schema-program.ts';
 import { addSnapshot } from './snapshot-program.ts';
@@ -45,6 +46,7 @@ export async function runCli(argv: readonly string[], registry: Registry): Promi
   addRun(program, action, registry);
   addValidate(program, action, registry);
   addConnectors(program, action, registry);
+  addDoctor(program, action, registry);
   addOffsets(program, action, registry);
   addDlq(program, action, registry);
   addTables(program, action, registry);

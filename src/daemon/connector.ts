@@ -19,6 +19,7 @@ import { CopyRounds } from './copy-rounds.ts';
 import { chosenLetters, type DeadLetterView, discardLetters, openDeadLetters, openToDiscard, viewsOf } from './dead-letters.ts';
 import { asSluiceError } from './failure.ts';
 import { HealthWatch } from './health.ts';
+import { Judge } from './judge.ts';
 import { Life } from './life.ts';
 import { type ConnectorState, isFinal, mayFollow } from './lifecycle.ts';
 import { CONNECTOR_ENDED, CONNECTOR_FAILED, CONNECTOR_PAUSED } from './lifecycle-errors.ts';
@@ -37,6 +38,7 @@ export class Connector {
   readonly #ports: ConnectorPorts;
   readonly #log: Logger;
   readonly #rounds: CopyRounds;
+  readonly #judge: Judge;
   #state: ConnectorState = 'starting';
   /** When it came to be so, microseconds since the epoch. */
   #since: number;
@@ -64,6 +66,7 @@ export class Connector {
     this.#log = ports.log;
     this.#watch = new HealthWatch(definition.name, ports);
     this.#rounds = new CopyRounds(definition, ports.log, ports.showsCopies);
+    this.#judge = new Judge(definition, ports.log);
     this.#trouble = new Trouble(ports.runtime, ports.log);
     this.#isPaused = ports.isPaused;
     this.#since = ports.runtime.nowMicros();
@@ -162,7 +165,8 @@ export class Connector {
       // Progress: the trouble is over.
       saved: () => this.#trouble.over(),
     };
-    const life = new Life({ definition: this.#definition, ports: this.#ports, rounds: this.#rounds, watch: this.#watch, previousShutdown, events });
+    const [definition, ports, rounds, judge, watch] = [this.#definition, this.#ports, this.#rounds, this.#judge, this.#watch];
+    const life = new Life({ definition, ports, rounds, judge, watch, previousShutdown, events });
     this.#life = life;
     return life;
   }

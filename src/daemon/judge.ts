@@ -5,36 +5,55 @@ import type { Finding } from '../plugin/finding.ts';
 import type { TableOutline } from '../plugin/outline.ts';
 import type { Sink } from '../plugin/sink.ts';
 import { tableLabel } from '../record/table.ts';
-import { unusedPatterns } from './unused-patterns.ts';
+import { formatFindings } from './preflight.ts';
 
 type Plugins = Pick<ConnectorDefinition, 'source' | 'format' | 'sink'>;
 
-/** Logs the findings of the preflight; throws the first error. `isLost`: that the stored position is lost is known, and no error any more. */
-export function judge(plugins: Plugins, log: Logger, findings: readonly Finding[], isLost = false): void {
-  let first: SluiceError | null = null;
-  for (const finding of findings) {
-    const fields = { code: finding.code, remedy: finding.remedy, ...(finding.table === undefined ? {} : { table: finding.table }) };
-    if (isLost && kindOf(plugins, finding.code)?.positionLost === true) continue;
-    if (finding.severity !== 'error') log[finding.severity === 'warning' ? 'warn' : 'info'](finding.message, fields);
-    else if (first !== null) log.error(finding.message, fields);
-    else first = asError(plugins, finding);
+/** Judges the findings of one connector's preflights. */
+export class Judge {
+  readonly #plugins: Plugins;
+  readonly #log: Logger;
+  /** What was said by the lives before this one. */
+  readonly #said = new Set<string>();
+
+  constructor(plugins: Plugins, log: Logger) {
+    this.#plugins = plugins;
+    this.#log = log;
   }
-  if (first !== null) throw first;
+
+  /**
+   * Logs the findings, each once; throws the first error. What may pass by itself is left to who comes to need it, and waits. `isLost`: that the stored position is lost is
+   * known, and no error any more.
+   */
+  judge(findings: readonly Finding[], isLost: boolean): void {
+    let first: SluiceError | null = null;
+    for (const finding of findings) {
+      const kind = kindOf(this.#plugins, finding.code);
+      if (isLost && kind?.positionLost === true) continue;
+      if (finding.severity !== 'error') this.#say(finding);
+      else if (kind?.retry === 'auto') continue;
+      else if (first !== null) this.#log.error(finding.message, fieldsOf(finding));
+      else first = asError(this.#plugins, finding);
+    }
+    if (first !== null) throw first;
+  }
+
+  #say(finding: Finding): void {
+    const text = finding.why === undefined ? finding.message : `${finding.message} ${finding.why}`;
+    const isSaid = this.#said.has(text);
+    this.#said.add(text);
+    this.#log[isSaid ? 'debug' : finding.severity === 'warning' ? 'warn' : 'info'](text, fieldsOf(finding));
+  }
 }
 
-/** What a connector's file asks of the captured tables, and they do not have. */
-export function tableFindings(definition: ConnectorDefinition, tables: readonly TableOutline[]): readonly Finding[] {
-  return [...formatFindings(definition, tables), ...unusedPatterns(definition, tables)];
-}
-
-function formatFindings({ format: { plugin, config } }: Plugins, tables: readonly TableOutline[]): readonly Finding[] {
-  return plugin.preflight?.(config, tables) ?? [];
+function fieldsOf({ code, remedy, table }: Finding): { code: string; remedy: string; table?: string } {
+  return { code, remedy, ...(table === undefined ? {} : { table }) };
 }
 
 /** What keeps format and sink from taking a table; null: nothing that they know of. */
 export async function refusalOf(plugins: Plugins, sink: Sink, table: TableOutline, signal: AbortSignal): Promise<SluiceError | null> {
   const findings = [...formatFindings(plugins, [table]), ...(await sink.preflight([sink.destination(table)], signal))];
-  const found = findings.find(({ severity }) => severity === 'error');
+  const found = findings.find(({ severity, code }) => severity === 'error' && kindOf(plugins, code)?.retry !== 'auto');
   return found === undefined ? null : asError(plugins, { ...found, table: tableLabel(table) });
 }
 

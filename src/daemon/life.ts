@@ -13,9 +13,10 @@ import type { CopyRounds } from './copy-rounds.ts';
 import { openDeadLetters } from './dead-letters.ts';
 import { definitionsDestination, extraDestinations } from './destinations.ts';
 import type { HealthWatch } from './health.ts';
-import { judge, refusalOf, tableFindings } from './judge.ts';
+import { type Judge, refusalOf } from './judge.ts';
 import { mappedVersion } from './mapped-version.ts';
 import { openAnnouncements, openFormat, openShapes, openTables } from './open.ts';
+import { preflight } from './preflight.ts';
 import { saveHistoryOf, saveOf } from './saves.ts';
 import { openStopped } from './stopped-tables.ts';
 import { UndeliveredMessages, type UndeliveredPorts } from './undelivered.ts';
@@ -24,6 +25,7 @@ export interface LifeOptions {
   readonly definition: ConnectorDefinition;
   readonly ports: ConnectorPorts;
   readonly rounds: CopyRounds;
+  readonly judge: Judge;
   readonly watch: HealthWatch;
   readonly previousShutdown: PreviousShutdown;
   readonly events: {
@@ -81,7 +83,7 @@ export class Life {
   }
 
   async #run(drain: AbortSignal, abort: AbortSignal): Promise<void> {
-    const { definition, ports, rounds, watch, events: told } = this.#options;
+    const { definition, ports, rounds, judge, watch, events: told } = this.#options;
     const { store, runtime, metrics, log } = ports;
     const { name } = definition;
     const stored = await store.load(name);
@@ -99,15 +101,13 @@ export class Life {
     try {
       const ofLife = { sink, format, policy, stopped, abort, failed: (error: unknown) => broken.abort(error) };
       const undelivered = await this.#openUndelivered(ofLife, (label, version) => mappedVersion(tables.find(label, version), mapping));
-      const { findings, tables: captured } = await source.preflight(starting);
-      const destinations = [...captured.map((table) => sink.destination(table)), ...extraDestinations(definition)];
-      const found = [...findings, ...tableFindings(definition, captured), ...(await sink.preflight([...new Set(destinations)], starting))];
-      judge(definition, log, found, rounds.isLost);
+      const { findings, tables: captured } = await preflight(definition, { source, sink }, starting);
+      judge.judge(findings, rounds.isLost);
       const written = await sink.open(sinkPlace(stored.place), starting);
       told.sinkOpened();
       await undelivered.begin();
       this.#snapshots = snapshots;
-      told.running(captured.length);
+      told.running(captured);
       void watch.follow(source, observing.signal);
       const events = metrics.events(name, () => runtime.nowMicros());
       await runPipeline(

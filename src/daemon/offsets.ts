@@ -1,11 +1,10 @@
 import type { ConnectorDefinition } from '../config/load.ts';
-import type { Logger, PluginContext } from '../plugin/context.ts';
+import type { Logger } from '../plugin/context.ts';
 import { defineError, SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
 import type { Place } from '../record/position.ts';
-import { TableRegistry } from '../record/table.ts';
 import type { Loaded, StateStore } from '../state/state-store.ts';
-import { extraDestinations } from './destinations.ts';
+import { type DetachedPorts, detachedPlugins } from './detached.ts';
 
 export const CONNECTOR_UNKNOWN = defineError({
   code: 'SLUICE_CONNECTOR_UNKNOWN',
@@ -77,25 +76,14 @@ export async function recoverOffset(
   signal: AbortSignal,
 ): Promise<StoredOffset> {
   const { name } = definition;
-  const context: PluginContext = { ...ports, connector: name, instance: store.instance, retried: () => undefined };
-  const sink = definition.sink.plugin.create(definition.sink.config, {
-    ...context,
+  const detached: DetachedPorts = {
+    ...ports,
+    instance: store.instance,
     previousShutdown: store.previousShutdown,
     savePlace: (entries) => store.savePlace(name, entries),
-    undeliverable: (_batch, _index, error) => Promise.reject(error),
-    extraDestinations: extraDestinations(definition),
-  });
-  const source = definition.source.plugin.create(definition.source.config, {
-    ...context,
-    tables: new TableRegistry(),
-    batch: definition.batch,
-    maxBufferedBytes: definition.batch.maxBytes,
-    tellsDefinitions: false,
-    once: true,
     intent: { get: () => store.getIntent(name), set: (intent) => store.setIntent(name, intent) },
-    renew: () => undefined,
-    refusalOf: () => Promise.resolve(null),
-  });
+  };
+  const { source, sink } = detachedPlugins(definition, detached, signal);
   try {
     const { place, lastTransaction } = await sink.recover(signal);
     const position = await source.recover({ from, lastTransaction }, signal);

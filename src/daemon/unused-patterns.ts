@@ -1,7 +1,7 @@
 import { CONFIG_UNUSED } from '../config/errors.ts';
 import type { ConnectorDefinition } from '../config/load.ts';
 import { SluiceError } from '../plugin/error.ts';
-import type { Finding } from '../plugin/finding.ts';
+import { errorFinding, type Finding } from '../plugin/finding.ts';
 import type { TableOutline } from '../plugin/outline.ts';
 import { parseColumnPattern, parsePatterns } from '../plugin/patterns.ts';
 import { schemaOf } from './policy-choice.ts';
@@ -40,6 +40,5 @@ function matchesColumn(text: string, tables: readonly TableOutline[], mustBeTher
 }
 
 function finding(path: string, pattern: string): Finding {
-  const { code, message, remedy } = new SluiceError(CONFIG_UNUSED, { path, pattern });
-  return { severity: 'warning', code, message, remedy };
+  return errorFinding(new SluiceError(CONFIG_UNUSED, { path, pattern }), 'warning');
 }

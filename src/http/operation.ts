@@ -31,7 +31,7 @@ export interface Arguments {
 export interface Operation {
   readonly id: string;
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
-  /** Below the API's prefix, resources named as Kafka Connect names them; `:connector` and the like are arguments. */
+  /** Below the API's prefix, resources named as Kafka Connect names them; `:connector` and the like are arguments. None: commands alone ask for it. */
   readonly paths: readonly string[];
   /** `read`: it changes nothing. */
   readonly scope: 'read' | 'operate';

@@ -32,7 +32,7 @@ export class SluiceError extends Error {
   readonly table: string | undefined;
 
   constructor(kind: ErrorKind, parameters: ErrorParameters = {}, options: { cause?: unknown; table?: string } = {}) {
-    super(oneStop(fill(kind.cause, parameters)), options.cause === undefined ? undefined : { cause: options.cause });
+    super(sentenceOf(kind.cause, parameters), options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'SluiceError';
     this.kind = kind;
     this.remedy = fill(kind.remedy, parameters);
@@ -49,12 +49,13 @@ export function defineError<const K extends ErrorKind>(kind: K): K {
   return kind;
 }
 
-/** A parameter may bring a full stop of its own (a server's words, a nested message). */
-function oneStop(sentence: string): string {
-  return sentence.replace(/([.!?])\.$/, '$1');
+/** A template that is a sentence, with its parameters: one of them may bring a full stop of its own (a server's words, a nested message). */
+export function sentenceOf(template: string, parameters: ErrorParameters): string {
+  return fill(template, parameters).replace(/([.!?])\.$/, '$1');
 }
 
-function fill(template: string, parameters: ErrorParameters): string {
+/** A template with its parameters. What is no parameter stays as it is. */
+export function fill(template: string, parameters: ErrorParameters): string {
   return template.replace(/\{(\w+)\}/g, (whole, name: string) => (Object.hasOwn(parameters, name) ? String(parameters[name]) : whole));
 }
 

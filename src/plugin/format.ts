@@ -5,7 +5,7 @@ import type { TableShape, TableVersion } from '../record/table.ts';
 import type { PluginContext } from './context.ts';
 import type { ErrorKind, SluiceError } from './error.ts';
 import type { ConfigOf, FieldTable } from './field.ts';
-import type { Finding } from './finding.ts';
+import type { Finding, FindingKind } from './finding.ts';
 import type { TableOutline } from './outline.ts';
 import type { CloudEventsHeaders } from './sink.ts';
 import type { Origin } from './source.ts';
@@ -99,6 +99,8 @@ export interface FormatPlugin<T extends FieldTable = FieldTable> {
   readonly isBinary?: boolean;
   /** Kinds of what its encoders throw and its preflight finds; left out: there are none. */
   readonly errors?: readonly ErrorKind[];
+  /** Kinds of what its preflight finds beside errors; left out: there are none. */
+  readonly findings?: readonly FindingKind[];
   /** Checks that one field table cannot say; each problem with the path inside the section. */
   validate?(config: ConfigOf<T>): readonly { readonly path: string; readonly message: string; readonly remedy: string }[];
   /** Topics or subjects that it writes to beside those of the tables. Left out: there are none. */

@@ -9,6 +9,8 @@ export * from '../record/table.ts';
 export * from '../record/types.ts';
 export * from './batch-pool.ts';
 export * from './batch-queue.ts';
+export * from './byte-text.ts';
+export * from './clock-gap.ts';
 export * from './context.ts';
 export * from './error.ts';
 export * from './field.ts';

@@ -4,7 +4,7 @@ import type { TableIdentity } from '../record/table.ts';
 import type { SinkContext } from './context.ts';
 import type { ErrorKind } from './error.ts';
 import type { ConfigOf, FieldTable } from './field.ts';
-import type { Finding } from './finding.ts';
+import type { Finding, FindingKind } from './finding.ts';
 
 /** What already stands in the sink (algorithms §2). */
 export interface Written {
@@ -64,6 +64,8 @@ export interface SinkPlugin<T extends FieldTable = FieldTable> {
   readonly type: string;
   readonly fields: T;
   readonly errors: readonly ErrorKind[];
+  /** Kinds of what its preflight finds beside errors; left out: there are none. */
+  readonly findings?: readonly FindingKind[];
   /** Those of them with which it hands a message to `SinkContext.undeliverable`; left out: it takes every message. */
   readonly undeliverable?: readonly ErrorKind[];
   /** Left out: `ce_` in front, values as they are. */

@@ -3,7 +3,7 @@ import type { Position } from '../record/position.ts';
 import type { SourceContext } from './context.ts';
 import type { ErrorKind } from './error.ts';
 import type { ConfigOf, FieldTable } from './field.ts';
-import type { Finding } from './finding.ts';
+import type { Finding, FindingKind } from './finding.ts';
 import type { TableOutline } from './outline.ts';
 import type { SnapshotSource } from './snapshot.ts';
 import type { SnapshotConfig } from './snapshot-fields.ts';
@@ -57,6 +57,15 @@ export interface SourceHealth {
   readonly connected: boolean;
 }
 
+/** What is stored of a connector whose log is not read after the preflight. */
+export interface StoredPosition {
+  readonly position: Position;
+  /** A daemon reads on from it meanwhile: that it may be read from is known, and it may have moved. */
+  readonly isRead: boolean;
+  /** When it was saved, microseconds since the epoch. */
+  readonly savedMicros: number;
+}
+
 export interface SourcePreflight {
   readonly findings: readonly Finding[];
   /** The tables that are captured as things stand. */
@@ -71,8 +80,11 @@ export interface RecoverOptions {
 }
 
 export interface Source {
-  /** Connects, checks what must hold, changes nothing. Throws only for what makes checking impossible. */
-  preflight(signal: AbortSignal): Promise<SourcePreflight>;
+  /**
+   * Connects, checks what must hold, changes nothing. Throws only for what makes checking impossible. What may pass by itself is a finding too, in the words of its error
+   * (`retry: 'auto'`). `stored`: is checked against the server as `read` would; left out: `read` follows, and does.
+   */
+  preflight(signal: AbortSignal, stored?: StoredPosition): Promise<SourcePreflight>;
   /**
    * Batches in commit order. Pull is the back-pressure. Without `from` the first batch is empty and its checkpoint is where reading begins. An empty batch with a checkpoint says that the log has moved on without captured changes.
    * The iterator ends only for `once`; anything else throws a SluiceError. So does a lost connection (`retry: 'auto'`): the engine reads anew from the saved
@@ -95,6 +107,8 @@ export interface SourcePlugin<T extends FieldTable = FieldTable> {
   readonly type: string;
   readonly fields: T;
   readonly errors: readonly ErrorKind[];
+  /** Kinds of what its preflight finds beside errors; left out: there are none. */
+  readonly findings?: readonly FindingKind[];
   readonly origin: Origin;
   /** It can tell the statements that change the definition of tables (`SourceContext.tellsDefinitions`). Left out: it cannot. */
   readonly hasDefinitions?: boolean;

@@ -1,7 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import type { SnapshotSource } from '../plugin/snapshot.ts';
 import type { SnapshotConfig } from '../plugin/snapshot-fields.ts';
-import type { ReadOptions, RecoverOptions, Source, SourceHealth, SourcePreflight } from '../plugin/source.ts';
+import type { ReadOptions, RecoverOptions, Source, SourceHealth, SourcePreflight, StoredPosition } from '../plugin/source.ts';
 import { BatchWriter, type RecordBatch } from '../record/batch.ts';
 import type { Position } from '../record/position.ts';
 import { BesideLog, type Chunk } from './beside-log.ts';
@@ -45,8 +45,8 @@ export class CopyingSource implements Source {
     this.#wake();
   }
 
-  preflight(signal: AbortSignal): Promise<SourcePreflight> {
-    return this.#source.preflight(signal);
+  preflight(signal: AbortSignal, stored?: StoredPosition): Promise<SourcePreflight> {
+    return this.#source.preflight(signal, stored);
   }
 
   acknowledge(checkpoint: Position): void {

@@ -47,6 +47,11 @@ export class SimulatedDriver implements KafkaDriver {
     return this.#ask('connect', signal, () => ({ clusterId: 'simulated', brokers: 3 }));
   }
 
+  /** Nobody can be dialled here. */
+  advertised(): Promise<readonly []> {
+    return Promise.resolve([]);
+  }
+
   topicNames(signal: AbortSignal): Promise<readonly string[]> {
     return this.#ask('topic names', signal, () => [...this.#cluster.topics.keys()]);
   }

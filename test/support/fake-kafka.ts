@@ -118,6 +118,10 @@ export class FakeDriver implements KafkaDriver {
     return Promise.resolve({ clusterId: 'fake', brokers: 1 });
   }
 
+  advertised(): Promise<readonly []> {
+    return Promise.resolve([]);
+  }
+
   topicNames(): Promise<readonly string[]> {
     return Promise.resolve([...this.#cluster.topics.keys()]);
   }

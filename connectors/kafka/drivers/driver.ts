@@ -46,6 +46,12 @@ export interface ClusterInfo {
   readonly brokers: number;
 }
 
+export interface Advertised {
+  readonly id: number;
+  readonly host: string;
+  readonly port: number;
+}
+
 export interface NewTopic {
   readonly name: string;
   /** −1 = the broker's default. */
@@ -131,6 +137,8 @@ export interface KafkaDriver {
   readonly maxRecords: number;
   /** Connects to any broker. Throws KafkaFailure: `CONNECTION`, `TIMEOUT`, `SASL_AUTHENTICATION_FAILED`, `TLS`, `UNSUPPORTED_VERSION`. */
   connect(signal: AbortSignal): Promise<ClusterInfo>;
+  /** Where each broker tells clients to find it. Throws KafkaFailure. */
+  advertised(signal: AbortSignal): Promise<readonly Advertised[]>;
   /** Names of all topics that this user sees. */
   topicNames(signal: AbortSignal): Promise<readonly string[]>;
   /** Those of `names` that exist. Throws KafkaFailure (`TOPIC_AUTHORIZATION_FAILED`, …). */

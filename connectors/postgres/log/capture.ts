@@ -1,7 +1,8 @@
 /** What is captured: the tables that the configuration names, but new ones that are only reported, or that something is wrong with (I10). */
 import type pg from 'pg';
-import { type Finding, SluiceError, type SourceContext, unusedPatterns } from '#plugin';
+import { errorFinding, type Finding, findingOf, SluiceError, type SourceContext, unusedPatterns } from '#plugin';
 import { type PostgresConfig, publicationName } from '../config.ts';
+import { patternMatchesNothing } from '../findings.ts';
 import { moneyProblems } from '../money.ts';
 import { readOutlines } from '../outline.ts';
 import { parsePatterns, type TablePattern } from '../patterns.ts';
@@ -52,7 +53,7 @@ export async function planCapture(client: pg.Client, config: PostgresConfig, req
   const publication = publicationName(config, request.connector);
   const found = await readPublications(client, publication);
   const planFor = (matched: Matched, added: readonly number[]): PublicationPlan =>
-    planPublications(found, { ...request, publication, matched, added });
+    planPublications(found, { ...request, publication, isOwnName: config.publication === undefined, matched, added });
   const isNew = newTablesOf(config, before);
   const aside = new Map<string, SluiceError>();
   const added: NewTable[] = [];
@@ -82,7 +83,7 @@ async function refusalOf(client: pg.Client, table: CapturedTable, { server, refu
 
 /** Said at every start: a table that the configuration takes in is not captured. */
 export function asideFindings(aside: ReadonlyMap<string, SluiceError>): readonly Finding[] {
-  return [...aside].map(([table, { code, message, remedy }]) => ({ severity: 'warning', code, message, remedy, table }));
+  return [...aside].map(([table, error]) => ({ ...errorFinding(error, 'warning'), table }));
 }
 
 /** Whether a table would be captured by what the configuration said before: it has come, nobody has added it. */
@@ -119,10 +120,7 @@ function leaveOut(all: Matched, aside: ReadonlyMap<string, SluiceError>, { newTa
 }
 
 function unusedFindings(config: PostgresConfig, tables: readonly CapturedTable[]): Finding[] {
-  return unusedPatterns(config.snapshot, tables).map(({ option, pattern }) => ({
-    severity: 'warning',
-    code: 'SLUICE_PG_PATTERN_MATCHES_NOTHING',
-    message: `Pattern "${pattern}" of "snapshot.${option}" matches no captured table.`,
-    remedy: 'Correct it, or leave it for tables to come.',
-  }));
+  return unusedPatterns(config.snapshot, tables).map(({ option, pattern }) =>
+    findingOf(patternMatchesNothing, { pattern, of: ` of "snapshot.${option}"`, what: 'captured table', where: 'it' }),
+  );
 }

@@ -251,6 +251,28 @@ function sayNew({ log, connector }: SourceContext, added: readonly NewTable[]): 
   }
 }
 
+/** A stored offset, and the slot that it is read from. */
+interface StoredAt {
+  readonly connector: string;
+  readonly slot: string;
+  readonly state: SlotState | null;
+  readonly position: Position;
+  readonly system: SystemIdentity;
+}
+
+/** Why the log cannot be read on from a stored offset; null: it can. For those who do not read it. */
+export async function storedProblem({ connector, slot, state, position, system }: StoredAt, connections: Connections): Promise<SluiceError | null> {
+  try {
+    const stored = storedPosition(connector, position);
+    if (stored !== null) await checkHistory(connector, stored, [], system, connections);
+    checkOffset(connector, slot, state, stored, { from: position, published: [], sinkHoldsOutput: false });
+    return null;
+  } catch (error) {
+    if (error instanceof SluiceError) return error;
+    throw error;
+  }
+}
+
 async function identify(config: PostgresConfig, replication: pg.Client): Promise<SystemIdentity> {
   try {
     return await identifySystem(replication);

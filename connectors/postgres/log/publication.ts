@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import { type ErrorKind, type ErrorParameters, type Finding, SluiceError } from '#plugin';
+import { type ErrorKind, type ErrorParameters, type Finding, findingOf, SluiceError } from '#plugin';
 import { quoteIdentifier, quoteTable } from '../client.ts';
 import { insertsPublicationName } from '../config.ts';
 import {
@@ -10,8 +10,14 @@ import {
   publicationOperations,
   publicationRight,
 } from '../errors.ts';
+import { publicationLimited, publicationWider, updatesRefused } from '../findings.ts';
 import type { ServerFacts } from '../server.ts';
 import type { CapturedTable, Matched } from '../tables.ts';
+
+/** A finding, with statements that mend it and may be run by whoever is asked to. */
+export interface PlannedFinding extends Finding {
+  readonly harmless?: { readonly statement: string; readonly statements: readonly string[] };
+}
 
 /** What must happen to the publications before the log can be read. */
 export interface PublicationPlan {
@@ -22,11 +28,13 @@ export interface PublicationPlan {
   /** OIDs of the tables that the statements put in. */
   readonly added: readonly number[];
   readonly problems: readonly SluiceError[];
-  readonly findings: readonly Finding[];
+  readonly findings: readonly PlannedFinding[];
 }
 
 export interface PublicationRequest {
   readonly publication: string;
+  /** It has the name that Sluice gives its own. */
+  readonly isOwnName: boolean;
   readonly slot: string;
   /** The slot stands already: a publication made from now on does not exist at its position. */
   readonly slotExists: boolean;
@@ -122,7 +130,7 @@ class Planner implements PublicationPlan {
   readonly statements: string[] = [];
   readonly added: number[] = [];
   readonly problems: SluiceError[] = [];
-  readonly findings: Finding[] = [];
+  readonly findings: PlannedFinding[] = [];
   readonly #request: PublicationRequest;
 
   constructor(request: PublicationRequest) {
@@ -138,7 +146,7 @@ class Planner implements PublicationPlan {
       this.#create(name, tables, 'insert, update, delete, truncate');
       return;
     }
-    if (tables.length > 0) this.#operations(found, ['insert', 'update', 'delete']);
+    if (tables.length > 0) this.#operations(found, ['insert', 'update', 'delete'], tables);
     this.#extend(found, tables);
     this.#reduce(found);
     this.#describe(found);
@@ -153,7 +161,7 @@ class Planner implements PublicationPlan {
       if (tables.length > 0 || (main === undefined && this.problems.length === 0)) this.#create(name, tables, 'insert, truncate');
     } else {
       if (tables.length > 0) {
-        this.#operations(found, ['insert']);
+        this.#operations(found, ['insert'], tables);
         this.#extend(found, tables);
       }
       this.#reduce(found);
@@ -213,14 +221,19 @@ class Planner implements PublicationPlan {
     } else this.#problem(publicationRight, { user: server.user, what, detail, sql: asTransaction(statements) });
   }
 
-  #operations(found: Publication, needed: readonly ('insert' | 'update' | 'delete')[]): void {
+  #operations(found: Publication, needed: readonly ('insert' | 'update' | 'delete')[], tables: readonly CapturedTable[]): void {
     const lacking = needed.filter((operation) => !found[operation]);
     const all = [...needed, 'truncate'].join(', ');
     const sql = `ALTER PUBLICATION ${quoteIdentifier(found.name)} SET (publish = '${all}')`;
     if (lacking.length > 0) {
       this.#problem(publicationOperations, { publication: found.name, operations: lacking.join(' and '), sql: `${sql};` });
     } else if (!found.truncate) {
-      this.#warn('SLUICE_PG_PUBLICATION_LIMITED', `publication "${found.name}" does not publish truncates: they are not captured`, sql);
+      // Of a publication that others made, others may read.
+      const isOurs = found.owned && !this.#request.server.standby && this.#request.isOwnName && tables.every(({ owned }) => owned);
+      const statements = isOurs ? [lockSql(tables), sql] : [sql];
+      const statement = asTransaction(statements);
+      const parameters = { publication: found.name, limit: 'does not publish truncates', remedy: statement };
+      this.findings.push({ ...findingOf(publicationLimited, parameters), ...(isOurs ? { harmless: { statement, statements } } : {}) });
     }
   }
 
@@ -231,38 +244,21 @@ class Planner implements PublicationPlan {
     for (const [schema, table, filter, list] of found.limited ?? []) {
       if (!matches(schema, table)) continue;
       const what = filter && list ? 'a row filter and a column list' : filter ? 'a row filter' : 'a column list';
-      this.#warn(
-        'SLUICE_PG_PUBLICATION_LIMITED',
-        `Publication "${found.name}" has ${what} for ${schema}.${table}: the rest is not captured.`,
-        `ALTER PUBLICATION ${name} DROP TABLE …, ADD TABLE … without it, if all is wanted.`,
-      );
+      const whole = quoteTable({ schema, name: table });
+      const remedy = `If all is wanted: ALTER PUBLICATION ${name} DROP TABLE ${whole}; ALTER PUBLICATION ${name} ADD TABLE ${whole};`;
+      this.findings.push(findingOf(publicationLimited, { publication: found.name, limit: `has ${what} for ${schema}.${table}`, remedy }));
     }
     const refused = tables.filter((table) => table.insertOnly && (found.update || found.delete) && publishes(found, table));
     for (const table of refused) {
-      this.#warn(
-        'SLUICE_PG_UPDATES_REFUSED',
-        `The server refuses updates and deletes of ${table.label}: it has no replica identity and publication "${found.name}" publishes them.`,
-        `ALTER PUBLICATION ${name} DROP TABLE ${quoteTable(table)}`,
-      );
+      const sql = `ALTER PUBLICATION ${name} DROP TABLE ${quoteTable(table)}`;
+      this.findings.push(findingOf(updatesRefused, { table: table.label, publication: found.name, sql }));
     }
     const others = (found.tables ?? []).filter(([schema, table]) => !matches(schema, table));
-    if (others.length > 0) {
-      const message = `Publication "${found.name}" also holds ${others.length} table(s) that "tables" does not name: the server sends their changes, here they are dropped.`;
-      this.findings.push({
-        severity: 'info',
-        code: 'SLUICE_PG_PUBLICATION_WIDER',
-        message,
-        remedy: `ALTER PUBLICATION ${name} DROP TABLE … spares the transfer.`,
-      });
-    }
+    if (others.length > 0) this.findings.push(findingOf(publicationWider, { publication: found.name, count: others.length, sql: name }));
   }
 
   #problem(kind: ErrorKind, parameters: ErrorParameters): void {
     this.problems.push(new SluiceError(kind, parameters));
-  }
-
-  #warn(code: string, message: string, remedy: string): void {
-    this.findings.push({ severity: 'warning', code, message, remedy });
   }
 }
 

@@ -10,6 +10,7 @@ import {
   type SourceContext,
   type SourceHealth,
   type SourcePreflight,
+  type StoredPosition,
   sleep,
 } from '#plugin';
 import { type Catalog, loadCatalog } from '../catalog.ts';
@@ -67,8 +68,8 @@ export class PostgresLogSource implements Source {
     this.#control = new ControlConnection(config, { applicationName: this.#applicationName, files: context.runtime.files });
   }
 
-  preflight(signal: AbortSignal): Promise<SourcePreflight> {
-    return preflightPostgres(this.#config, this.#context, signal);
+  preflight(signal: AbortSignal, stored?: StoredPosition): Promise<SourcePreflight> {
+    return preflightPostgres(this.#config, this.#context, signal, stored);
   }
 
   async *read(options: ReadOptions, signal: AbortSignal): AsyncGenerator<RecordBatch, void, undefined> {

@@ -1,5 +1,6 @@
 import type { Operation } from '../../http/operation.ts';
 import { connectorOperations } from './connectors.ts';
+import { doctorOperations } from './doctor.ts';
 import { offsetOperations } from './offsets.ts';
 import type { OperationPorts } from './ports.ts';
 import { schemaOperations } from './schemas.ts';
@@ -14,5 +15,6 @@ export function daemonOperations(ports: OperationPorts): readonly Operation[] {
     ...snapshotOperations(ports),
     ...schemaOperations(ports),
     ...undeliveredOperations(ports),
+    ...doctorOperations(ports),
   ];
 }

@@ -1,6 +1,7 @@
 import { type ConfigOf, fields } from '../../plugin/field.ts';
 import type { Format, FormatContext, FormatPorts } from '../../plugin/format.ts';
 import { debeziumErrors } from '../debezium/errors.ts';
+import { debeziumFindings } from '../debezium/findings.ts';
 import { keyFindings } from '../debezium/message-key.ts';
 import { registryErrors } from '../registry/errors.ts';
 import { envelopeOptions, registeredFields, validateRegistered } from '../registry/format-options.ts';
@@ -32,6 +33,7 @@ export const avro = {
   type: 'avro',
   fields: avroFields,
   errors: [...avroErrors, ...registryErrors, ...debeziumErrors],
+  findings: debeziumFindings,
   isBinary: true,
   validate: validateRegistered,
   preflight: keyFindings,

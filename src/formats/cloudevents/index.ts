@@ -6,6 +6,7 @@ import type { CloudEventsHeaders } from '../../plugin/sink.ts';
 import type { TableVersion } from '../../record/table.ts';
 import { VERSION } from '../../version.ts';
 import { debeziumErrors } from '../debezium/errors.ts';
+import { debeziumFindings } from '../debezium/findings.ts';
 import { keyFindings } from '../debezium/message-key.ts';
 import type { DebeziumOptions } from '../debezium/options.ts';
 import { debeziumFields, validateDebezium } from '../debezium/options.ts';
@@ -79,6 +80,7 @@ export const cloudevents = {
   type: 'cloudevents',
   fields: cloudEventsFields,
   errors: debeziumErrors,
+  findings: debeziumFindings,
   validate: (config: CloudEventsConfig): ReturnType<NonNullable<FormatPlugin['validate']>> => validateDebezium(asDebezium(config)),
   preflight: (config: CloudEventsConfig, tables: readonly TableOutline[]): readonly Finding[] => keyFindings(asDebezium(config), tables),
   create(config: CloudEventsConfig, context: FormatContext): Format {

@@ -2,6 +2,7 @@ import type { Format, FormatContext } from '../../plugin/format.ts';
 import { VERSION } from '../../version.ts';
 import { definitionTopic } from './definitions.ts';
 import { debeziumErrors } from './errors.ts';
+import { debeziumFindings } from './findings.ts';
 import { DebeziumFormat } from './format.ts';
 import { heartbeatTopic } from './heartbeats.ts';
 import { keyFindings } from './message-key.ts';
@@ -14,6 +15,7 @@ export const debezium = {
   type: 'debezium',
   fields: debeziumFields,
   errors: debeziumErrors,
+  findings: debeziumFindings,
   validate: validateDebezium,
   preflight: keyFindings,
   destinations: ({ provideTransactionMetadata, heartbeatInterval }: DebeziumConfig, connector: string): readonly string[] => [

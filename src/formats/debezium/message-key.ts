@@ -1,11 +1,12 @@
 /** Keys of the user's choice: `message.key.columns`. */
 import { SluiceError } from '../../plugin/error.ts';
-import type { Finding } from '../../plugin/finding.ts';
+import { errorFinding, type Finding, findingOf } from '../../plugin/finding.ts';
 import type { TableOutline } from '../../plugin/outline.ts';
 import { ABSENT, UNAVAILABLE } from '../../record/batch.ts';
 import type { RecordCursor } from '../../record/cursor.ts';
 import { type TableIdentity, type TableShape, tableLabel } from '../../record/table.ts';
 import { keyColumnMissing, keyNotInLog } from './errors.ts';
+import { keyUnused } from './findings.ts';
 import { type KeyEntry, parseKeyEntry } from './key-entry.ts';
 import type { DebeziumConfig } from './options.ts';
 import { qualifiedName } from './patterns.ts';
@@ -47,27 +48,18 @@ export function demandOldKey(record: RecordCursor, key: readonly number[]): void
 /** What the entries ask of the captured tables, and they do not have; entries that match none of them. */
 export function keyFindings(config: KeyConfig, tables: readonly TableOutline[]): readonly Finding[] {
   const matched = new Set(tables.flatMap((table) => entriesFor(table, config).map(({ text }) => text)));
-  const unused = config.messageKeyColumns.filter((text) => !matched.has(text)).map(unusedFinding);
+  const unused = config.messageKeyColumns.filter((text) => !matched.has(text)).map((entry) => findingOf(keyUnused, { entry }));
   const isOldKeyNeeded = !['u', 'd'].every((letter) => config.skippedOperations.includes(letter));
   const wrong = tables.flatMap((table) => {
     const entries = entriesFor(table, config);
     if (entries.length === 0 || table.columnNames === undefined) return [];
     const missing = missingColumn(entries, table.columnNames);
-    if (missing !== null) return [asFinding(missingError(table, missing))];
+    if (missing !== null) return [errorFinding(missingError(table, missing))];
     const old = isOldKeyNeeded ? (table.oldColumnNames ?? null) : null;
     const lacking = old === null ? [] : keyNames(entries).filter((name) => !old.includes(name));
-    return lacking.length === 0 ? [] : [asFinding(notInLog(table, lacking))];
+    return lacking.length === 0 ? [] : [errorFinding(notInLog(table, lacking))];
   });
   return [...wrong, ...unused];
-}
-
-function unusedFinding(text: string): Finding {
-  return {
-    severity: 'warning',
-    code: 'SLUICE_DEBEZIUM_KEY_UNUSED',
-    message: `The entry "${text}" of "format.messageKeyColumns" matches no captured table.`,
-    remedy: 'Correct it, or leave it for tables to come.',
-  };
 }
 
 /** As Debezium, the columns of all entries that match, in the order in which they are written. */
@@ -96,8 +88,4 @@ function missingError(table: TableIdentity, missing: { readonly entry: string; r
 function notInLog(table: TableIdentity, columns: readonly string[]): SluiceError {
   const label = tableLabel(table);
   return new SluiceError(keyNotInLog, { table: label, columns: columns.map((name) => `"${name}"`).join(', ') }, { table: label });
-}
-
-function asFinding({ code, message, remedy, table }: SluiceError): Finding {
-  return { severity: 'error', code, message, remedy, ...(table === undefined ? {} : { table }) };
 }

@@ -1,5 +1,6 @@
 import type { Format, FormatContext, FormatPorts } from '../../plugin/format.ts';
 import { debeziumErrors } from '../debezium/errors.ts';
+import { debeziumFindings } from '../debezium/findings.ts';
 import { keyFindings } from '../debezium/message-key.ts';
 import { registryErrors } from '../registry/errors.ts';
 import { envelopeOptions, type RegisteredConfig, registeredFields, validateRegistered } from '../registry/format-options.ts';
@@ -11,6 +12,7 @@ export const jsonSchema = {
   type: 'json-schema',
   fields: registeredFields,
   errors: [...registryErrors, ...debeziumErrors],
+  findings: debeziumFindings,
   isBinary: true,
   validate: validateRegistered,
   preflight: keyFindings,

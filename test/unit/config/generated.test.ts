@@ -17,9 +17,9 @@ test.each([...files.keys()])('%s is what the sources say (npm run generate)', (p
 });
 
 /** Codes of all kinds that are defined anywhere in a folder. */
-function definedCodes(folder: string): string[] {
+function definedCodes(folder: string, definition = 'defineError('): string[] {
   const names = readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
-  const texts = names.map((name) => readFileSync(join(root, folder, name), 'utf8')).filter((text) => text.includes('defineError('));
+  const texts = names.map((name) => readFileSync(join(root, folder, name), 'utf8')).filter((text) => text.includes(definition));
   return texts.flatMap((text) => [...text.matchAll(/\bcode: '(SLUICE_\w+)'/g)].map(([, code]) => code as string));
 }
 
@@ -27,6 +27,16 @@ test('every error kind that is defined is documented, and no other', () => {
   const documented = [...(files.get('docs/errors.md') ?? '').matchAll(/^### (\w+)$/gm)].map(([, code]) => code);
   const defined = [...definedCodes('src'), ...definedCodes('connectors'), ...configErrors.map(({ code }) => code)];
   expect([...documented].sort()).toEqual([...new Set(defined)].sort());
+});
+
+test('every kind of finding that is defined is documented, and no other; none has the code of an error', () => {
+  const codesIn = (path: string): string[] => [...(files.get(path) ?? '').matchAll(/^### (\w+)$/gm)].map(([, code]) => code as string);
+  const documented = codesIn('docs/findings.md');
+  expect([...documented].sort()).toEqual(
+    [...new Set([...definedCodes('src', 'defineFinding('), ...definedCodes('connectors', 'defineFinding(')])].sort(),
+  );
+  expect(documented.length).toBeGreaterThan(30);
+  expect(documented.filter((code) => codesIn('docs/errors.md').includes(code))).toEqual([]);
 });
 
 test('no cause and no remedy is empty, and every code says whose it is', async () => {

@@ -7,7 +7,7 @@ import { type PluginContext, sleep } from '#plugin';
 import type { KafkaConfig } from '../../config.ts';
 import { classify, toFailure } from '../../failures.ts';
 import { withDeadline } from '../deadline.ts';
-import { type ClusterInfo, KafkaFailure, type NewTopic, type TopicInfo, type TopicPartition } from '../driver.ts';
+import { type Advertised, type ClusterInfo, KafkaFailure, type NewTopic, type TopicInfo, type TopicPartition } from '../driver.ts';
 import type { Client, Clients } from './client.ts';
 import { clusterOf, endsOf, type KafkajsCluster } from './cluster.ts';
 
@@ -126,8 +126,12 @@ export class Admins {
 
   /** `host:port` of each broker, as clients are told, by its node id. */
   async addresses(signal: AbortSignal): Promise<ReadonlyMap<number, string>> {
+    return new Map((await this.advertised(signal)).map(({ id, host, port }) => [id, `${host}:${port}`]));
+  }
+
+  async advertised(signal: AbortSignal): Promise<readonly Advertised[]> {
     const { brokers } = await this.#ask(signal, ({ admin }) => admin.describeCluster());
-    return new Map(brokers.map(({ nodeId, host, port }) => [nodeId, `${host}:${port}`]));
+    return brokers.map(({ nodeId, host, port }) => ({ id: nodeId, host, port }));
   }
 
   /** Throws nothing. */

@@ -3,6 +3,7 @@ import type { PluginContext, Runtime } from '#plugin';
 import type { KafkaConfig } from '../../config.ts';
 import { type AskEnds, committedEnds } from '../committed-end.ts';
 import {
+  type Advertised,
   type ClusterInfo,
   type KafkaDriver,
   KafkaFailure,
@@ -37,6 +38,10 @@ export class KafkajsDriver implements KafkaDriver {
 
   connect(signal: AbortSignal): Promise<ClusterInfo> {
     return this.#admins.cluster(signal);
+  }
+
+  advertised(signal: AbortSignal): Promise<readonly Advertised[]> {
+    return this.#admins.advertised(signal);
   }
 
   topicNames(signal: AbortSignal): Promise<readonly string[]> {

@@ -15,6 +15,7 @@ import { classify, toFailure } from '../../failures.ts';
 import { AS_CONSUMER, type AskEnds, committedEnds } from '../committed-end.ts';
 import { withDeadline } from '../deadline.ts';
 import {
+  type Advertised,
   type ClusterInfo,
   type KafkaDriver,
   KafkaFailure,
@@ -69,6 +70,11 @@ export class PlatformaticDriver implements KafkaDriver {
   async connect(signal: AbortSignal): Promise<ClusterInfo> {
     const { clusterId, brokers } = await this.#cluster.connect(signal);
     return { clusterId: clusterId ?? '', brokers: brokers.length };
+  }
+
+  async advertised(signal: AbortSignal): Promise<readonly Advertised[]> {
+    const { brokers } = await this.#cluster.metadata([], signal);
+    return brokers.map(({ nodeId, host, port }) => ({ id: nodeId, host, port }));
   }
 
   async topicNames(signal: AbortSignal): Promise<readonly string[]> {

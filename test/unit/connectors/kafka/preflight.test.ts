@@ -3,7 +3,7 @@ import type { KafkaConfig } from '../../../../connectors/kafka/config.ts';
 import type { TopicInfo } from '../../../../connectors/kafka/drivers/driver.ts';
 import { findingsOfTopic, gathered } from '../../../../connectors/kafka/preflight.ts';
 
-const config = { request: { bytes: 900 * 1024 } } as KafkaConfig;
+const config = { brokers: ['kafka:9092'], request: { bytes: 900 * 1024 } } as unknown as KafkaConfig;
 
 function topic(name: string, replicas: number, rights: TopicInfo['rights'] = null): TopicInfo {
   return { name, id: '', rights, partitions: [{ partition: 0, leader: 1, replicas, inSync: replicas }] };
@@ -23,8 +23,14 @@ describe('what is found of a topic', () => {
     ['old ones go', topic('t', 3), { 'min.insync.replicas': '2', 'cleanup.policy': 'delete', 'retention.ms': '1000' }, ['info SLUICE_KAFKA_DELETES']],
     ['none go', topic('t', 3), { 'min.insync.replicas': '2', 'cleanup.policy': 'delete', 'retention.ms': '-1', 'retention.bytes': '-1' }, []],
     ['small batches', topic('t', 3), { 'min.insync.replicas': '2', 'max.message.bytes': '1000' }, ['info SLUICE_KAFKA_MAX_MESSAGE']],
-    ['settings that may not be read', topic('t', 3), null, []],
-    ['no right to write', topic('t', 3, { read: true, write: false, describeConfigs: true }), null, ['error SLUICE_KAFKA_RIGHTS']],
+    ['settings that may not be read', topic('t', 3), null, ['info SLUICE_KAFKA_SETTINGS_UNSEEN']],
+    [
+      'replicas that may lead although they lag',
+      topic('t', 3),
+      { 'min.insync.replicas': '2', 'unclean.leader.election.enable': 'true' },
+      ['warning SLUICE_KAFKA_UNCLEAN_ELECTION'],
+    ],
+    ['no right to write', topic('t', 3, { read: true, write: false, describeConfigs: true }), {}, ['error SLUICE_KAFKA_RIGHTS']],
   ])('%s', (_, info, settings, expected) => {
     expect(codes(info, settings)).toEqual(expected);
   });
