@@ -110,7 +110,7 @@ export class FaultRun {
       if (options.start === undefined) run.daemon.start();
       else await options.start(run);
       // A machine that is busy with other servers starts slowly.
-      await run.streams(0, 60_000);
+      await run.streams();
     } catch (error) {
       await run.dispose().catch(() => undefined);
       throw new Error(`${name} did not begin: ${run.daemon.stderr.slice(-3000)}`, { cause: error });
@@ -120,7 +120,7 @@ export class FaultRun {
   }
 
   /** The stream is connected, once more than `times` before. */
-  async streams(times = 0, timeoutMs = 20_000): Promise<void> {
+  async streams(times = 0, timeoutMs = 60_000): Promise<void> {
     await expect
       .poll(() => this.daemon.log.filter(({ msg }) => msg.startsWith('Streaming')).length, { timeout: timeoutMs, interval: 20 })
       .toBeGreaterThan(times);

@@ -4,9 +4,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { type KafkaServer, type MysqlServer, type NatsServer, startKafka, startMysql, startNats } from '../../servers/index.ts';
 import { availableKafkas } from '../../support/available-servers.ts';
 import { sluice } from '../../support/cli.ts';
-import { LIGHT } from '../../support/fault-load.ts';
 import { FaultRun, type FaultRunOptions, type FaultSink, kafkaFaultSink, natsFaultSink } from '../../support/fault-run.ts';
-import { endRun } from '../../support/fault-sinks.ts';
+import { endRun, MODEST } from '../../support/fault-sinks.ts';
 import { KILL_STEPS, killedAt } from '../../support/kill-step.ts';
 import { EDGE_MYSQL_VARIANTS, LONG } from '../../support/long-form.ts';
 import { mysqlFaultSource } from '../../support/mysql-fault-source.ts';
@@ -40,7 +39,7 @@ describe.each(EDGE_MYSQL_VARIANTS)('faults of Sluice, which reads $title (I1, I2
     return kafkaFaultSink(await kafka, name, { topic: `${name}.{table}`, driver: to, request: { timeout: '5s' } });
   };
   const begin = async (name: string, to: string, more: Partial<FaultRunOptions> = {}): Promise<FaultRun> => {
-    run = await FaultRun.on(mysqlFaultSource(server), { name, sink: await sinkOf(to, name), load: LIGHT, ...more });
+    run = await FaultRun.on(mysqlFaultSource(server), { name, sink: await sinkOf(to, name), load: MODEST, ...more });
     return run;
   };
   const named = (fault: string): string => `${title}: ${fault}`;

@@ -203,7 +203,7 @@ describe.each(EDGE_MYSQL_VARIANTS)('the network between Sluice and $title (I1, I
         of.daemon.start();
       },
     });
-    await each.committed(LONG ? 500 : 60);
+    await each.committed(LONG ? 500 : 60, 180_000);
     await each.caughtUp();
     expect(each.streamed, 'the same connection').toBe(1);
     await each.verify(named('single bytes'));
