@@ -103,15 +103,16 @@ describe('operating a daemon', () => {
   }, 90_000);
 
   it('an offset may be changed while its connector is paused, and not while it runs', async () => {
-    const stored = (await http('GET', '/connectors/bank/offsets')).body as [{ offset: { position: { lsn: string } } }];
-    const position = stored[0].offset.position.lsn;
-    expect(await http('PUT', '/connectors/bank/offsets', TOKEN, { position })).toMatchObject({
-      status: 409,
-      body: { code: 'SLUICE_CONNECTOR_RUNNING' },
-    });
+    const position = async (): Promise<string> => {
+      const stored = (await http('GET', '/connectors/bank/offsets')).body as [{ offset: { position: { lsn: string } } }];
+      return stored[0].offset.position.lsn;
+    };
+    const refused = await http('PUT', '/connectors/bank/offsets', TOKEN, { position: await position() });
+    expect(refused).toMatchObject({ status: 409, body: { code: 'SLUICE_CONNECTOR_RUNNING' } });
     await http('PUT', '/connectors/bank/pause');
     await becomes('paused');
-    expect(await http('PUT', '/connectors/bank/offsets', TOKEN, { position })).toMatchObject({ status: 200, body: { connector: 'bank' } });
+    const set = await http('PUT', '/connectors/bank/offsets', TOKEN, { position: await position() });
+    expect(set).toMatchObject({ status: 200, body: { connector: 'bank' } });
     await http('PUT', '/connectors/bank/resume');
     await becomes('running');
   });
