@@ -26,12 +26,34 @@ export class CharsetTable {
   readonly double: Uint32Array | null;
   /** The same behind a first byte 0x8F. */
   readonly triple: Uint32Array | null;
+  #doubled: ReadonlySet<number> | null = null;
 
   constructor(single: Uint16Array, double: Uint32Array | null, triple: Uint32Array | null) {
     this.single = single;
     this.double = double;
     this.triple = triple;
   }
+
+  /** Whether the text has a character that the set has more than once (as cp932 and eucjpms have some): what bytes it was is not known by it. */
+  isAmbiguous(text: string): boolean {
+    this.#doubled ??= doubled([this.single.filter((point) => point !== NO_CHARACTER), this.double ?? [], this.triple ?? []]);
+    if (this.#doubled.size === 0) return false;
+    for (const character of text) if (this.#doubled.has(character.codePointAt(0) as number)) return true;
+    return false;
+  }
+}
+
+function doubled(tables: readonly Iterable<number>[]): ReadonlySet<number> {
+  const once = new Set<number>();
+  const found = new Set<number>();
+  for (const table of tables) {
+    for (const point of table) {
+      if (point === 0) continue;
+      if (once.has(point)) found.add(point);
+      once.add(point);
+    }
+  }
+  return found;
 }
 
 export const NO_CHARACTER = 0xffff;

@@ -1,6 +1,7 @@
 /** Events in, records out: the state of one stream. Synchronous; bytes are copied once, into the batch. */
 import { type BatchWriter, definitionTable, type ErrorKind, OP, SluiceError, type TableVersion } from '#plugin';
 import type { DecoderOptions } from './decoder-options.ts';
+import { truncatedTable } from './definition-statements.ts';
 import { type DefinitionRecord, Definitions, writeDefinition } from './definitions.ts';
 import { partialRows, protocolViolation, rolledBackRows, statementChanges, twoPhase, valueRefused } from './errors.ts';
 import {
@@ -27,7 +28,7 @@ import { LogProgress } from './progress.ts';
 import { refusedEvent } from './refused-events.ts';
 import { type RowReader, ValueRefused } from './row-reader.ts';
 import { inSessionCharset } from './statement-text.ts';
-import { beginsTransaction, firstWord, kindOfStatement, needsCatalogue, truncatedTable } from './statements.ts';
+import { beginsTransaction, firstWord, kindOfStatement, needsCatalogue } from './statements.ts';
 import { CatalogueChanged, Question } from './table-map.ts';
 import { type Mapped, TableMaps } from './tables.ts';
 
@@ -286,8 +287,8 @@ export class BinlogDecoder {
     target.recordAdded();
   }
 
-  #truncate({ sql, database, hasEscapes }: QueryEvent): void {
-    const named = truncatedTable(sql, database, hasEscapes);
+  #truncate(statement: QueryEvent): void {
+    const named = truncatedTable(statement);
     if (named === null) throw this.#error(protocolViolation, { what: 'a TRUNCATE whose table cannot be read' });
     const table = this.#tables.truncated(named.database, named.name);
     if (table === null) return;

@@ -1,5 +1,5 @@
 /**
- * Which tables a statement of the log defines anew. No parser of SQL: the words that stand in front of the names, and the names. What the tables are by it is not read from
+ * Which tables a statement of the log defines anew, or empties. No parser of SQL: the words that stand in front of the names, and the names. What the tables are by it is not read from
  * the text, and no row is read by it: a statement that is not recognised is not told, nothing more.
  */
 import type { QueryEvent } from './events.ts';
@@ -118,6 +118,15 @@ export function definitionParts({ sql, database, hasEscapes }: Statement): reado
   if (tokens.take('ALTER')) return alter(tokens, database);
   if (tokens.take('CREATE')) return create(tokens, database);
   return tokens.take('DROP') ? drop(tokens, database) : NOTHING;
+}
+
+/** The table that a TRUNCATE names, in `database` if it names none; null where the name cannot be read. */
+export function truncatedTable({ sql, database, hasEscapes }: Statement): TableName | null {
+  const tokens = new Tokens(statementText(sql, hasEscapes), hasEscapes ? TOKEN : TOKEN_WITHOUT_ESCAPES);
+  if (!tokens.take('TRUNCATE')) return null;
+  tokens.take('TABLE');
+  tokens.take('IF', 'EXISTS');
+  return tokens.name(database);
 }
 
 function whole({ sql, end }: Tokens, about: Omit<DefinitionPart, 'text'>): readonly DefinitionPart[] {

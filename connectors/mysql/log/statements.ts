@@ -137,24 +137,6 @@ export function beginsTransaction(sql: string): boolean {
   return /\bSTART\s+TRANSACTION\s*$/i.test(sql);
 }
 
-/** A name, quoted or not. */
-const NAME = '(`(?:[^`]|``)+`|"(?:[^"]|"")+"|[^\\s.`";,/]+)';
-const TRUNCATED = new RegExp(`^TRUNCATE\\s+(?:TABLE\\s+)?${NAME}(?:\\s*\\.\\s*${NAME})?`, 'i');
-
-/** The table that a TRUNCATE names, in `database` if it names none; null where the name cannot be read. */
-export function truncatedTable(sql: string, database: string, hasEscapes: boolean): { readonly database: string; readonly name: string } | null {
-  // Comments between the words are no part of a name; one inside quotes is left alone by cutting only where spaces stand.
-  const parts = TRUNCATED.exec(statementText(sql, hasEscapes).replace(/^(TRUNCATE|TRUNCATE\s+TABLE)\s*\/\*[\s\S]*?\*\//i, '$1 '));
-  if (parts === null) return null;
-  const [, first, second] = parts;
-  return second === undefined ? { database, name: unquoted(first as string) } : { database: unquoted(first as string), name: unquoted(second) };
-}
-
-function unquoted(name: string): string {
-  const quote = name[0] as string;
-  return quote === '`' || quote === '"' ? name.slice(1, -1).replaceAll(quote + quote, quote) : name;
-}
-
 /** For a message: the word alone, no values (I12). */
 export function firstWord(sql: string): string {
   return /[A-Za-z]+/.exec(sql)?.[0].toUpperCase() ?? '?';

@@ -24,8 +24,9 @@ export async function readTable(client: Client, table: TableName, options: ReadO
   const { registry } = options;
   const { database, name, label } = table;
   const from = `${quoted(database)}.${quoted(name)}`;
-  // Of a definition that is younger than the view the server says so here; and of columns that may not be read, which the catalogue leaves out.
-  await client.ask(`SELECT * FROM ${from} LIMIT 0`);
+  // Of a definition that is younger than the view the server says so here.
+  await client.ask(`SELECT 1 FROM ${from} LIMIT 0`);
+  await client.ask(wholeSql(from));
   const found = await readCatalogue(client, table, { ...options, described: registry.described, isCopied: true });
   const { plans, key, estimatedRows } = found;
   const columns = plans.map(({ shape }) => shape);
@@ -37,12 +38,20 @@ export async function readTable(client: Client, table: TableName, options: ReadO
   return { label, version, estimatedRows, from, plans, key: byKey, order: orderIndexes === key ? byKey : ordered(orderIndexes), orderIndexes };
 }
 
+/**
+ * An error of the server's if there is a column that may not be read: the catalogue leaves it out. None of the columns is selected: the driver would read their names in the character
+ * sets of their values, of which it does not know all.
+ */
+function wholeSql(from: string): string {
+  return `SELECT 1 FROM (SELECT * FROM ${from} LIMIT 0) AS whole`;
+}
+
 /** Registers a table as the catalogue has it now. Throws what the driver throws, and SluiceErrors of the table. */
 export async function registerTable(client: Client, table: TableName, options: ReadOptions): Promise<void> {
   const { registry } = options;
   const { database, name } = table;
   await client.ask('START TRANSACTION READ ONLY');
-  await client.ask(`SELECT * FROM ${quoted(database)}.${quoted(name)} LIMIT 0`);
+  await client.ask(wholeSql(`${quoted(database)}.${quoted(name)}`));
   const { plans, key } = await readCatalogue(client, table, { ...options, described: registry.described, isCopied: false });
   registry.version({ kind: 'table', catalog: database, schema: '', name, columns: plans.map(({ shape }) => shape), key });
 }

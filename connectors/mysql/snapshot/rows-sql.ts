@@ -3,6 +3,7 @@
 import type { ColumnShape, KeyRange, KeyText, RecordBatch, RowRequest, TableVersion } from '#plugin';
 import type { ColumnPlan } from '../log/columns.ts';
 import { READ } from '../log/columns.ts';
+import { ValueRefused } from '../log/row-reader.ts';
 import { selected } from './catalogue.ts';
 import { stringsSql } from './json-text.ts';
 
@@ -81,8 +82,8 @@ function compare(order: readonly OrderColumn[], values: KeyText, sign: '<' | '>'
   return `${first.name} ${sign}= ${constant(first.plan, values[0] ?? '')} AND (${steps.join(' OR ')})`;
 }
 
-/** A value of a key as a constant of SQL. */
-export function constant({ read, labels }: ColumnPlan, text: string): string {
+/** A value of a key as a constant of SQL. Throws ValueRefused. */
+export function constant({ read, labels, charset, shape }: ColumnPlan, text: string): string {
   switch (read) {
     case READ.float:
       // A column is compared as the double that it is exactly.
@@ -106,6 +107,9 @@ export function constant({ read, labels }: ColumnPlan, text: string): string {
     case READ.set:
       return setNumber(labels ?? [], text).toString();
     case READ.text:
+      // The server would take the other one of two: rows between them would be left out.
+      if (charset?.table?.isAmbiguous(text) === true)
+        throw new ValueRefused(shape.name, `a key has a character that ${charset.name} has twice, so that its place in their order is not known`);
       return `_utf8mb4 x'${Buffer.from(text, 'utf8').toString('hex')}'`;
     default:
       return text;

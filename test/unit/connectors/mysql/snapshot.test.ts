@@ -1,10 +1,12 @@
 /** What copies of rows are made of: packets, texts of JSON, and the queries' constants. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { CharsetTable, NO_CHARACTER, TEXT } from '../../../../connectors/mysql/log/charsets.ts';
 import type { ColumnPlan } from '../../../../connectors/mysql/log/columns.ts';
 import { READ } from '../../../../connectors/mysql/log/columns.ts';
 import { EVENT, HEADER_BYTES, readHeartbeat } from '../../../../connectors/mysql/log/events.ts';
 import { isBefore } from '../../../../connectors/mysql/log/place.ts';
+import { ValueRefused } from '../../../../connectors/mysql/log/row-reader.ts';
 import { labelsOf } from '../../../../connectors/mysql/snapshot/catalogue.ts';
 import { canonicalJson } from '../../../../connectors/mysql/snapshot/json-text.ts';
 import { Packets } from '../../../../connectors/mysql/snapshot/packets.ts';
@@ -114,6 +116,19 @@ describe('queries', () => {
     expect(constant(plan(READ.bytes), '00ff')).toBe("x'00ff'");
     expect(['z', 'a', ''].map((label) => constant(plan(READ.enum, ['z', 'a']), label))).toEqual(['1', '2', '0']);
     expect(['q,a', ''].map((labels) => constant(plan(READ.set, ['q', 'c', 'a']), labels))).toEqual(['5', '0']);
+  });
+
+  it('refuse a key whose characters are in its set twice: by one of them rows beside the other would be passed over', () => {
+    const single = new Uint16Array(256).fill(NO_CHARACTER);
+    for (let byte = 0; byte < 0x80; byte++) single[byte] = byte;
+    // As cp932 has it.
+    const double = new Uint32Array(65_536);
+    for (const code of [0xed40, 0xfa5c]) double[code] = 0x7e8a;
+    double[0x93fa] = 0x65e5;
+    const charset = { name: 'cp932', text: TEXT.mapped, table: new CharsetTable(single, double, null), width: 2 };
+    const text = { ...plan(READ.text), charset } as ColumnPlan;
+    expect(constant(text, '日1')).toBe("_utf8mb4 x'e697a531'");
+    expect(() => constant(text, 'a纊')).toThrow(ValueRefused);
   });
 
   it('go through a key of several columns by its index, and take ends of fewer', () => {
