@@ -120,6 +120,12 @@ export const LOG_SLIPS: readonly Mutation[] = [
     find: 'this.#driver.stream.resume();',
     replace: '',
   },
+  {
+    name: 'what came before the stream was broken off is dropped with it',
+    file: SESSION,
+    find: 'this.#timer?.clear();\n    queue.end();',
+    replace: 'this.#timer?.clear();\n    queue.fail(typed);',
+  },
   { name: 'a stream that was broken off ends in order', file: SOURCE, find: 'if (session.lost !== null) throw session.lost;', replace: '' },
   {
     name: 'where reading begins is not saved before anything is written',
