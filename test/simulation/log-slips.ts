@@ -67,18 +67,6 @@ export const LOG_SLIPS: readonly Mutation[] = [
     replace: '',
   },
   {
-    name: 'places before what was read are taken',
-    file: PLACE,
-    find: 'if (!isBefore(this.#safe, here)) return;',
-    replace: '',
-  },
-  {
-    name: 'a heartbeat is taken for the last event',
-    file: PLACE,
-    find: 'type !== EVENT.format && type !== EVENT.heartbeat &&',
-    replace: 'type !== EVENT.format &&',
-  },
-  {
     name: 'the set in front of a file is taken for what was read',
     file: PROGRESS,
     find: 'if (!this.#readsFiles) return;',
