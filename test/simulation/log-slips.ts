@@ -67,18 +67,6 @@ export const LOG_SLIPS: readonly Mutation[] = [
     replace: '',
   },
   {
-    name: 'places before what was read are taken',
-    file: PLACE,
-    find: 'if (!isBefore(this.#safe, here)) return;',
-    replace: '',
-  },
-  {
-    name: 'a heartbeat is taken for the last event',
-    file: PLACE,
-    find: 'type !== EVENT.format && type !== EVENT.heartbeat &&',
-    replace: 'type !== EVENT.format &&',
-  },
-  {
     name: 'the set in front of a file is taken for what was read',
     file: PROGRESS,
     find: 'if (!this.#readsFiles) return;',
@@ -119,6 +107,12 @@ export const LOG_SLIPS: readonly Mutation[] = [
     file: SESSION,
     find: 'this.#driver.stream.resume();',
     replace: '',
+  },
+  {
+    name: 'what came before the stream was broken off is dropped with it',
+    file: SESSION,
+    find: 'this.#timer?.clear();\n    queue.end();',
+    replace: 'this.#timer?.clear();\n    queue.fail(typed);',
   },
   { name: 'a stream that was broken off ends in order', file: SOURCE, find: 'if (session.lost !== null) throw session.lost;', replace: '' },
   {

@@ -73,6 +73,8 @@ export class LogSession {
   #told: object | null = null;
   #turn: SluiceError | null = null;
   #lost: SluiceError | null = null;
+  /** By what the stream was ended while events wait. */
+  #ended: { readonly error: unknown } | null = null;
   /** The library has an event at hand. */
   #isPassing = false;
 
@@ -236,7 +238,8 @@ export class LogSession {
           this.#event(event);
           if (this.#isLearning || this.#over) return;
         }
-        this.#hold();
+        if (this.#ended === null) this.#hold();
+        else this.#lose(this.#ended.error);
       },
       (error: unknown) => this.#fail(error),
     );
@@ -269,6 +272,11 @@ export class LogSession {
   #lose(error: unknown): void {
     const { queue, toError } = this.#options;
     if (this.#over || queue.over) return;
+    // What waits for an answer came before it.
+    if (this.#isLearning) {
+      this.#ended ??= { error };
+      return;
+    }
     const typed = toError(error);
     if (typed.kind === withoutGtids) {
       this.#fail(typed);
