@@ -145,7 +145,8 @@ export const startedWithOutput = defineError({
   retry: 'manual',
   exit: 3,
   cause: 'The sink already holds output of connector {connector}, but there is no offset: the state was lost.',
-  remedy: 'sluice offsets recover --connector {connector} --from sink, or give the connector another name to begin anew.',
+  remedy:
+    'sluice offsets recover --connector {connector} --from sink; into Kafka, which does not tell the order of transactions, set one that is known to be safe, as "sluice offsets show" printed it before: sluice offsets set --connector {connector} --position …; or give the connector another name to begin anew.',
 });
 
 export const positionInvalid = defineError({
