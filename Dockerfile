@@ -1,4 +1,4 @@
-# docker build -t sluice .
+# docker build -t sluice --build-arg REVISION=$(git rev-parse HEAD) --build-arg SOURCE=https://… .
 # docker run --read-only --cap-drop ALL --security-opt no-new-privileges -v ./sluice:/etc/sluice:ro -v sluice:/var/lib/sluice -p 127.0.0.1:9010:9010 sluice
 # docker exec CONTAINER sluice offsets show
 
@@ -17,9 +17,10 @@ FROM node:26-bookworm-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev --ignore-scripts
+# What is in it, for scanners: CycloneDX.
+RUN npm sbom --package-lock-only --omit=dev --sbom-format=cyclonedx > sbom.cdx.json
 
 FROM node:26-bookworm-slim
-LABEL org.opencontainers.image.title="sluice" org.opencontainers.image.licenses="Apache-2.0"
 # All that is ever written is the data directory: the root file system can be mounted read-only.
 ENV NODE_ENV=production \
     SLUICE_CONFIG=/etc/sluice \
@@ -30,9 +31,11 @@ RUN install -d -o node -g node -m 0700 /var/lib/sluice && install -d /etc/sluice
 WORKDIR /app
 COPY package.json LICENSE CHANGELOG.md ./
 COPY config config
+COPY --from=dependencies /app/sbom.cdx.json ./
 COPY --from=dependencies /app/node_modules node_modules
 COPY --from=build /app/dist dist
-USER node
+# The user `node`, as numbers: Kubernetes' runAsNonRoot cannot tell who a name is.
+USER 1000:1000
 VOLUME /var/lib/sluice
 EXPOSE 9010
 # 20 s: the process may be waiting for servers, but it answers from its first second on.
@@ -41,3 +44,13 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
 # Node as PID 1 handles SIGTERM itself: it drains.
 ENTRYPOINT ["node", "/app/dist/src/main.js"]
 CMD ["run"]
+# Last, so that another revision changes no layer.
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+ARG SOURCE=unknown
+LABEL org.opencontainers.image.title="sluice" \
+      org.opencontainers.image.description="Change data capture as a sidecar: Postgres, MySQL and MariaDB to Kafka and NATS JetStream" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION" \
+      org.opencontainers.image.source="$SOURCE"
