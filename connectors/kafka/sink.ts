@@ -82,7 +82,10 @@ export class KafkaSink implements Sink {
   async #lookAtBrokers(signal: AbortSignal): Promise<readonly Finding[]> {
     if (this.#hasLookedAtBrokers) return [];
     this.#hasLookedAtBrokers = true;
-    return [...tlsFindings(this.#config), ...(await reachFindings(await this.#driver.advertised(signal), signal))];
+    const findings = tlsFindings(this.#config);
+    // One that does not answer would hold a start up, which finds out by itself which of them it needs (I10).
+    if (this.#context.isExamined !== true) return findings;
+    return [...findings, ...(await reachFindings(await this.#driver.advertised(signal), signal))];
   }
 
   async open(place: Place | null, signal: AbortSignal): Promise<Written> {

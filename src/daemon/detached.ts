@@ -26,6 +26,7 @@ export function detachedPlugins(definition: ConnectorDefinition, ports: Detached
     savePlace,
     undeliverable: (_batch, _index, error) => Promise.reject(error),
     extraDestinations: extraDestinations(definition),
+    isExamined: true,
   });
   const source = definition.source.plugin.create(definition.source.config, {
     ...context,

@@ -50,6 +50,8 @@ export interface SinkContext extends PluginContext {
   readonly undeliverable: (batch: MessageBatch, index: number, error: SluiceError) => Promise<void>;
   /** Keys and values are no text; left out: they are. */
   readonly isBinary?: boolean;
+  /** Nothing is written next: what takes its time may be looked at too. Left out: something is. */
+  readonly isExamined?: boolean;
   /** Topics or subjects beside those of the tables that messages may be written to: dead letters, and what the format says of transactions and of itself. */
   readonly extraDestinations: readonly string[];
 }

@@ -14,7 +14,7 @@ import { allow, createTopic } from '../support/kafka-topics.ts';
 const named = (found: readonly Finding[], code: string): Finding | undefined => found.find((each) => each.code === `SLUICE_KAFKA_${code}`);
 
 async function findings(options: KafkaSinkOptions, topic: string): Promise<readonly Finding[]> {
-  const { sink } = kafkaSink({ topic, ...options });
+  const { sink } = kafkaSink({ topic, ...options }, { isExamined: true });
   const found = await sink.preflight([topic], unlimited).finally(() => sink.close());
   for (const { message, why = '', remedy } of found) expect(`${message} ${why} ${remedy}`).not.toMatch(/\{\w+\}|undefined|NaN|\[object/);
   return found;
