@@ -27,8 +27,7 @@ async function start(settings: Record<string, unknown>, environment: Record<stri
 }
 
 async function registryUrl(running: Daemon): Promise<string> {
-  const line = await running.waitForLog((one) => one.msg.startsWith('HTTP API on ') && running.logSinceStart.includes(one));
-  return `${/http:\/\/[^ ]+/.exec(line.msg)?.[0]}/registry`;
+  return `${new URL(await running.apiUrl()).origin}/registry`;
 }
 
 const schema = (fields: number): object => ({
