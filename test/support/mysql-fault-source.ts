@@ -31,7 +31,7 @@ export interface SavedPosition {
 /** What a daemon that runs has saved of the log; null: it does not answer now, or has saved nothing. */
 export async function savedPosition(connector: string, daemon: Daemon): Promise<SavedPosition | null> {
   try {
-    const offsets = (await controlRequest(daemon.dataDir, 'GET', '/offsets')) as { connector: string; offset: { position: SavedPosition } | null }[];
+    const offsets = (await controlRequest(daemon.dataDir, 'offsets/show')) as { connector: string; offset: { position: SavedPosition } | null }[];
     return offsets.find((row) => row.connector === connector)?.offset?.position ?? null;
   } catch {
     return null;
