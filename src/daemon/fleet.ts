@@ -57,8 +57,17 @@ export class Fleet {
   }
 
   async start(definitions: readonly ConnectorDefinition[]): Promise<void> {
+    this.#start(definitions, await this.#paused(definitions));
+  }
+
+  /** Names of those that an operator has paused. */
+  async #paused(definitions: readonly ConnectorDefinition[]): Promise<ReadonlySet<string>> {
     const { store } = this.#ports;
-    const paused = await Promise.all(definitions.map(({ name }) => store.isPaused(name)));
+    const names = await Promise.all(definitions.map(async ({ name }) => ((await store.isPaused(name)) ? [name] : [])));
+    return new Set(names.flat());
+  }
+
+  #start(definitions: readonly ConnectorDefinition[], paused: ReadonlySet<string>): void {
     const { memory } = this.#ports;
     const shares = memory.join(definitions.map(({ batch, maxInFlightBytes }) => ({ batchBytes: batch.maxBytes, inFlightBytes: maxInFlightBytes })));
     for (const [index, definition] of definitions.entries()) {
@@ -66,7 +75,7 @@ export class Fleet {
       const share = shares[index];
       if (share === undefined) throw new RangeError('each connector has its share');
       this.#ports.metrics.memoryOf(name, share);
-      const ports = { ...this.#ports, memory: share, isPaused: paused[index] === true, log: this.#ports.log.child({ connector: name }) };
+      const ports = { ...this.#ports, memory: share, isPaused: paused.has(name), log: this.#ports.log.child({ connector: name }) };
       const member = { definition, share, connector: new Connector(definition, ports), drain: new AbortController(), abort: new AbortController() };
       this.#members.set(name, member);
     }
@@ -92,9 +101,10 @@ export class Fleet {
   }
 
   async #exchange(ends: readonly string[], starts: readonly ConnectorDefinition[], withinMs: number): Promise<void> {
+    // Asked before anything is ended: a state that cannot be read must leave what runs as it is.
+    const paused = await this.#paused(starts);
     await Promise.all(ends.map((name) => this.#end(name, withinMs)));
-    if (this.#ports.shutdown.drain.aborted) return;
-    await this.start(starts);
+    if (!this.#ports.shutdown.drain.aborted) this.#start(starts, paused);
   }
 
   async #end(name: string, withinMs: number): Promise<void> {

@@ -52,10 +52,11 @@ export class LiveConfiguration {
         await sleep(runtime, LOOK_MS, signal).catch(() => undefined);
         // Somebody is writing still.
         if (signal.aborted || (await now.haveChanged())) continue;
-        read = now;
         await this.#take(now.result);
+        // Not before: what could not be applied is tried again.
+        read = now;
       } catch (error) {
-        log.error(`The changed configuration could not be read: ${rootMessage(error)}. What runs goes on as it was.`);
+        log.error(`The changed configuration could not be applied: ${rootMessage(error)}. What runs goes on as it was.`);
       }
     }
   }

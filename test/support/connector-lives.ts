@@ -1,5 +1,6 @@
 import type { ConnectorDefinition } from '../../src/config/load.ts';
 import { Connector } from '../../src/daemon/connector.ts';
+import type { ConnectorPorts } from '../../src/daemon/connector-ports.ts';
 import type { SinkContext } from '../../src/plugin/context.ts';
 import { defineError } from '../../src/plugin/error.ts';
 import type { Finding } from '../../src/plugin/finding.ts';
@@ -33,7 +34,7 @@ export function connectorWith(
   findings: readonly Finding[] = [],
   name = 'shop',
   changes: { readonly sink?: Partial<Sink>; readonly store?: Partial<StateStore>; readonly isPaused?: boolean } = {},
-): { connector: Connector; runtime: FakeRuntime; log: Logged[]; closed: () => number; contexts: SinkContext[] } {
+): { connector: Connector; runtime: FakeRuntime; log: Logged[]; closed: () => number; contexts: SinkContext[]; ports: ConnectorPorts } {
   const runtime = new FakeRuntime();
   const log: Logged[] = [];
   const note = (level: string) => (message: string, fields?: { code?: string }) => void log.push({ level, message, code: fields?.code });
@@ -122,7 +123,7 @@ export function connectorWith(
     showsCopies: false,
     log: { debug: note('debug'), info: note('info'), warn: note('warn'), error: note('error') },
   };
-  return { connector: new Connector(definition, ports), runtime, log, closed: () => closed, contexts };
+  return { connector: new Connector(definition, ports), ports, runtime, log, closed: () => closed, contexts };
 }
 
 export async function* failing(error: unknown): AsyncGenerator<RecordBatch> {
