@@ -21,13 +21,14 @@ import { segmentErrors } from '../../src/segments/errors.ts';
 import { snapshotErrors } from '../../src/snapshot/errors.ts';
 import { stateErrors } from '../../src/state/errors.ts';
 import { stoppedTableErrors } from '../../src/stopped-tables/errors.ts';
+import { tailErrors } from '../../src/tail/errors.ts';
 
 /** Every error kind of `src`, by what it is about. A test finds those that are missing. */
 export const engineErrors: readonly { readonly title: string; readonly kinds: readonly ErrorKind[] }[] = [
   { title: 'Configuration', kinds: configErrors },
   {
     title: 'Daemon and commands',
-    kinds: [CONNECTOR_UNKNOWN, CONNECTOR_RUNNING, ...lifecycleErrors, HEALTH_LISTEN, ...doctorErrors, ...httpErrors, ...controlErrors],
+    kinds: [CONNECTOR_UNKNOWN, CONNECTOR_RUNNING, ...lifecycleErrors, HEALTH_LISTEN, ...doctorErrors, ...tailErrors, ...httpErrors, ...controlErrors],
   },
   { title: 'Pipeline', kinds: pipelineErrors },
   { title: 'Format debezium', kinds: debeziumErrors },

@@ -9,6 +9,7 @@ import { fail, type Output, print, processOutput } from './output.ts';
 import { addSchema } from './schema-program.ts';
 import { addSnapshot } from './snapshot-program.ts';
 import { addTables } from './tables-program.ts';
+import { addTail } from './tail-program.ts';
 
 const AFTER_HELP = `
 Examples:
@@ -46,6 +47,7 @@ export async function runCli(argv: readonly string[], registry: Registry): Promi
   addRun(program, action, registry);
   addValidate(program, action, registry);
   addConnectors(program, action, registry);
+  addTail(program, action, registry);
   addDoctor(program, action, registry);
   addOffsets(program, action, registry);
   addDlq(program, action, registry);

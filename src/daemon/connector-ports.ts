@@ -1,4 +1,5 @@
 import type { MemoryShare } from '../pipeline/memory.ts';
+import type { Tap } from '../pipeline/options.ts';
 import type { Logger } from '../plugin/context.ts';
 import type { Runtime } from '../plugin/runtime.ts';
 import type { SourceHealth } from '../plugin/source.ts';
@@ -12,6 +13,8 @@ export interface ConnectorPorts {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly memory: MemoryShare;
+  /** Whoever looks at changes as they pass. */
+  readonly tap: Tap;
   readonly once: boolean;
   /** It begins paused. */
   readonly isPaused: boolean;

@@ -8,7 +8,10 @@ import { controlPath } from './control-path.ts';
 
 const LIMIT_BYTES = 1024 * 1024;
 
-/** By the operation's id. Takes the request's JSON (undefined: no body), gives the answer's. A SluiceError is handed to the client as it is. */
+/**
+ * By the operation's id. Takes the request's JSON (undefined: no body), gives the answer's, or what is to be sent as it comes, lines of JSON. A SluiceError is handed to the
+ * client as it is.
+ */
 export type ControlHandlers = Readonly<Record<string, (body: unknown) => Promise<unknown>>>;
 
 export interface ControlSocket {
@@ -96,7 +99,13 @@ async function answer(handlers: ControlHandlers, request: IncomingMessage, respo
   try {
     const handler = Object.hasOwn(handlers, route) ? handlers[route] : undefined;
     if (handler === undefined) throw new SluiceError(CONTROL_ROUTE, { route });
-    body = JSON.stringify((await handler(await readJson(request, route))) ?? null);
+    const answered = await handler(await readJson(request, route));
+    if (isLines(answered)) {
+      // Not waited for where the socket is closed: it ends with it.
+      void sendLines(answered, response);
+      return;
+    }
+    body = JSON.stringify(answered ?? null);
   } catch (error) {
     const failure = error instanceof SluiceError ? error : new SluiceError(CONTROL_INTERNAL, { route, reason: rootMessage(error) }, { cause: error });
     status = failure.kind === CONTROL_ROUTE ? 404 : failure.kind === CONTROL_INTERNAL ? 500 : failure.kind === CONTROL_REQUEST ? 400 : 409;
@@ -107,6 +116,21 @@ async function answer(handlers: ControlHandlers, request: IncomingMessage, respo
   response.end(body);
   // `close` also comes if the client went away before.
   if (!response.closed) await once(response, 'close');
+}
+
+function isLines(answered: unknown): answered is AsyncIterableIterator<string> {
+  return typeof answered === 'object' && answered !== null && Symbol.asyncIterator in answered;
+}
+
+/** As they come, as fast as the client takes them, until they end or it goes away. */
+async function sendLines(lines: AsyncIterableIterator<string>, response: ServerResponse): Promise<void> {
+  response.once('close', () => void lines.return?.());
+  response.writeHead(200, { 'content-type': 'application/x-ndjson', connection: 'close' });
+  response.flushHeaders();
+  for await (const text of lines) {
+    if (!response.write(text)) await Promise.race([once(response, 'drain'), once(response, 'close')]);
+  }
+  response.end();
 }
 
 async function readJson(request: IncomingMessage, route: string): Promise<unknown> {

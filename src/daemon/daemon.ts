@@ -9,6 +9,7 @@ import type { Runtime } from '../plugin/runtime.ts';
 import type { CopyView } from '../snapshot/view.ts';
 import { openLevel } from '../state/level.ts';
 import type { StateStore } from '../state/state-store.ts';
+import { TailPoints } from '../tail/tail.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { startControlSocket } from './control-socket.ts';
 import { Fleet } from './fleet.ts';
@@ -54,12 +55,13 @@ async function runConnectors(options: DaemonOptions, store: StateStore, shutdown
     const metrics = new Metrics(() => runtime.monotonicMs());
     metrics.memory(maxMemory);
     const memory = new MemoryBudget(maxMemory);
-    const fleet = new Fleet({ store, runtime, metrics, memory, shutdown, log, once, dataDir, showsCopies: show !== undefined });
+    const tails = new TailPoints();
+    const fleet = new Fleet({ tails, store, runtime, metrics, memory, shutdown, log, once, dataDir, showsCopies: show !== undefined });
     const copies = (): readonly CopyView[] => fleet.connectors.flatMap((connector) => connector.copiesUnderWay());
     metrics.copies(copies);
     const hide = show?.(copies);
     if (hide !== undefined) closers.push(async () => hide());
-    closers.push(await openListeners(options, store, metrics, fleet));
+    closers.push(await openListeners(options, store, metrics, fleet, tails));
     await fleet.start(configuration.connectors);
     closers.push(watchConfiguration(options, fleet));
     await fleet.ended();
@@ -88,10 +90,11 @@ async function openListeners(
   store: StateStore,
   metrics: Metrics,
   fleet: Fleet,
+  tails: TailPoints,
 ): Promise<() => Promise<void>> {
   const config = configuration.daemon;
   const redact = (text: string): string => redaction.redact(text);
-  const operations = daemonOperations({ store, fleet, runtime, log, patienceMs: config.shutdown.timeout });
+  const operations = daemonOperations({ store, fleet, tails, runtime, log, patienceMs: config.shutdown.timeout });
   const handlers = operations.map((operation) => [operation.id, (body: unknown) => operation.run(readArguments(operation, body))] as const);
   const control = await startControlSocket({ directory: config.dataDir, handlers: Object.fromEntries(handlers) });
   let server: Server;
@@ -112,6 +115,7 @@ async function openListeners(
   const { address, port } = server.address() as AddressInfo;
   log.info(`Health and metrics on http://${address.includes(':') ? `[${address}]` : address}:${port} (/livez, /readyz, /metrics).`);
   return async () => {
+    tails.keep([]);
     await http?.close();
     server.close();
     (server as Server & { closeAllConnections?: () => void }).closeAllConnections?.();

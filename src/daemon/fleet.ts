@@ -4,6 +4,7 @@ import type { Logger } from '../plugin/context.ts';
 import type { SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
 import type { StateStore } from '../state/state-store.ts';
+import type { TailPoints } from '../tail/tail.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { Connector } from './connector.ts';
 import { isFinal } from './lifecycle.ts';
@@ -20,6 +21,7 @@ export interface FleetPorts {
   readonly once: boolean;
   readonly dataDir: string;
   readonly showsCopies: boolean;
+  readonly tails: TailPoints;
 }
 
 interface Member {
@@ -75,7 +77,9 @@ export class Fleet {
       const share = shares[index];
       if (share === undefined) throw new RangeError('each connector has its share');
       this.#ports.metrics.memoryOf(name, share);
-      const ports = { ...this.#ports, memory: share, isPaused: paused.has(name), log: this.#ports.log.child({ connector: name }) };
+      const tap = this.#ports.tails.of(name);
+      tap.isBinary = definition.format.plugin.isBinary === true;
+      const ports = { ...this.#ports, tap, memory: share, isPaused: paused.has(name), log: this.#ports.log.child({ connector: name }) };
       const member = { definition, share, connector: new Connector(definition, ports), drain: new AbortController(), abort: new AbortController() };
       this.#members.set(name, member);
     }
@@ -105,6 +109,7 @@ export class Fleet {
     const paused = await this.#paused(starts);
     await Promise.all(ends.map((name) => this.#end(name, withinMs)));
     if (!this.#ports.shutdown.drain.aborted) this.#start(starts, paused);
+    this.#ports.tails.keep([...this.#members.keys()]);
   }
 
   async #end(name: string, withinMs: number): Promise<void> {

@@ -124,6 +124,7 @@ export class Life {
           undelivered,
           announcements: openAnnouncements(definition, stored, mapping),
           broken: broken.signal,
+          tap: ports.tap,
           save: (checkpoint) => store.save(name, saveOf(checkpoint, undelivered)),
           saveHistory: saveHistoryOf(store, name, tables, policy),
           policy,

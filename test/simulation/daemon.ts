@@ -7,6 +7,7 @@ import type { Logger, SinkContext } from '../../src/plugin/context.ts';
 import type { Runtime } from '../../src/plugin/runtime.ts';
 import type { Sink } from '../../src/plugin/sink.ts';
 import { openStore, type StoreOptions } from '../../src/state/store.ts';
+import { TailPoint } from '../../src/tail/tail.ts';
 import type { Metrics } from '../../src/telemetry/metrics.ts';
 import { BinlogServer } from './binlog/server.ts';
 import { binlogSource } from './binlog/source.ts';
@@ -60,7 +61,7 @@ export class Daemon implements Owner {
     world.tell(`${this.name} has opened the state, shutdown before: ${store.previousShutdown}`);
     this.#around.checks.opened(this.#around.disk.storedLsn);
     const own = { store, memory: MEMORY, runtime: this.runtime, metrics: silentMetrics(), log: this.log() };
-    const ports = { ...own, once: false, isPaused: false, dataDir: DIRECTORY, showsCopies: false };
+    const ports = { ...own, tap: new TailPoint(), once: false, isPaused: false, dataDir: DIRECTORY, showsCopies: false };
     this.#connector = new Connector(this.definition(), ports);
     await this.#connector.run(this.#drain.signal, this.#abort.signal);
     const failed = await store.close().then(

@@ -7,6 +7,7 @@ import type { Finding } from '../../src/plugin/finding.ts';
 import { NOTHING_WRITTEN, type Sink } from '../../src/plugin/sink.ts';
 import type { RecordBatch } from '../../src/record/batch.ts';
 import type { StateStore } from '../../src/state/state-store.ts';
+import { TailPoint } from '../../src/tail/tail.ts';
 import { Metrics } from '../../src/telemetry/metrics.ts';
 import { FakeRuntime, settle } from './fake-runtime.ts';
 import { unboundedMemory } from './memory.ts';
@@ -117,6 +118,7 @@ export function connectorWith(
     runtime,
     metrics: new Metrics(),
     memory: unboundedMemory(),
+    tap: new TailPoint(),
     once: false,
     isPaused: changes.isPaused === true,
     dataDir: '/data',
