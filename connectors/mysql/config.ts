@@ -11,6 +11,7 @@ export const mysqlFields = fields({
     kind: 'string',
     optional: true,
     secret: true,
+    asked: true,
     about: 'The password of the account. Left out: an empty one.',
     example: '${env:SHOP_DB_PASSWORD}',
   },

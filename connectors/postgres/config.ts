@@ -13,6 +13,7 @@ export const postgresFields = fields({
     kind: 'string',
     optional: true,
     secret: true,
+    asked: true,
     about: 'The password of the role. Left out, a server that asks for one is an error.',
     example: '${env:SHOP_DB_PASSWORD}',
   },

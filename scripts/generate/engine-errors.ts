@@ -1,3 +1,4 @@
+import { initErrors } from '../../src/cli/init-errors.ts';
 import { compatibilityErrors } from '../../src/compatibility/errors.ts';
 import { configErrors } from '../../src/config/errors.ts';
 import { controlErrors } from '../../src/daemon/control-errors.ts';
@@ -28,7 +29,17 @@ export const engineErrors: readonly { readonly title: string; readonly kinds: re
   { title: 'Configuration', kinds: configErrors },
   {
     title: 'Daemon and commands',
-    kinds: [CONNECTOR_UNKNOWN, CONNECTOR_RUNNING, ...lifecycleErrors, HEALTH_LISTEN, ...doctorErrors, ...tailErrors, ...httpErrors, ...controlErrors],
+    kinds: [
+      CONNECTOR_UNKNOWN,
+      CONNECTOR_RUNNING,
+      ...lifecycleErrors,
+      HEALTH_LISTEN,
+      ...doctorErrors,
+      ...tailErrors,
+      ...initErrors,
+      ...httpErrors,
+      ...controlErrors,
+    ],
   },
   { title: 'Pipeline', kinds: pipelineErrors },
   { title: 'Format debezium', kinds: debeziumErrors },

@@ -1,10 +1,12 @@
-import { Command, Option } from 'commander';
+import { Argument, Command, Option } from 'commander';
 import type { Registry } from '../plugin/registry.ts';
 import { VERSION } from '../version.ts';
 import { type Action, PATHS } from './action.ts';
+import { completionScript, SHELLS, type Shell } from './completion.ts';
 import { addConnectors } from './connectors-program.ts';
 import { addDlq } from './dlq-program.ts';
 import { addDoctor } from './doctor-program.ts';
+import { addInit } from './init-program.ts';
 import { fail, type Output, print, processOutput } from './output.ts';
 import { addSchema } from './schema-program.ts';
 import { addSnapshot } from './snapshot-program.ts';
@@ -44,6 +46,7 @@ export async function runCli(argv: readonly string[], registry: Registry): Promi
       throw error;
     });
 
+  addInit(program, action, registry);
   addRun(program, action, registry);
   addValidate(program, action, registry);
   addConnectors(program, action, registry);
@@ -55,6 +58,7 @@ export async function runCli(argv: readonly string[], registry: Registry): Promi
   addSnapshot(program, action, registry);
   addSchema(program, action, registry);
   addVersion(program, action);
+  addCompletion(program, action);
 
   try {
     await program.parseAsync(argv);
@@ -106,6 +110,22 @@ function addVersion(program: Command, action: Action): void {
     .action((options: { json?: boolean }) =>
       action(options.json, (output) => {
         print(output, { sluice: VERSION, node: process.version }, `sluice ${VERSION} (node ${process.version})\n`);
+        return Promise.resolve(0);
+      }),
+    );
+}
+
+function addCompletion(program: Command, action: Action): void {
+  program
+    .command('completion')
+    .description('Print the script that completes commands and options in a shell.')
+    .addArgument(new Argument('<shell>', 'which one').choices(SHELLS))
+    .option('--json', 'answer with one JSON document')
+    .addHelpText('after', '\nExamples:\n  $ source <(sluice completion bash)\n  $ sluice completion fish > ~/.config/fish/completions/sluice.fish')
+    .action((shell: Shell, options: { json?: boolean }) =>
+      action(options.json, (output) => {
+        const script = completionScript(program, shell);
+        print(output, { shell, script }, script);
         return Promise.resolve(0);
       }),
     );
