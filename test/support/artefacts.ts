@@ -89,8 +89,8 @@ export async function shown(
   };
   if (health !== null) for (const path of ['livez', 'readyz', 'metrics']) await get(`${health}/${path}`).catch(() => '');
   if (api === null) return artefacts;
-  const document = await get(`${api.url}/openapi.json`, api.token).catch(() => '{}');
-  const names = (JSON.parse(await get(`${api.url}/connectors`, api.token).catch(() => '[]')) as { readonly name: string }[]).map(({ name }) => name);
+  const document = await get(`${api.url}/openapi.json`, api.token);
+  const names = (JSON.parse(await get(`${api.url}/connectors`, api.token)) as { readonly name: string }[]).map(({ name }) => name);
   for (const [path, methods] of Object.entries((JSON.parse(document) as { readonly paths?: Record<string, object> }).paths ?? {})) {
     const below = path.replace(/^\/api\/v1/, '');
     if (!Object.hasOwn(methods, 'get') || /\{(?!connector\})/.test(below)) continue;

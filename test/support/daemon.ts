@@ -72,8 +72,9 @@ export class Daemon {
     return this.child?.pid ?? 0;
   }
 
-  start(args: readonly string[] = [], environment: Record<string, string> = {}): this {
-    const child = spawn(process.execPath, [SLUICE_MAIN, 'run', ...args, this.directory], {
+  /** `node`: options of Node's own. */
+  start(args: readonly string[] = [], environment: Record<string, string> = {}, node: readonly string[] = []): this {
+    const child = spawn(process.execPath, [...node, SLUICE_MAIN, 'run', ...args, this.directory], {
       env: { ...process.env, ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
@@ -181,7 +182,7 @@ export class Daemon {
   #shown(): ReturnType<typeof shown> {
     const urlAfter = (start: string): string | null => {
       const line = this.logSinceStart.findLast(({ msg }) => msg.startsWith(start));
-      return line === undefined ? null : (/https?:\/\/[^ ,]+/.exec(line.msg)?.[0] ?? null);
+      return line === undefined ? null : (/https?:\/\/\S+?:\d+(\/api\/v1)?/.exec(line.msg)?.[0] ?? null);
     };
     const api = urlAfter('HTTP API on ');
     const http = this.#settings['http'] as { readonly token?: string } | undefined;
