@@ -8,6 +8,7 @@ import type { Runtime } from '../../src/plugin/runtime.ts';
 import type { Sink } from '../../src/plugin/sink.ts';
 import { openStore, type StoreOptions } from '../../src/state/store.ts';
 import type { Metrics } from '../../src/telemetry/metrics.ts';
+import { givenCredentials } from '../support/fake-runtime.ts';
 import { BinlogServer } from './binlog/server.ts';
 import { binlogSource } from './binlog/source.ts';
 import type { Checks } from './checks.ts';
@@ -170,6 +171,7 @@ export class Daemon implements Owner {
         return { clear: () => world.cancel(event) };
       },
       files: disk.filesOf(this),
+      credentials: givenCredentials,
     };
   }
 }

@@ -1,3 +1,4 @@
+import type { Credentials } from '../../src/plugin/credential.ts';
 import type { Files, Runtime, Timer } from '../../src/plugin/runtime.ts';
 
 interface Pending {
@@ -19,6 +20,7 @@ export class FakeRuntime implements Runtime {
     truncate: () => Promise.resolve(),
     remove: () => Promise.resolve(),
   };
+  readonly credentials = givenCredentials;
   readonly #pending = new Set<Pending>();
 
   nowMicros(): number {
@@ -64,3 +66,8 @@ export class FakeRuntime implements Runtime {
 export function settle(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
+
+/** Secrets that stand in the configuration, and no others. */
+export const givenCredentials: Credentials = {
+  get: (credential) => (typeof credential === 'string' ? Promise.resolve(credential) : Promise.reject(new Error('nothing is run here'))),
+};
