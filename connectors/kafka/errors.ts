@@ -222,7 +222,7 @@ export const deletesOld = defineError({
   exit: 3,
   cause: 'The topic "{topic}" deletes old messages, read or not ({limits}): a confirmation says only that the message came in.',
   remedy:
-    'Size the limits for the slowest consumer, or use cleanup.policy=compact where the last message of each key is what counts and the table is never truncated (a TRUNCATE has no key, and a compacted topic refuses it).',
+    'Size the limits for the slowest consumer; or, where the last message of each key is what counts and the table is never truncated (a TRUNCATE has no key, and a compacted topic refuses it): kafka-configs.sh --bootstrap-server {brokers} --alter --topic {topic} --add-config cleanup.policy=compact',
 });
 
 export const maxMessageSmall = defineError({

@@ -10,7 +10,6 @@ export interface Vitals {
   /** As the server knows the session's account, quoted: `'sluice'@'%'`. */
   readonly account: string;
   readonly encrypted: boolean;
-  readonly netWriteTimeoutSeconds: number;
   /** Lines of SHOW GRANTS. */
   readonly grants: readonly string[];
   /** Server ids of replicas; empty where the account may not see them. */
@@ -23,10 +22,7 @@ export interface Vitals {
 
 /** Throws a SluiceError. */
 export async function readVitals(client: Client, config: MysqlConfig, { system }: ServerFacts, runtime: Access): Promise<Vitals> {
-  const [row] = await client.rows<{ now: string; account: string; timeout: string }>(
-    'its clock',
-    'SELECT UNIX_TIMESTAMP(NOW(6)) AS now, CURRENT_USER() AS account, @@SESSION.net_write_timeout AS timeout',
-  );
+  const [row] = await client.rows<{ now: string; account: string }>('its clock', 'SELECT UNIX_TIMESTAMP(NOW(6)) AS now, CURRENT_USER() AS account');
   const [cipher] = await client.rows<{ Value: string }>('how the session is encrypted', "SHOW SESSION STATUS LIKE 'Ssl_cipher'");
   const grants = await client.rows<Record<string, string>>('its grants', 'SHOW GRANTS');
   const [user = '', host = ''] = (row?.account ?? '').split(/@(?=[^@]*$)/);
@@ -34,7 +30,6 @@ export async function readVitals(client: Client, config: MysqlConfig, { system }
     nowMicros: Number(row?.now) * 1e6,
     account: `${quoted(user)}@${quoted(host)}`,
     encrypted: (cipher?.Value ?? '') !== '',
-    netWriteTimeoutSeconds: Number(row?.timeout),
     grants: grants.map((each) => Object.values(each)[0] ?? ''),
     replicaIds: await replicaIds(client, system),
     isReplica: await isReplica(client, system),

@@ -1,5 +1,5 @@
-import type { Credentials } from '../../src/plugin/credential.ts';
 import type { Files, Runtime, Timer } from '../../src/plugin/runtime.ts';
+import { givenCredentials } from '../simulation/credentials.ts';
 
 interface Pending {
   readonly at: number;
@@ -66,8 +66,3 @@ export class FakeRuntime implements Runtime {
 export function settle(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
-
-/** Secrets that stand in the configuration, and no others. */
-export const givenCredentials: Credentials = {
-  get: (credential) => (typeof credential === 'string' ? Promise.resolve(credential) : Promise.reject(new Error('nothing is run here'))),
-};

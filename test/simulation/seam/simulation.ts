@@ -13,7 +13,7 @@ import { SnapshotCommands } from '../../../src/snapshot/commands.ts';
 import { Copies } from '../../../src/snapshot/copies.ts';
 import { CopyingSource } from '../../../src/snapshot/copying-source.ts';
 import { Pace } from '../../../src/snapshot/pace.ts';
-import { givenCredentials } from '../../support/fake-runtime.ts';
+import { givenCredentials } from '../credentials.ts';
 import { Random } from '../random.ts';
 import { type Owner, type Violation, World } from '../world.ts';
 import { Database, KEYS } from './database.ts';

@@ -64,7 +64,7 @@ describe('short-lived secrets (security.md 11, 26)', () => {
 
   it('what a program has started ends with it when it is late', async () => {
     const mark = join(directory, 'mark');
-    const late: CredentialCommand = { command: ['/bin/sh', '-c', `sleep 1.5; touch ${mark}`], timeout: 200 };
+    const late: CredentialCommand = { command: ['/bin/sh', '-c', `(sleep 1.5; touch ${mark}) & sleep 30`], timeout: 200 };
     await expect(credentials.get(late)).rejects.toMatchObject({ code: 'SLUICE_CREDENTIAL_COMMAND' });
     await sleep(2000);
     await expect(access(mark)).rejects.toMatchObject({ code: 'ENOENT' });
