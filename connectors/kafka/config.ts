@@ -83,13 +83,12 @@ export const kafkaFields = fields({
       },
       user: { kind: 'string', optional: true, about: 'User name, for `plain` and `scram-…`.' },
       password: { kind: 'string', optional: true, secret: true, about: 'Password, for `plain` and `scram-…`.', example: '${env:KAFKA_PASSWORD}' },
-      tokenCommand: {
-        kind: 'list',
+      token: {
+        kind: 'credential',
         optional: true,
-        minItems: 1,
-        about:
-          'Program and arguments that print a token, for `oauthbearer`: the token itself, or a JSON object with `access_token`. It is run without a shell, for each connection.',
-        example: ['/usr/local/bin/kafka-token', '--audience', 'kafka'],
+        secret: true,
+        about: 'Token, for `oauthbearer` (MSK IAM too): the token itself, or a JSON object with `access_token`.',
+        example: { command: ['/usr/local/bin/kafka-token', '--audience', 'kafka'] },
       },
     },
     about: 'Who connects.',
@@ -185,19 +184,17 @@ export function validateKafka(config: KafkaConfig): readonly Problem[] {
 function saslProblems(sasl: KafkaConfig['sasl']): Problem[] {
   if (sasl === undefined) return [];
   const isToken = sasl.mechanism === 'oauthbearer';
-  if (isToken && sasl.tokenCommand === undefined) {
-    return [
-      { path: 'sasl.tokenCommand', message: 'The mechanism "oauthbearer" needs a command that prints a token.', remedy: 'Add "tokenCommand".' },
-    ];
+  if (isToken && sasl.token === undefined) {
+    return [{ path: 'sasl.token', message: 'The mechanism "oauthbearer" needs a token.', remedy: 'Add "token": {"command": ["…"]}.' }];
   }
   if (isToken && (sasl.user !== undefined || sasl.password !== undefined)) {
-    return [{ path: 'sasl', message: 'User and password do not go with "oauthbearer".', remedy: 'Keep "tokenCommand" only.' }];
+    return [{ path: 'sasl', message: 'User and password do not go with "oauthbearer".', remedy: 'Keep "token" only.' }];
   }
-  if (!isToken && sasl.tokenCommand !== undefined) {
+  if (!isToken && sasl.token !== undefined) {
     return [
       {
-        path: 'sasl.tokenCommand',
-        message: 'A token command goes with "oauthbearer" only.',
+        path: 'sasl.token',
+        message: 'A token goes with "oauthbearer" only.',
         remedy: 'Remove it, or set "mechanism": "oauthbearer".',
       },
     ];

@@ -1,17 +1,13 @@
 /** TLS and SASL as the clients want them, made anew for each connection: certificates and tokens may be replaced meanwhile. */
-import { execFile } from 'node:child_process';
 import { isIP } from 'node:net';
 import { checkServerIdentity, createSecureContext, type PeerCertificate, type ConnectionOptions as TlsOptions } from 'node:tls';
 import { AuthenticationError, type ConnectionOptions } from '@platformatic/kafka';
 import type { KafkaConfig as KafkajsOptions, Mechanism, SASLOptions } from 'kafkajs';
-import { type Files, type PluginContext, SluiceError } from '#plugin';
+import { type Credential, type Files, type PluginContext, type Runtime, SluiceError } from '#plugin';
 import type { KafkaConfig } from './config.ts';
 import { KafkaFailure } from './drivers/driver.ts';
-import { tlsFile, tokenCommand } from './errors.ts';
+import { noToken, tlsFile } from './errors.ts';
 
-const TOKEN_MS = 10_000;
-const TOKEN_BYTES = 1024 * 1024;
-const TOKEN_REFUSED = 'the broker did not accept the token';
 /** Before each of kafkajs' SASL messages. */
 const LENGTH_BYTES = 4;
 /** RFC 6750: what a bearer token is made of. Anything else would break SASL's own separators. */
@@ -28,7 +24,8 @@ export async function platformaticSecurity({ tls, sasl }: KafkaConfig, { runtime
   if (sasl === undefined) return options;
   if (sasl.mechanism === 'oauthbearer') {
     // Asked for again when the broker wants the connection to authenticate again (KIP-368).
-    options.sasl = { mechanism: 'OAUTHBEARER', token: () => runTokenCommand(sasl.tokenCommand ?? []), authBytesValidator: refusedToken };
+    const tokens = new Tokens(sasl.token ?? '', runtime);
+    options.sasl = { mechanism: 'OAUTHBEARER', token: () => tokens.get(), authBytesValidator: refusal(tokens) };
   } else {
     const mechanism = ({ plain: 'PLAIN', 'scram-sha-256': 'SCRAM-SHA-256', 'scram-sha-512': 'SCRAM-SHA-512' } as const)[sasl.mechanism];
     options.sasl = { mechanism, username: sasl.user ?? '', password: sasl.password ?? '' };
@@ -37,33 +34,35 @@ export async function platformaticSecurity({ tls, sasl }: KafkaConfig, { runtime
 }
 
 /** A broker that does not take a token answers without an error code, with a JSON object (RFC 7628 section 3.2.2). */
-const refusedToken: NonNullable<NonNullable<ConnectionOptions['sasl']>['authBytesValidator']> = (bytes, callback) => {
-  if (bytes === null || bytes.length === 0) return callback(null, bytes);
-  callback(new AuthenticationError(TOKEN_REFUSED), bytes);
-};
+function refusal(tokens: Tokens): NonNullable<NonNullable<ConnectionOptions['sasl']>['authBytesValidator']> {
+  return (bytes, callback) => {
+    if (bytes === null || bytes.length === 0) return callback(null, bytes);
+    callback(new AuthenticationError(tokens.refused()), bytes);
+  };
+}
 
 /** For kafkajs. */
 export async function kafkajsSecurity({ tls, sasl }: KafkaConfig, { runtime }: PluginContext): Promise<Pick<KafkajsOptions, 'ssl' | 'sasl'>> {
   const options: { ssl?: TlsOptions; sasl?: SASLOptions | Mechanism } = {};
   if (tls !== undefined) options.ssl = await tlsOptions(tls, runtime.files);
   if (sasl === undefined) return options;
-  if (sasl.mechanism === 'oauthbearer') options.sasl = bearer(sasl.tokenCommand ?? []);
+  if (sasl.mechanism === 'oauthbearer') options.sasl = bearer(new Tokens(sasl.token ?? '', runtime));
   else options.sasl = { mechanism: sasl.mechanism, username: sasl.user ?? '', password: sasl.password ?? '' } as SASLOptions;
   return options;
 }
 
 /** kafkajs' own way with tokens does not look at the broker's answer: one that was not accepted only seems to be, and the next request hangs up. */
-function bearer(command: readonly string[]): Mechanism {
+function bearer(tokens: Tokens): Mechanism {
   return {
     mechanism: 'oauthbearer',
     authenticationProvider: ({ saslAuthenticate }) => ({
       authenticate: async () => {
-        const message = Buffer.from(`n,,\x01auth=Bearer ${await runTokenCommand(command)}\x01\x01`);
+        const message = Buffer.from(`n,,\x01auth=Bearer ${await tokens.get()}\x01\x01`);
         const length = Buffer.alloc(LENGTH_BYTES);
         length.writeInt32BE(message.length);
         const request = { encode: () => Buffer.concat([length, message]) };
         const response = { decode: (raw: Buffer) => raw.subarray(LENGTH_BYTES), parse: (answer: Buffer) => answer.length > 0 };
-        if (await saslAuthenticate({ request, response })) throw new KafkaFailure('SASL_AUTHENTICATION_FAILED', TOKEN_REFUSED);
+        if (await saslAuthenticate({ request, response })) throw new KafkaFailure('SASL_AUTHENTICATION_FAILED', tokens.refused());
       },
     }),
   };
@@ -110,33 +109,43 @@ async function readPem(files: Files, option: string, path: string): Promise<stri
   return text;
 }
 
-/** Runs the command, without a shell, and returns the token that it prints. What it prints is never shown (I12). Throws SLUICE_KAFKA_TOKEN. */
-export function runTokenCommand(command: readonly string[]): Promise<string> {
-  const [program = '', ...args] = command;
-  return new Promise((resolve, reject) => {
-    const fail = (detail: string): void => reject(new SluiceError(tokenCommand, { detail }));
-    const options = { timeout: TOKEN_MS, killSignal: 'SIGKILL', maxBuffer: TOKEN_BYTES, windowsHide: true } as const;
-    const child = execFile(program, args, options, (error, stdout, stderr) => {
-      if (error !== null) return fail(failureOf(error, program, stderr));
-      const token = tokenOf(stdout.trim());
-      if (token === '') return fail('it printed none');
-      if (!TOKEN.test(token)) return fail('what it printed is no token');
-      resolve(token);
-    });
-    // One that asks something is told at once that nobody answers. (One that reads nothing may be gone before.)
-    child.stdin?.on('error', () => undefined);
-    child.stdin?.end();
-  });
+/** Tokens of one client, got anew with each authentication. */
+export class Tokens {
+  readonly #credential: Credential;
+  readonly #runtime: Pick<Runtime, 'credentials' | 'nowMicros'>;
+  #last = '';
+
+  constructor(credential: Credential, runtime: Pick<Runtime, 'credentials' | 'nowMicros'>) {
+    this.#credential = credential;
+    this.#runtime = runtime;
+  }
+
+  /** Throws SLUICE_KAFKA_TOKEN, SLUICE_CREDENTIAL_…; what was printed is never shown (I12). */
+  async get(): Promise<string> {
+    const token = tokenOf((await this.#runtime.credentials.get(this.#credential)).trim());
+    if (token === '') throw new SluiceError(noToken, { detail: 'there is none in it' });
+    if (!TOKEN.test(token)) throw new SluiceError(noToken, { detail: 'it has signs that no token has' });
+    this.#last = token;
+    return token;
+  }
+
+  /** Why the broker may have refused the last one. */
+  refused(): string {
+    const expires = expiryOf(this.#last);
+    const left = expires === null ? null : Math.round(expires - this.#runtime.nowMicros() / 1e6);
+    if (left === null) return 'the broker did not accept the token';
+    return `the broker did not accept the token, which by the clock of this machine ${left < 0 ? `expired ${-left} s ago` : `is good for another ${left} s`}`;
+  }
 }
 
-function failureOf(error: Error, program: string, stderr: string): string {
-  const { code, killed } = error as NodeJS.ErrnoException & { killed?: boolean };
-  if (code === 'ENOENT') return `there is no program "${program}"`;
-  if (code === 'EACCES') return `"${program}" may not be run`;
-  if (code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER') return 'it printed too much';
-  if (killed === true) return `it did not end within ${TOKEN_MS / 1000} seconds`;
-  const words = (stderr.trim().split('\n').at(-1) ?? '').replace(/\p{Cc}/gu, ' ').slice(0, 200);
-  return `it ended with ${String(code ?? 'an error')}${words === '' ? '' : ` (${words})`}`;
+/** Seconds since the epoch; null where the token is no JWT or does not say (RFC 7519 section 4.1.4). */
+function expiryOf(token: string): number | null {
+  try {
+    const { exp } = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8')) as { exp?: unknown };
+    return typeof exp === 'number' ? exp : null;
+  } catch {
+    return null;
+  }
 }
 
 function tokenOf(text: string): string {

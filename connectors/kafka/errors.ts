@@ -38,13 +38,14 @@ export const tlsFile = defineError({
   remedy: 'Correct the path; the file must be PEM and readable by the user that runs Sluice.',
 });
 
-export const tokenCommand = defineError({
+export const noToken = defineError({
   code: 'SLUICE_KAFKA_TOKEN',
   retry: 'manual',
   exit: 3,
-  cause: 'The command of "sasl.tokenCommand" gave no token: {detail}.',
+  cause: 'What "sasl.token" gives is no token: {detail}.',
   remedy:
-    'Run it by hand as the user that runs Sluice: it must print a token, or a JSON object with "access_token", within ten seconds and end with 0.',
+    'It must be a token, or a JSON object with "access_token", and nothing else; where a command prints it, run that by hand to see what it prints.',
+  refusesCredentials: true,
 });
 
 export const versionUnsupported = defineError({
@@ -221,7 +222,7 @@ export const deletesOld = defineError({
   exit: 3,
   cause: 'The topic "{topic}" deletes old messages, read or not ({limits}): a confirmation says only that the message came in.',
   remedy:
-    'Size the limits for the slowest consumer, or use cleanup.policy=compact where the last message of each key is what counts and the table is never truncated (a TRUNCATE has no key, and a compacted topic refuses it).',
+    'Size the limits for the slowest consumer; or, where the last message of each key is what counts and the table is never truncated (a TRUNCATE has no key, and a compacted topic refuses it): kafka-configs.sh --bootstrap-server {brokers} --alter --topic {topic} --add-config cleanup.policy=compact',
 });
 
 export const maxMessageSmall = defineError({
@@ -246,7 +247,7 @@ export const kafkaErrors = [
   authentication,
   tlsFailed,
   tlsFile,
-  tokenCommand,
+  noToken,
   versionUnsupported,
   topicMissing,
   topicRefused,

@@ -27,6 +27,22 @@ export const settingsUnseen = defineFinding({
   remedy: 'kafka-acls.sh --bootstrap-server {brokers} --add --allow-principal User:<user> --operation DescribeConfigs --topic {topic}',
 });
 
+export const clockSkew = defineFinding({
+  code: 'SLUICE_KAFKA_CLOCK',
+  severity: 'warning',
+  cause: 'The clocks of the Kafka controller and of this machine are {seconds} s apart (the controller is {direction}).',
+  why: 'Records carry the time of this machine: brokers delete them too early or too late (retention.ms), and refuse what is too far ahead (message.timestamp.after.max.ms); tokens and certificates may be refused.',
+  remedy: 'On the machine whose clock is wrong: timedatectl set-ntp true',
+});
+
+export const clockUnseen = defineFinding({
+  code: 'SLUICE_KAFKA_CLOCK_UNSEEN',
+  severity: 'info',
+  cause: 'What time it is on the brokers was not told: {detail}.',
+  why: 'Whether their clocks and that of this machine are apart was not looked at.',
+  remedy: '{remedy}',
+});
+
 export const notEncrypted = defineFinding({
   code: 'SLUICE_KAFKA_NOT_ENCRYPTED',
   severity: 'warning',

@@ -43,7 +43,8 @@ function worth({ name: topic, partitions }: TopicInfo, settings: ReadonlyMap<str
     const value = numberOf(settings, name);
     return value === null || value < 0 ? [] : [`${name} ${value}`];
   });
-  if (policy.includes('delete') && retentions.length > 0) findings.push(finding('info', deletesOld, { topic, limits: retentions.join(', ') }));
+  if (policy.includes('delete') && retentions.length > 0)
+    findings.push(finding('info', deletesOld, { topic, brokers, limits: retentions.join(', ') }));
   return findings;
 }
 

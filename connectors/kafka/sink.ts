@@ -29,15 +29,13 @@ import {
   UNSETTLED,
 } from './place.ts';
 import { findingsOfTopic, gathered } from './preflight.ts';
-import { reachFindings, tlsFindings } from './reach.ts';
+import { clockFindings, reachFindings, tlsFindings } from './reach.ts';
 import { holdsOutput, readSuffix, unsavedFrom } from './read-back.ts';
 import { topicMatcher, topicOf } from './topic.ts';
-import { newTopic, readSettings, refusedTopic, Topics } from './topics.ts';
+import { inParallel, lookAtTopics, newTopic, READERS, readSettings, refusedTopic, Topics } from './topics.ts';
 import { Trouble } from './trouble.ts';
 import { typedError } from './typed-error.ts';
 
-/** Partitions that are read back at the same time. */
-const READERS = 8;
 /** Topics that preflight looks at; the others are looked at before their first message. */
 const PREFLIGHT_TOPICS = 200;
 
@@ -48,6 +46,7 @@ export class KafkaSink implements Sink {
   readonly #load: () => Promise<KafkaDriver>;
   #loaded: KafkaDriver | null = null;
   #cluster: ClusterInfo | null = null;
+  #connecting: Promise<ClusterInfo> | null = null;
   /** Topics that preflight has looked at. */
   readonly #judged = new Set<string>();
   /** Codes of what was said of topics: a thousand of them do not need a thousand lines. */
@@ -66,9 +65,9 @@ export class KafkaSink implements Sink {
     return this.#typed(signal, async () => {
       const wanted = destinations.slice(0, PREFLIGHT_TOPICS);
       const names = new Set([...wanted, ...(await this.#ownTopics(signal))].slice(0, PREFLIGHT_TOPICS));
-      const infos = await this.#driver.topics([...names], signal);
-      const findings: Finding[] = [];
-      for (const topic of wanted) if (!infos.has(topic)) findings.push(...(await this.#absent(topic, signal)));
+      const { infos, forbidden } = await lookAtTopics(this.#driver, [...names], this.#context.connector, signal);
+      const findings: Finding[] = [...forbidden.values()];
+      for (const topic of wanted) if (!infos.has(topic) && !forbidden.has(topic)) findings.push(...(await this.#absent(topic, signal)));
       for (const info of infos.values()) {
         this.#judged.add(info.name);
         findings.push(...findingsOfTopic(this.#config, this.#context.connector, info, await readSettings(this.#driver, info.name, signal)));
@@ -85,7 +84,11 @@ export class KafkaSink implements Sink {
     const findings = tlsFindings(this.#config);
     // One that does not answer would hold a start up, which finds out by itself which of them it needs (I10).
     if (this.#context.isExamined !== true) return findings;
-    return [...findings, ...(await reachFindings(await this.#driver.advertised(signal), signal))];
+    return [
+      ...findings,
+      ...(await reachFindings(await this.#driver.advertised(signal), signal)),
+      ...(await clockFindings(this.#config, this.#context, this.#driver, signal)),
+    ];
   }
 
   async open(place: Place | null, signal: AbortSignal): Promise<Written> {
@@ -161,6 +164,12 @@ export class KafkaSink implements Sink {
 
   /** The connection of preflight serves `open` too. */
   async #connect(signal: AbortSignal): Promise<ClusterInfo> {
+    // One at a time: the doctor looks at the brokers while the source is asked for its tables.
+    this.#connecting ??= this.#begin(signal).finally(() => (this.#connecting = null));
+    return this.#connecting;
+  }
+
+  async #begin(signal: AbortSignal): Promise<ClusterInfo> {
     this.#loaded ??= await this.#load();
     this.#cluster ??= await this.#typed(signal, () => this.#driver.connect(signal));
     return this.#cluster;
@@ -355,12 +364,4 @@ function newest(identity: LaneIdentity | null, begun: LaneIdentity | undefined):
 
 function partitionsOf(infos: Iterable<TopicInfo>): readonly TopicPartition[] {
   return [...infos].flatMap(({ name, partitions }) => partitions.map(({ partition }) => ({ topic: name, partition })));
-}
-
-async function inParallel(items: readonly number[], workers: number, work: (item: number) => Promise<void>): Promise<void> {
-  let next = 0;
-  const worker = async (): Promise<void> => {
-    while (next < items.length) await work(items[next++] as number);
-  };
-  await Promise.all(Array.from({ length: Math.min(workers, items.length) }, worker));
 }

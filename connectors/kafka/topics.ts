@@ -1,8 +1,8 @@
 /** The topics that are written to: found, made where that is allowed, and checked before their first message. */
-import { type Finding, type PluginContext, SluiceError, sleep } from '#plugin';
+import { errorFinding, type Finding, type PluginContext, SluiceError, sleep } from '#plugin';
 import type { KafkaConfig } from './config.ts';
 import { type KafkaDriver, KafkaFailure, type NewTopic, type TopicInfo } from './drivers/driver.ts';
-import { topicMissing } from './errors.ts';
+import { topicForbidden, topicMissing } from './errors.ts';
 import { classify, toFailure } from './failures.ts';
 import type { TopicPlace } from './place.ts';
 import { findingsOfTopic, numberOf } from './preflight.ts';
@@ -14,6 +14,8 @@ const LOOK_MS = 50;
 /** A record batch's own head, and some room. */
 const BATCH_HEAD_BYTES = 512;
 const BROKER_DEFAULT = -1;
+/** Partitions that are read back, or topics that are asked for, at the same time. */
+export const READERS = 8;
 
 export interface KnownTopic extends TopicPlace {
   /** Keys are what compaction goes by: a message without one is refused. */
@@ -151,4 +153,39 @@ export function newTopic({ partitions, replication, topicSettings }: KafkaConfig
     }),
   );
   return { name, partitions: partitions ?? BROKER_DEFAULT, replication: replication ?? BROKER_DEFAULT, settings };
+}
+
+/** Of one topic that may not be looked at a client says it of all that were asked for: then each is asked for by itself. */
+export async function lookAtTopics(
+  driver: KafkaDriver,
+  names: readonly string[],
+  connector: string,
+  signal: AbortSignal,
+): Promise<{ readonly infos: ReadonlyMap<string, TopicInfo>; readonly forbidden: ReadonlyMap<string, Finding> }> {
+  const forbidden = new Map<string, Finding>();
+  try {
+    return { infos: await driver.topics(names, signal), forbidden };
+  } catch (error) {
+    if (toFailure(error).code !== 'TOPIC_AUTHORIZATION_FAILED') throw error;
+  }
+  const infos = new Map<string, TopicInfo>();
+  await inParallel([...names.keys()], READERS, async (index) => {
+    const topic = names[index] as string;
+    try {
+      for (const [name, info] of await driver.topics([topic], signal)) infos.set(name, info);
+    } catch (error) {
+      const { code, message: detail } = toFailure(error);
+      if (code !== 'TOPIC_AUTHORIZATION_FAILED') throw error;
+      forbidden.set(topic, errorFinding(new SluiceError(topicForbidden, { topic, operation: 'Describe', connector, detail })));
+    }
+  });
+  return { infos, forbidden };
+}
+
+export async function inParallel(items: readonly number[], workers: number, work: (item: number) => Promise<void>): Promise<void> {
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    while (next < items.length) await work(items[next++] as number);
+  };
+  await Promise.all(Array.from({ length: Math.min(workers, items.length) }, worker));
 }

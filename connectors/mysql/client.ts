@@ -1,7 +1,7 @@
 import type { EventEmitter } from 'node:events';
 import type { ConnectionOptions as TlsConnectionOptions } from 'node:tls';
 import mysql from 'mysql2/promise';
-import { type Files, SluiceError } from '#plugin';
+import { type Files, type Runtime, SluiceError } from '#plugin';
 import { addressOf, type MysqlConfig, tlsMode } from './config.ts';
 import { asSluiceError } from './connection-error.ts';
 import { signScramble } from './ed25519.ts';
@@ -16,14 +16,17 @@ export interface Driver {
   removeListener(event: 'error', listener: (error: Error) => void): void;
 }
 
+/** Where certificates and secrets come from, anew for each connection, so that renewed ones are used (security.md 26). */
+export type Access = Pick<Runtime, 'files' | 'credentials'>;
+
 /** A quick question: where no answer comes, the connection is dead although nobody said so. */
 const QUERY_MS = 30_000;
 
 /** What mysql2 connects with. Values come as text, and nothing that a server could ask of a client is given to it. */
-export async function connectionOptions(config: MysqlConfig, files: Files): Promise<mysql.ConnectionOptions> {
+export async function connectionOptions(config: MysqlConfig, { files, credentials }: Access, signal?: AbortSignal): Promise<mysql.ConnectionOptions> {
   const { host, port, user, password } = addressOf(config);
   const ssl = await tlsOptions(config, files);
-  const secret = config.password ?? password ?? '';
+  const secret = config.password === undefined ? (password ?? '') : await credentials.get(config.password, signal);
   return {
     host,
     port,
@@ -41,9 +44,10 @@ export async function connectionOptions(config: MysqlConfig, files: Files): Prom
     connectTimeout: config.connectTimeout,
     enableKeepAlive: true,
     keepAliveInitialDelay: 10_000,
-    // Neither files of this machine nor its password in clear text, whatever the server asks for.
+    // No files of this machine, whatever the server asks for; and the password in clear text, as RDS wants its tokens, only where it is known who asks.
     // Queries go without attributes: copies write theirs by themselves.
     flags: ['-LOCAL_FILES', '-CLIENT_QUERY_ATTRIBUTES'],
+    enableCleartextPlugin: ssl?.rejectUnauthorized === true,
     authPlugins: { client_ed25519: () => (scramble) => signScramble(secret, scramble) },
     ...(ssl === null ? {} : { ssl }),
   };
@@ -90,9 +94,9 @@ export class Client {
   }
 
   /** Throws a SluiceError. */
-  static async connect(config: MysqlConfig, files: Files, signal?: AbortSignal): Promise<Client> {
+  static async connect(config: MysqlConfig, access: Access, signal?: AbortSignal): Promise<Client> {
     signal?.throwIfAborted();
-    const options = await connectionOptions(config, files);
+    const options = await connectionOptions(config, access, signal);
     let connection: mysql.Connection;
     try {
       connection = await mysql.createConnection(options);

@@ -8,11 +8,12 @@ export const mysqlFields = fields({
     example: 'mysql://sluice@db.internal:3306',
   },
   password: {
-    kind: 'string',
+    kind: 'credential',
     optional: true,
     secret: true,
     asked: true,
-    about: 'The password of the account. Left out: an empty one.',
+    about:
+      'The password of the account, or its token (RDS IAM). Left out: an empty one. A server that asks for it in clear text gets it only over TLS that verifies the server.',
     example: '${env:SHOP_DB_PASSWORD}',
   },
   tls: {

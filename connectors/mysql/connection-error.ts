@@ -120,6 +120,8 @@ function serverKind(number: number, message: string, context: ErrorContext): Err
 }
 
 function clientKind(code: string, message: string): ErrorKind {
+  // Before the others: its message speaks of TLS.
+  if (code === 'MYSQL_CLEAR_PASSWORD_NOT_ENABLED') return clearPassword;
   if (code === 'HANDSHAKE_NO_SSL_SUPPORT') return tlsMissing;
   if (TLS_CODES.test(code) || /SSL|certificate/i.test(message)) return tlsFailed;
   if (/secure connection|cleartext|clear text|AUTH_SWITCH_PLUGIN/i.test(`${message} ${code}`)) return clearPassword;

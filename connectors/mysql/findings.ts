@@ -24,7 +24,8 @@ export const places = defineFinding({
   severity: 'warning',
   cause: 'The server writes transactions without GTIDs (gtid_mode = {mode}).',
   why: 'The log is read by file and position, and cannot be gone on with at another server.',
-  remedy: 'For failovers turn GTIDs on step by step (manual of MySQL, 19.1.4.2), and enforce_gtid_consistency with them.',
+  remedy:
+    'For failovers turn GTIDs on, step by step, while no server replicates this one; before the second look into the error log for statements that they do not go with (manual of MySQL, 19.1.4.2): {steps}',
 });
 
 export const shortLog = defineFinding({
@@ -65,14 +66,6 @@ export const noQuery = defineFinding({
   cause: 'The server does not log the statements that change rows ({name} is {value}).',
   why: '"source.query" stays null.',
   remedy: 'SET GLOBAL {name} = ON, or leave "includeQuery" out.',
-});
-
-export const shortWriteTimeout = defineFinding({
-  code: 'SLUICE_MYSQL_SHORT_WRITE_TIMEOUT',
-  severity: 'warning',
-  cause: 'The server ends a connection that does not take what it sends for {seconds} s (net_write_timeout).',
-  why: 'While a sink is slow Sluice does not read on: the stream then ends, and begins again, over and over.',
-  remedy: 'SET GLOBAL net_write_timeout = 60',
 });
 
 export const balanced = defineFinding({

@@ -15,14 +15,11 @@ import {
   serverIdOwn,
   serverIdReplica,
   shortLog,
-  shortWriteTimeout,
 } from './findings.ts';
 import { keptSeconds, type ServerFacts } from './server.ts';
 import type { Vitals } from './vitals.ts';
 
 const DAY_SECONDS = 86_400;
-/** The server's default is 60. */
-const SHORT_TIMEOUT_SECONDS = 30;
 
 export function serverFindings(config: MysqlConfig, server: ServerFacts, vitals: Vitals, context: SourceContext): Finding[] {
   const findings: Finding[] = [];
@@ -31,14 +28,23 @@ export function serverFindings(config: MysqlConfig, server: ServerFacts, vitals:
   if (vitals.replicaIds.includes(String(serverId))) findings.push(findingOf(serverIdReplica, { serverId }));
   findings.push(findingOf(grants, { serverId, sql: grantSql(config, vitals.account) }), ...excess(config, vitals));
   if (config.includeQuery) findings.push(...queryFindings(server));
-  if (!server.hasGtids) findings.push(findingOf(places, { mode: server.settings['gtid_mode'] ?? '' }));
+  if (!server.hasGtids) findings.push(findingOf(places, gtidSteps(server)));
   findings.push(...logFindings(server));
   const setting = server.settings['log_replica_updates'] === undefined ? 'log_slave_updates' : 'log_replica_updates';
   if (vitals.isReplica && server.settings[setting] === 'OFF') findings.push(findingOf(replicaUnlogged, { setting }));
-  if (vitals.netWriteTimeoutSeconds < SHORT_TIMEOUT_SECONDS) findings.push(findingOf(shortWriteTimeout, { seconds: vitals.netWriteTimeoutSeconds }));
   const [first, second] = vitals.servers;
   if (first !== second) findings.push(findingOf(balanced, { address: addressText(config), first, second }));
   return [...findings, ...tlsFindings(config, vitals.encrypted)];
+}
+
+/** From one mode only the next may be set. */
+const GTID_MODES = ['OFF', 'OFF_PERMISSIVE', 'ON_PERMISSIVE', 'ON'];
+
+function gtidSteps({ settings }: ServerFacts): { readonly mode: string; readonly steps: string } {
+  const mode = settings['gtid_mode'] ?? 'OFF';
+  const consistency = ['WARN', 'ON'].map((value) => `SET GLOBAL enforce_gtid_consistency = ${value}`);
+  const modes = GTID_MODES.slice(GTID_MODES.indexOf(mode) + 1).map((next) => `SET GLOBAL gtid_mode = ${next}`);
+  return { mode, steps: [...consistency, ...modes].join('; ') };
 }
 
 function logFindings(server: ServerFacts): Finding[] {

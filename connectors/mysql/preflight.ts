@@ -35,7 +35,7 @@ export async function preflightMysql(
   stored?: StoredPosition,
 ): Promise<SourcePreflight> {
   const { runtime } = context;
-  const client = await Client.connect(config, runtime.files, signal);
+  const client = await Client.connect(config, runtime, signal);
   try {
     const server = await readServer(client, config, system);
     const settings = settingProblems(server, config);
@@ -44,7 +44,7 @@ export async function preflightMysql(
     const { signalTable } = config.snapshot;
     const unfit = signalTable === undefined ? null : await signalTableProblem(client, signalTable);
     const asked = runtime.nowMicros();
-    const vitals = await readVitals(client, config, server, runtime.files);
+    const vitals = await readVitals(client, config, server, runtime);
     const gap = clockGap(vitals.nowMicros, asked, runtime.nowMicros());
     const errors = [...(privilege === null ? [] : [privilege]), ...matched.problems, ...(unfit === null ? [] : [unfit])];
     const canRead = settings.length === 0 && privilege === null;
@@ -69,7 +69,7 @@ function settingFinding(problem: SluiceError, config: MysqlConfig, { runtime }: 
   const finding = errorFinding(problem);
   if (!finding.remedy.startsWith(HARMLESS)) return finding;
   const apply = async (signal: AbortSignal): Promise<void> => {
-    const client = await Client.connect(config, runtime.files, signal);
+    const client = await Client.connect(config, runtime, signal);
     try {
       await client.rows(HARMLESS, HARMLESS);
     } finally {

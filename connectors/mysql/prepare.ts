@@ -37,7 +37,7 @@ export async function prepareLog(
   signal: AbortSignal,
 ): Promise<Prepared> {
   const { connector } = context;
-  const client = await Client.connect(config, context.runtime.files, signal);
+  const client = await Client.connect(config, context.runtime, signal);
   try {
     const server = await readServer(client, config, system);
     // What the preflight found may have changed since.

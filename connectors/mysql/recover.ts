@@ -24,7 +24,7 @@ export async function recoverPosition(
   };
   if (from === 'slot') refuse('these servers have no slots; use --from sink');
   if (lastTransaction === null) return refuse('the sink does not tell its last transaction');
-  const client = await Client.connect(config, context.runtime.files, signal);
+  const client = await Client.connect(config, context.runtime, signal);
   try {
     const server = await readServer(client, config, system);
     // The last transaction itself may stand in the sink in part: it comes once more, and is skipped there.

@@ -71,7 +71,7 @@ export class MysqlUpstream implements Upstream {
   }
 
   async learn(question: Question, { charsets, server, fileEnds, binaries }: Known): Promise<void> {
-    const client = await Client.connect(this.#config, this.#context.runtime.files);
+    const client = await Client.connect(this.#config, this.#context.runtime);
     try {
       if (question instanceof UnknownCollation) await charsets.learn(client, question.collation, 'a captured table');
       else if (question instanceof DefinitionsWanted) await readDefinitions(client, this.#system, question);
@@ -88,7 +88,7 @@ export class MysqlUpstream implements Upstream {
   }
 
   async bytesBehind(position: LogPosition): Promise<number | null> {
-    const client = await Client.connect(this.#config, this.#context.runtime.files);
+    const client = await Client.connect(this.#config, this.#context.runtime);
     try {
       return await bytesBehind(client, position);
     } finally {
@@ -101,7 +101,7 @@ export class MysqlUpstream implements Upstream {
   }
 
   async library(): Promise<Library> {
-    const options = await connectionOptions(this.#config, this.#context.runtime.files);
+    const options = await connectionOptions(this.#config, this.#context.runtime);
     return new ZongJi(options as ConstructorParameters<typeof ZongJi>[0]);
   }
 

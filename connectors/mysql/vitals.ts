@@ -1,6 +1,5 @@
-import type { Files } from '#plugin';
 import { SluiceError } from '#plugin';
-import { Client } from './client.ts';
+import { type Access, Client } from './client.ts';
 import type { MysqlConfig } from './config.ts';
 import type { ServerFacts } from './server.ts';
 
@@ -11,7 +10,6 @@ export interface Vitals {
   /** As the server knows the session's account, quoted: `'sluice'@'%'`. */
   readonly account: string;
   readonly encrypted: boolean;
-  readonly netWriteTimeoutSeconds: number;
   /** Lines of SHOW GRANTS. */
   readonly grants: readonly string[];
   /** Server ids of replicas; empty where the account may not see them. */
@@ -23,11 +21,8 @@ export interface Vitals {
 }
 
 /** Throws a SluiceError. */
-export async function readVitals(client: Client, config: MysqlConfig, { system }: ServerFacts, files: Files): Promise<Vitals> {
-  const [row] = await client.rows<{ now: string; account: string; timeout: string }>(
-    'its clock',
-    'SELECT UNIX_TIMESTAMP(NOW(6)) AS now, CURRENT_USER() AS account, @@SESSION.net_write_timeout AS timeout',
-  );
+export async function readVitals(client: Client, config: MysqlConfig, { system }: ServerFacts, runtime: Access): Promise<Vitals> {
+  const [row] = await client.rows<{ now: string; account: string }>('its clock', 'SELECT UNIX_TIMESTAMP(NOW(6)) AS now, CURRENT_USER() AS account');
   const [cipher] = await client.rows<{ Value: string }>('how the session is encrypted', "SHOW SESSION STATUS LIKE 'Ssl_cipher'");
   const grants = await client.rows<Record<string, string>>('its grants', 'SHOW GRANTS');
   const [user = '', host = ''] = (row?.account ?? '').split(/@(?=[^@]*$)/);
@@ -35,11 +30,10 @@ export async function readVitals(client: Client, config: MysqlConfig, { system }
     nowMicros: Number(row?.now) * 1e6,
     account: `${quoted(user)}@${quoted(host)}`,
     encrypted: (cipher?.Value ?? '') !== '',
-    netWriteTimeoutSeconds: Number(row?.timeout),
     grants: grants.map((each) => Object.values(each)[0] ?? ''),
     replicaIds: await replicaIds(client, system),
     isReplica: await isReplica(client, system),
-    servers: await bothServers(client, config, files, system),
+    servers: await bothServers(client, config, runtime, system),
   };
 }
 
@@ -72,11 +66,11 @@ async function allowed<T>(ask: () => Promise<T[]>): Promise<T[]> {
 }
 
 /** A second connection that is not let in says nothing of who would answer it. */
-async function bothServers(client: Client, config: MysqlConfig, files: Files, system: ServerFacts['system']): Promise<[string, string]> {
+async function bothServers(client: Client, config: MysqlConfig, runtime: Access, system: ServerFacts['system']): Promise<[string, string]> {
   const first = await whoIs(client, system);
   let another: Client | null = null;
   try {
-    another = await Client.connect(config, files);
+    another = await Client.connect(config, runtime);
     return [first, await whoIs(another, system)];
   } catch (error) {
     if (error instanceof SluiceError) return [first, first];

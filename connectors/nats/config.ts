@@ -36,8 +36,8 @@ export const natsFields = fields({
     optional: true,
     fields: {
       user: { kind: 'string', optional: true, about: 'User name.' },
-      password: { kind: 'string', optional: true, secret: true, about: 'Password of the user.', example: '${env:NATS_PASSWORD}' },
-      token: { kind: 'string', optional: true, secret: true, about: 'Token, where the server asks for one.', example: '${env:NATS_TOKEN}' },
+      password: { kind: 'credential', optional: true, secret: true, about: 'Password of the user.', example: '${env:NATS_PASSWORD}' },
+      token: { kind: 'credential', optional: true, secret: true, about: 'Token, where the server asks for one.', example: '${env:NATS_TOKEN}' },
       nkey: { kind: 'string', optional: true, secret: true, about: 'Seed of an nkey (`SU…`).', example: '${file:/etc/sluice/nats.nk}' },
       credentials: {
         kind: 'string',

@@ -10,8 +10,10 @@ import {
   nkeyAuthenticator,
   nkeys,
   type ServerInfo,
+  tokenAuthenticator,
+  usernamePasswordAuthenticator,
 } from '@nats-io/transport-node';
-import { type Files, type PluginContext, rootMessage, SluiceError } from '#plugin';
+import { type Files, type PluginContext, type Runtime, rootMessage, SluiceError } from '#plugin';
 import { type Address, addressText, type NatsConfig, parseAddress } from './config.ts';
 import { authentication, credentialsInvalid, tlsFailed, tlsFile, unreachable } from './errors.ts';
 
@@ -40,7 +42,7 @@ interface Greeting {
 export async function openConnection(config: NatsConfig, context: PluginContext, first: number, signal: AbortSignal): Promise<NatsConnection> {
   const addresses = config.servers.map((server) => parseAddress(server) as Address);
   const failures: string[] = [];
-  const authenticator = await authenticatorOf(config, context.runtime.files);
+  const authenticator = await authenticatorOf(config, context.runtime, signal);
   for (let index = 0; index < addresses.length; index++) {
     const address = addresses[(first + index) % addresses.length] as Address;
     try {
@@ -55,8 +57,6 @@ export async function openConnection(config: NatsConfig, context: PluginContext,
         maxPingOut: 2,
         noAsyncTraces: true,
         ignoreClusterUpdates: true,
-        ...(config.auth?.user === undefined ? {} : { user: config.auth.user, pass: config.auth.password as string }),
-        ...(config.auth?.token === undefined ? {} : { token: config.auth.token }),
         ...(authenticator === null ? {} : { authenticator }),
         ...(tls === null ? {} : { tls }),
       };
@@ -162,9 +162,11 @@ async function readPem(files: Files, option: string, path: string): Promise<stri
   return text;
 }
 
-/** For nkey and credentials; checked here, because the client throws in the middle of its handshake. */
-async function authenticatorOf(config: NatsConfig, files: Files): Promise<Authenticator | null> {
-  const { nkey, credentials } = config.auth ?? {};
+/** Who we are, got anew for each connection (security.md 26). Nkey and credentials are checked here, because the client throws in the middle of its handshake. */
+async function authenticatorOf({ auth }: NatsConfig, { files, credentials: secrets }: Runtime, signal: AbortSignal): Promise<Authenticator | null> {
+  const { user, password, token, nkey, credentials } = auth ?? {};
+  if (user !== undefined) return usernamePasswordAuthenticator(user, await secrets.get(password ?? '', signal));
+  if (token !== undefined) return tokenAuthenticator(await secrets.get(token, signal));
   if (nkey !== undefined) {
     const seed = new TextEncoder().encode(nkey.trim());
     return checked('nkey', 'it is no seed of a user', () => {

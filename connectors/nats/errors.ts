@@ -197,7 +197,8 @@ export const oneReplica = defineError({
   code: 'SLUICE_NATS_ONE_REPLICA',
   retry: 'never',
   exit: 3,
-  cause: 'The stream "{stream}" has one replica: a confirmation says that the message is in the file system cache of one server.',
+  cause:
+    'The stream "{stream}" has one replica: a confirmation says that the message is in the file system cache of one server (how often that is written to the disk, sync_interval, no client is told).',
   remedy:
     'nats stream edit {stream} --replicas 3, or sync_interval: always in the jetstream section of the server, where a power failure must lose nothing.',
 });

@@ -25,6 +25,15 @@ export const replicaBehind = defineFinding({
   remedy: 'Start the servers that are down: nats stream cluster info {stream} and nats server list show which.',
 });
 
+export const syncUnseen = defineFinding({
+  code: 'SLUICE_NATS_SYNC_UNSEEN',
+  severity: 'info',
+  cause:
+    'How often the NATS servers write to their disks (sync_interval) is told to no client: a confirmation of the stream "{stream}" is taken to be worth the file system caches of most of its {replicas} servers.',
+  why: 'Where most of them lose their power at once, what was confirmed in the last two minutes (their default) may be gone.',
+  remedy: 'Where that must not be: sync_interval: always in the jetstream section of each server. It makes them slower, and this note stays.',
+});
+
 export const clockSkew = defineFinding({
   code: 'SLUICE_NATS_CLOCK',
   severity: 'warning',

@@ -12,7 +12,7 @@ import {
 } from '#plugin';
 import { isLocalHost, type NatsConfig, parseAddress } from './config.ts';
 import { discardsOld, memoryStorage, oneReplica, removesRead, streamMissing, streamUnfit, subjectsUncovered, versionOld } from './errors.ts';
-import { clockSkew, nearlyFull, notEncrypted, replicaBehind, shortDupeWindow } from './findings.ts';
+import { clockSkew, nearlyFull, notEncrypted, replicaBehind, shortDupeWindow, syncUnseen } from './findings.ts';
 import { covers, subjectsOf } from './subject.ts';
 
 const NANOS = 1e9;
@@ -81,6 +81,7 @@ function worth(stream: string, config: StreamConfig): Finding[] {
   if (limits !== '') findings.push(finding('warning', discardsOld, { stream, limits }));
   if (config.retention !== RetentionPolicy.Limits) findings.push(finding('warning', removesRead, { stream, retention: config.retention }));
   if (config.num_replicas === 1 && config.storage === StorageType.File) findings.push(finding('info', oneReplica, { stream }));
+  if (config.num_replicas > 1 && config.storage === StorageType.File) findings.push(findingOf(syncUnseen, { stream, replicas: config.num_replicas }));
   return findings;
 }
 

@@ -36,6 +36,7 @@ export class NatsSink implements Sink {
   readonly #config: NatsConfig;
   readonly #context: SinkContext;
   #connection: NatsConnection | null = null;
+  #connecting: Promise<NatsConnection> | null = null;
   #publisher: Publisher | null = null;
   #recovery: Recovery | null = null;
   /** What stands behind the place, by the lanes of the order. */
@@ -148,7 +149,10 @@ export class NatsSink implements Sink {
 
   /** The connection of preflight serves `open` too. */
   async #connected(signal: AbortSignal): Promise<NatsConnection> {
-    if (this.#connection === null || this.#connection.isClosed()) this.#connection = await openConnection(this.#config, this.#context, 0, signal);
+    if (this.#connection !== null && !this.#connection.isClosed()) return this.#connection;
+    // One at a time: the doctor looks at the server while the source is asked for its tables.
+    this.#connecting ??= openConnection(this.#config, this.#context, 0, signal).finally(() => (this.#connecting = null));
+    this.#connection = await this.#connecting;
     return this.#connection;
   }
 

@@ -1,6 +1,6 @@
 import type { ConnectionOptions } from 'node:tls';
 import pg from 'pg';
-import { type Files, SluiceError } from '#plugin';
+import { type Files, type Runtime, SluiceError } from '#plugin';
 import { addressOf, isLocal, type PostgresConfig, type TlsMode, tlsMode } from './config.ts';
 import { asSluiceError } from './connection-error.ts';
 import { passwordMissing, tlsFile, weakAuthentication } from './errors.ts';
@@ -9,8 +9,8 @@ import { SESSION_SETTINGS } from './types.ts';
 export interface ConnectOptions {
   /** What pg_stat_activity shows: `applicationName(…)`. */
   readonly applicationName: string;
-  /** Where certificates are read from, anew for each connection, so that a renewed one is used. */
-  readonly files: Files;
+  /** Where certificates and secrets come from, anew for each connection, so that renewed ones are used (security.md 26). */
+  readonly runtime: Pick<Runtime, 'files' | 'credentials'>;
   /** A walsender of the database (`replication=database`), which takes simple queries only. */
   readonly replication?: boolean;
   /** `lc_monetary` stays what the database says: to ask for it. No values may be read over it. */
@@ -86,7 +86,7 @@ export async function endClient(client: pg.Client): Promise<void> {
 /** What `pg.Client` is made with for the replication stream. For one connection: make another for the next. */
 export function replicationClientConfig(
   config: PostgresConfig,
-  options: Pick<ConnectOptions, 'applicationName' | 'files'>,
+  options: Pick<ConnectOptions, 'applicationName' | 'runtime'>,
 ): Promise<pg.ClientConfig> {
   return clientConfig(config, { ...options, replication: true });
 }
@@ -94,8 +94,8 @@ export function replicationClientConfig(
 async function clientConfig(config: PostgresConfig, options: ConnectOptions): Promise<pg.ClientConfig> {
   const address = addressOf(config);
   const mode = tlsMode(config);
-  const ssl = await tlsOptions(config, mode, options.files);
-  const password = config.password ?? address.password;
+  const ssl = await tlsOptions(config, mode, options.runtime.files);
+  const password = config.password === undefined ? address.password : await options.runtime.credentials.get(config.password, options.signal);
   const made: pg.ClientConfig & { replication?: string; connection: pg.Connection } = {
     host: address.host,
     port: address.port,

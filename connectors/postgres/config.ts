@@ -10,11 +10,11 @@ export const postgresFields = fields({
     example: 'postgres://sluice@db.internal:5432/shop',
   },
   password: {
-    kind: 'string',
+    kind: 'credential',
     optional: true,
     secret: true,
     asked: true,
-    about: 'The password of the role. Left out, a server that asks for one is an error.',
+    about: 'The password of the role, or its token (RDS IAM). Left out, a server that asks for one is an error.',
     example: '${env:SHOP_DB_PASSWORD}',
   },
   tls: {

@@ -217,7 +217,7 @@ export const publicationWider = defineFinding({
   severity: 'info',
   cause: 'Publication "{publication}" also holds {count} table(s) that "tables" does not name.',
   why: 'The server sends their changes, here they are dropped.',
-  remedy: 'ALTER PUBLICATION {sql} DROP TABLE … spares the transfer.',
+  remedy: '{remedy}',
 });
 
 export const patternMatchesNothing = defineFinding({

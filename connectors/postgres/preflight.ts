@@ -48,7 +48,7 @@ export async function preflightPostgres(
   signal: AbortSignal,
   stored?: StoredPosition,
 ): Promise<SourcePreflight> {
-  const connect = { applicationName: applicationName(context.connector, context.instance), files: context.runtime.files, signal };
+  const connect = { applicationName: applicationName(context.connector, context.instance), runtime: context.runtime, signal };
   const client = await connectClient(config, { ...connect, ownMoney: true });
   try {
     const { runtime } = context;

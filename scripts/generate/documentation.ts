@@ -1,4 +1,5 @@
 import { connectorFields, SECTIONS, sectionFields } from '../../src/config/connector-fields.ts';
+import { FROM_COMMAND, FROM_FILE } from '../../src/config/credential-fields.ts';
 import { daemonFields, environmentOptions } from '../../src/config/daemon-fields.ts';
 import { DURATION_UNITS, SIZE_UNITS } from '../../src/config/units.ts';
 import type { ErrorKind } from '../../src/plugin/error.ts';
@@ -19,6 +20,9 @@ export function configurationPage(plugins: LoadedPlugins): string {
     ...SECTIONS.flatMap((section) =>
       plugins[section].flatMap((plugin) => [`### \`${section}\`, type \`${plugin.type}\``, sectionTable(section, plugin)]),
     ),
+    '## Short-lived secrets',
+    SHORT_LIVED,
+    optionTable({ ...FROM_FILE, ...FROM_COMMAND }),
     '## sluice.json',
     'What the connectors of one daemon have in common. The file may be left out, and so may every option in it.',
     optionTable(daemonFields),
@@ -40,6 +44,11 @@ the servers that they name, and says what is wrong there ([findings](findings.md
 - **Secrets** stay outside: \`\${env:NAME}\` is the value of an environment variable, \`\${file:/absolute/path}\` the content of a file (without the line break at its end; mode 0600). Both work in
   every string value. \`$\${\` stands for the signs \`\${\` as they are. A secret that stands in the file itself draws a warning. No secret is ever shown: \`***\` stands in its place.
 - **An option that is not known** is an error that suggests the nearest one. One that is planned but not there yet is an error that says so: nothing is read and ignored.`;
+
+const SHORT_LIVED = `A password or token that does not live long stands in the file as an object that says where it is got from: \`{"file": "/run/secrets/token"}\` or
+\`{"command": ["aws", "rds", "generate-db-auth-token", …], "timeout": "10s"}\`. It is got anew for each connection, of the log, of copies and of questions beside them; and by Kafka's clients also when
+the broker wants a connection to prove itself again (\`connections.max.reauth.ms\`). Nothing restarts when it changes (a \`\${file:…}\` that changes restarts its connector). A command that fails is tried
+again, as a server that is down.`;
 
 function optionTable(table: FieldTable): string {
   return ['| option | value | default | |', '|---|---|---|---|', ...rows(table, '')].join('\n');
@@ -65,6 +74,8 @@ function rows(table: FieldTable, prefix: string): string[] {
 
 function valueColumn(field: Field): string {
   switch (field.kind) {
+    case 'credential':
+      return 'string, or [where it is got from](#short-lived-secrets)';
     case 'choice':
       return field.choices.map((choice) => `\`${choice}\``).join(', ');
     case 'list':

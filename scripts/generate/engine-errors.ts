@@ -14,6 +14,7 @@ import { registryErrors } from '../../src/formats/registry/errors.ts';
 import { httpErrors } from '../../src/http/errors.ts';
 import { mappingErrors } from '../../src/mapping/errors.ts';
 import { pipelineErrors } from '../../src/pipeline/errors.ts';
+import { credentialErrors } from '../../src/plugin/credential.ts';
 import type { ErrorKind } from '../../src/plugin/error.ts';
 import type { FindingKind } from '../../src/plugin/finding.ts';
 import { schemaHistoryErrors } from '../../src/schema-history/errors.ts';
@@ -27,6 +28,7 @@ import { tailErrors } from '../../src/tail/errors.ts';
 /** Every error kind of `src`, by what it is about. A test finds those that are missing. */
 export const engineErrors: readonly { readonly title: string; readonly kinds: readonly ErrorKind[] }[] = [
   { title: 'Configuration', kinds: configErrors },
+  { title: 'Short-lived secrets', kinds: credentialErrors },
   {
     title: 'Daemon and commands',
     kinds: [

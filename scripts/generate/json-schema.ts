@@ -1,4 +1,5 @@
 import { connectorFields, formatFields, SECTIONS, sectionFields } from '../../src/config/connector-fields.ts';
+import { FROM_COMMAND, FROM_FILE } from '../../src/config/credential-fields.ts';
 import { daemonFields } from '../../src/config/daemon-fields.ts';
 import { DURATION_PATTERN, SIZE_PATTERN } from '../../src/config/units.ts';
 import { type Field, type FieldTable, isRequired } from '../../src/plugin/field.ts';
@@ -83,6 +84,8 @@ function shapeOf(field: Field): Schema | null {
   switch (field.kind) {
     case 'string':
       return field.pattern === undefined ? { type: 'string' } : orReference({ pattern: field.pattern.source });
+    case 'credential':
+      return { anyOf: [{ type: 'string' }, objectSchema(FROM_FILE), objectSchema(FROM_COMMAND)] };
     case 'boolean':
       return { type: 'boolean' };
     case 'integer':

@@ -1,4 +1,3 @@
-import { redactor } from '../config/redact.ts';
 import { type Applied, type ConnectorReport, examine } from '../daemon/doctor.ts';
 import { DOCTOR_STATE_UNSEEN } from '../daemon/doctor-findings.ts';
 import { nodeRuntime } from '../daemon/node-runtime.ts';
@@ -22,21 +21,20 @@ export async function doctorCommand(
   output: Output,
   registry: Registry,
 ): Promise<number> {
-  const { configuration, log } = await setUp(paths, registry);
-  const { connectors: all, daemon, secrets } = configuration;
+  const { configuration, log, redaction } = await setUp(paths, registry);
+  const { connectors: all, daemon } = configuration;
   const connectors = connector === undefined ? all : [findConnector(all, connector)];
   const names = connectors.map(({ name }) => name);
   const { view, missed } = await seeState(daemon.dataDir, names);
   const unseen: readonly PartFinding[] = missed === null ? [] : [{ ...findingOf(DOCTOR_STATE_UNSEEN, missed), part: 'state' }];
-  const ports = { runtime: nodeRuntime(), view, fix };
+  const ports = { runtime: nodeRuntime((secret) => redaction.hideRenewed(secret)), view, fix };
   const reports = await Promise.all(
     connectors.map(async (definition) => {
       const report = await examine(definition, { ...ports, log: log.child({ connector: definition.name }) });
       return { ...report, findings: [...report.findings, ...unseen] };
     }),
   );
-  const redact = redactor(secrets);
-  const answers = reports.map((report) => answerOf(report, redact));
+  const answers = reports.map((report) => answerOf(report, (text) => redaction.redact(text)));
   const counts = countsOf(reports);
   print(output, { ok: counts.error === 0, counts, connectors: answers }, `${answers.map(reportText).join('\n')}\n${sumText(counts)}`);
   return counts.error === 0 ? 0 : 3;

@@ -23,5 +23,5 @@ export async function runCommand({ paths, once }: RunOptions, registry: Registry
   // Rows are bytes in arenas: what is made for each batch dies young, and a young generation that grows further only stays resident (docs/decisions/0017).
   setFlagsFromString('--semi-space-growth-factor=1');
   const watched = { first: read, read: () => readConfiguration(paths, registry) };
-  return runDaemon({ configuration, watched, runtime: nodeRuntime(), log, once, redaction, ...show });
+  return runDaemon({ configuration, watched, runtime: nodeRuntime((secret) => redaction.hideRenewed(secret)), log, once, redaction, ...show });
 }

@@ -1,9 +1,17 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 
+export interface FoundFile {
+  readonly kind: 'file' | 'directory';
+  /** The permission bits. */
+  readonly mode: number;
+  /** User id. */
+  readonly owner: number;
+}
+
 /** What loading a configuration asks of the file system. */
 export interface ConfigurationFiles {
-  /** What stands there; null = nothing. `mode`: the permission bits. */
-  look(path: string): Promise<{ readonly kind: 'file' | 'directory'; readonly mode: number } | null>;
+  /** What stands there; null = nothing. */
+  look(path: string): Promise<FoundFile | null>;
   /** The whole file. Throws what the system throws. */
   read(path: string): Promise<Buffer>;
   /** Names in a directory. */
@@ -14,7 +22,7 @@ export const diskFiles: ConfigurationFiles = {
   async look(path) {
     try {
       const found = await stat(path);
-      return { kind: found.isDirectory() ? 'directory' : 'file', mode: found.mode & 0o777 };
+      return { kind: found.isDirectory() ? 'directory' : 'file', mode: found.mode & 0o777, owner: found.uid };
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code === 'ENOENT' || code === 'ENOTDIR') return null;

@@ -17,9 +17,14 @@ export function redactor(secrets: Iterable<string>): (text: string) => string {
   return (text) => text.replace(pattern, MASK);
 }
 
+/** Of short-lived secrets so many are remembered: those of all connections at once, and no more with every day. */
+const RENEWED = 64;
+
 /** The secrets that a process knows, by and by: what hides them hides all that are known by then (I12). */
 export class Redaction {
   readonly #secrets: Set<string>;
+  /** The oldest first. */
+  readonly #renewed = new Set<string>();
   #redact: (text: string) => string;
 
   constructor(secrets: Iterable<string>) {
@@ -30,7 +35,20 @@ export class Redaction {
   /** What was secret stays so. */
   hide(secrets: Iterable<string>): void {
     for (const secret of secrets) this.#secrets.add(secret);
-    this.#redact = redactor(this.#secrets);
+    this.#remember();
+  }
+
+  /** A secret that others follow soon: the newest are hidden. */
+  hideRenewed(secret: string): void {
+    const isNew = !this.#renewed.delete(secret);
+    this.#renewed.add(secret);
+    const [oldest] = this.#renewed;
+    if (this.#renewed.size > RENEWED && oldest !== undefined) this.#renewed.delete(oldest);
+    if (isNew) this.#remember();
+  }
+
+  #remember(): void {
+    this.#redact = redactor([...this.#secrets, ...this.#renewed]);
   }
 
   redact(text: string): string {

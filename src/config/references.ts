@@ -1,6 +1,6 @@
 import { isAbsolute } from 'node:path';
 import { CONFIG_REFERENCE, CONFIG_SECRET_FILE, CONFIG_SECRET_FILE_MODE, CONFIG_VARIABLE_MISSING } from './errors.ts';
-import { type ConfigurationFiles, fileTrouble } from './files.ts';
+import { type ConfigurationFiles, type FoundFile, fileTrouble } from './files.ts';
 import type { JsonNode, StringNode } from './json.ts';
 import { type FileProblems, joinPath } from './problem.ts';
 
@@ -126,11 +126,19 @@ async function secretFile(name: string, path: string, at: JsonNode, { files }: R
       problems.add(path, at, CONFIG_SECRET_FILE, { name, reason: 'it is empty' });
       return null;
     }
-    if (found !== null && (found.mode & 0o044) !== 0)
+    if (found !== null && (found.mode & readersOf(found)) !== 0)
       problems.add(path, at, CONFIG_SECRET_FILE_MODE, { name, mode: found.mode.toString(8).padStart(4, '0') });
     return value;
   } catch (error) {
     problems.add(path, at, CONFIG_SECRET_FILE, { name, reason: fileTrouble(error) });
     return null;
   }
+}
+
+/**
+ * Bits of those who should not read it. As libpq has it for private keys (its manual, 34.19): a file of root's may be read by a group, which is how it is given to a user without
+ * rights of its own (Kubernetes: `fsGroup`, mode 0440); any other belongs to who runs Sluice, and to nobody else.
+ */
+function readersOf({ owner }: FoundFile): number {
+  return owner === 0 ? 0o004 : 0o044;
 }

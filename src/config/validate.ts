@@ -1,5 +1,7 @@
 import { isAbsolute } from 'node:path';
+import type { Credential } from '../plugin/credential.ts';
 import type { Field, FieldTable } from '../plugin/field.ts';
+import { FROM_COMMAND, FROM_FILE } from './credential-fields.ts';
 import {
   CONFIG_BAD_QUANTITY,
   CONFIG_CHOICE,
@@ -88,6 +90,8 @@ function defaultValue(field: Exclude<Field, FieldOf<'object'> | FieldOf<'map'> |
 function exampleOf(field: Field): unknown {
   if (field.example !== undefined) return field.example;
   switch (field.kind) {
+    case 'credential':
+      return '${env:NAME}';
     case 'string':
       return field.secret === true ? '${env:NAME}' : (field.default ?? '…');
     case 'boolean':
@@ -118,6 +122,8 @@ export function validateField(field: Field, node: JsonNode, path: string, valida
       return undefined;
     case 'object':
       return node.kind === 'object' ? validateObject(field.fields, node, path, validation) : wrongType(field, node, path, validation);
+    case 'credential':
+      return validateCredential(field, node, path, validation);
     case 'list':
       return validateList(field, node, path, validation);
     case 'map':
@@ -250,6 +256,12 @@ function validateChoice(field: FieldOf<'choice'>, node: JsonNode, path: string, 
   return undefined;
 }
 
+function validateCredential(field: FieldOf<'credential'>, node: JsonNode, path: string, validation: Validation): Credential | undefined {
+  if (node.kind === 'string') return textOf(field, node, path, validation)?.value;
+  if (node.kind !== 'object') return wrongType(field, node, path, validation);
+  return validateObject(node.members.has('file') ? FROM_FILE : FROM_COMMAND, node, path, validation) as unknown as Credential;
+}
+
 function validateString(field: FieldOf<'string'>, node: StringNode, path: string, validation: Validation): string | undefined {
   const text = textOf(field, node, path, validation);
   if (text === undefined) return undefined;
@@ -299,6 +311,7 @@ function referencedUrlSecrets(text: Text): string[] {
 
 const EXPECTED: Readonly<Record<Field['kind'], string>> = {
   string: 'a string',
+  credential: 'a string, {"file": …} or {"command": […]}',
   boolean: 'true or false',
   integer: 'a whole number',
   duration: 'a duration in quotes',

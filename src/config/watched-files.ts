@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type ConfigurationFiles, diskFiles } from './files.ts';
+import { type ConfigurationFiles, diskFiles, type FoundFile } from './files.ts';
 
 /**
  * Remembers what a configuration was read from, secret files and directories too, so that it can be seen later whether any of it is another one by now: also where a symbolic link
@@ -13,7 +13,7 @@ export class WatchedFiles implements ConfigurationFiles {
     this.#files = files;
   }
 
-  async look(path: string): Promise<{ readonly kind: 'file' | 'directory'; readonly mode: number } | null> {
+  async look(path: string): Promise<FoundFile | null> {
     const found = await this.#files.look(path);
     // What is in it is remembered once it is read.
     if (!this.#looked.has(path)) this.#looked.set(path, found === null ? 'nothing' : found.kind);

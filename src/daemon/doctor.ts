@@ -10,7 +10,7 @@ import { asSluiceError } from './failure.ts';
 import { type Part, type PartFinding, preflight } from './preflight.ts';
 import type { StoredConnector, StoredView } from './stored-view.ts';
 
-/** Longer than any single question of a plug-in may take. */
+/** For the source, and again for the sink. Longer than any single question of a plug-in may take. */
 const LIMIT_MS = 90_000;
 
 /** A remedy that was carried out. */
@@ -66,6 +66,8 @@ async function look(
   about: StoredConnector | null,
 ): Promise<readonly PartFinding[]> {
   const signal = AbortSignal.timeout(LIMIT_MS);
+  let ofSink = signal;
+  const sinkSignal = (): AbortSignal => (ofSink = AbortSignal.timeout(LIMIT_MS));
   const detached: DetachedPorts = {
     runtime,
     log,
@@ -75,14 +77,14 @@ async function look(
     intent: { get: () => Promise.resolve(about?.intent ?? null), set: nothingIsSaved },
   };
   const failed = (part: Part, error: unknown): readonly PartFinding[] => {
-    const isLate = signal.aborted && !(error instanceof SluiceError);
+    const isLate = (part === 'sink' ? ofSink : signal).aborted && !(error instanceof SluiceError);
     const told = isLate ? new SluiceError(DOCTOR_TIMEOUT, { part, seconds: LIMIT_MS / 1000 }) : asSluiceError(error);
     return [{ ...errorFinding(told), part }];
   };
   const { source, sink } = detachedPlugins(definition, detached, signal);
   try {
     const stored = about?.stored ?? null;
-    const { findings } = await preflight(definition, { source, sink }, signal, { failed, ...(stored === null ? {} : { stored }) });
+    const { findings } = await preflight(definition, { source, sink }, signal, { failed, sinkSignal, ...(stored === null ? {} : { stored }) });
     return [...stateFindings(definition.name, about), ...findings];
   } finally {
     await Promise.allSettled([source.close(), sink.close()]);

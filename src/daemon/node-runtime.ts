@@ -1,13 +1,24 @@
 import { chmod, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { Files, Runtime, Timer } from '../plugin/runtime.ts';
+import { nodeCredentials } from './node-credentials.ts';
 
 /** setTimeout takes a 32-bit number of milliseconds; more would fire at once. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-/** The clock, timers, randomness and files of the machine. */
-export function nodeRuntime(): Runtime {
-  return { nowMicros: wallClock(), monotonicMs: () => performance.now(), random: Math.random, setTimer, files };
+/**
+ * The clock, timers, randomness, files and secrets of the machine.
+ * @param hide is told each secret that was got anew (I12)
+ */
+export function nodeRuntime(hide: (secret: string) => void = () => undefined): Runtime {
+  return {
+    nowMicros: wallClock(),
+    monotonicMs: () => performance.now(),
+    random: Math.random,
+    setTimer,
+    files,
+    credentials: nodeCredentials(hide, setTimer),
+  };
 }
 
 /**

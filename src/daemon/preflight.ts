@@ -19,6 +19,8 @@ export interface PreflightOptions {
   readonly stored?: StoredPosition;
   /** What becomes of a throw, which makes checking a part impossible: findings, and the other parts are looked at all the same. Left out: it is thrown. */
   readonly failed?: (part: Part, error: unknown) => readonly PartFinding[];
+  /** The sink is looked at beside the source, in a time of its own: for who wants to know all that can be known, whatever one of them does. Left out: after it. */
+  readonly sinkSignal?: () => AbortSignal;
 }
 
 export interface Preflight {
@@ -32,8 +34,14 @@ export async function preflight(
   definition: ConnectorDefinition,
   { source, sink }: { readonly source: Source; readonly sink: Sink },
   signal: AbortSignal,
-  { stored, failed = rethrow }: PreflightOptions = {},
+  { stored, failed = rethrow, sinkSignal }: PreflightOptions = {},
 ): Promise<Preflight> {
+  const ofSink = (tables: readonly TableOutline[]): Promise<SinkLook> =>
+    preflightSink(definition, sink, tables, sinkSignal?.() ?? signal).then(
+      (findings) => ({ findings, isFailed: false }),
+      (error: unknown) => ({ findings: failed('sink', error), isFailed: true }),
+    );
+  const early = sinkSignal === undefined ? null : ofSink([]);
   const looked = await source
     .preflight(signal, stored)
     .then(({ findings, tables }) => ({ tables, findings: of('source', findings) }))
@@ -41,8 +49,21 @@ export async function preflight(
   const tables = looked.tables ?? [];
   // Of no table: that nothing matches is then no finding.
   const ofFormat = looked.tables === null ? [] : of('format', [...formatFindings(definition, tables), ...unusedPatterns(definition, tables)]);
-  const ofSink = await preflightSink(definition, sink, tables, signal).catch((error: unknown) => failed('sink', error));
-  return { findings: [...looked.findings, ...ofFormat, ...ofSink], tables: tables.length };
+  const before = await early;
+  // What keeps it from being looked at keeps it from being asked about tables.
+  const after = before !== null && (before.isFailed || tables.length === 0) ? before : await ofSink(tables);
+  return { findings: [...looked.findings, ...ofFormat, ...merged(before, after)], tables: tables.length };
+}
+
+interface SinkLook {
+  readonly findings: readonly PartFinding[];
+  readonly isFailed: boolean;
+}
+
+/** What was said of the servers themselves is not said again. */
+function merged(before: SinkLook | null, after: SinkLook): readonly PartFinding[] {
+  if (before === null || before === after) return after.findings;
+  return [...before.findings.filter(({ code }) => !after.findings.some((each) => each.code === code)), ...after.findings];
 }
 
 async function preflightSink(

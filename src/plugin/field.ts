@@ -2,6 +2,7 @@
  * Field tables: each option is declared once, and from that declaration come its TypeScript type, its validation, its JSON Schema, its
  * documentation and whether it is secret.
  */
+import type { Credential } from './credential.ts';
 
 interface Common {
   /** One sentence for the documentation and for editors. */
@@ -25,6 +26,8 @@ export type Field =
       readonly pattern?: RegExp;
       readonly patternHint?: string;
     })
+  /** A secret: a string, or an object that says where it is got from, anew for each connection. */
+  | (Common & { readonly kind: 'credential'; readonly secret: true; readonly optional?: boolean; readonly default?: never })
   | (Common & { readonly kind: 'boolean'; readonly default?: boolean; readonly optional?: boolean })
   | (Common & { readonly kind: 'integer'; readonly default?: number; readonly optional?: boolean; readonly min?: number; readonly max?: number })
   | (Common & { readonly kind: 'duration'; readonly default?: string; readonly optional?: boolean; readonly minMs?: number; readonly maxMs?: number })
@@ -55,19 +58,21 @@ export type FieldTable = { readonly [name: string]: Field };
 /** The validated value of one field: durations are milliseconds, sizes are bytes, lists are lists of strings. */
 type Value<F> = F extends { kind: 'string' }
   ? string
-  : F extends { kind: 'boolean' }
-    ? boolean
-    : F extends { kind: 'integer' | 'duration' | 'size' }
-      ? number
-      : F extends { kind: 'choice'; choices: readonly (infer C)[] }
-        ? C
-        : F extends { kind: 'list' }
-          ? readonly string[]
-          : F extends { kind: 'map' }
-            ? Readonly<Record<string, string>>
-            : F extends { kind: 'object'; fields: infer T extends FieldTable }
-              ? ConfigOf<T>
-              : never;
+  : F extends { kind: 'credential' }
+    ? Credential
+    : F extends { kind: 'boolean' }
+      ? boolean
+      : F extends { kind: 'integer' | 'duration' | 'size' }
+        ? number
+        : F extends { kind: 'choice'; choices: readonly (infer C)[] }
+          ? C
+          : F extends { kind: 'list' }
+            ? readonly string[]
+            : F extends { kind: 'map' }
+              ? Readonly<Record<string, string>>
+              : F extends { kind: 'object'; fields: infer T extends FieldTable }
+                ? ConfigOf<T>
+                : never;
 
 /** `absent` for what has no value at all. */
 type IsOptional<F> = [F] extends [{ kind: 'notYet' }] ? 'absent' : F extends { optional: true } ? true : false;

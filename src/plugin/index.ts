@@ -12,6 +12,7 @@ export * from './batch-queue.ts';
 export * from './byte-text.ts';
 export * from './clock-gap.ts';
 export * from './context.ts';
+export * from './credential.ts';
 export * from './error.ts';
 export * from './field.ts';
 export * from './finding.ts';

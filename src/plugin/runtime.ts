@@ -1,4 +1,6 @@
-/** Clock, timers, randomness and files come in through here and nowhere else, so that the simulator can replace them. */
+import type { Credentials } from './credential.ts';
+
+/** Clock, timers, randomness, files and secrets come in through here and nowhere else, so that the simulator can replace them. */
 export interface Runtime {
   /** Wall clock, microseconds since the epoch. Only for what is shown; never for ordering. */
   nowMicros(): number;
@@ -9,6 +11,8 @@ export interface Runtime {
   /** Calls back once after `ms`; the handle must be cleared. Does not keep the process alive by itself if `background` is set. */
   setTimer(callback: () => void, ms: number, background?: boolean): Timer;
   readonly files: Files;
+  /** Secrets that are got anew for each connection. */
+  readonly credentials: Credentials;
 }
 
 export interface Timer {

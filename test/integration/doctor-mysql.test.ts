@@ -101,12 +101,20 @@ describe.each(availableMysqls.filter((version) => version !== 'mariadb-10.11'))(
   });
 
   it('other settings of the server', async () => {
-    await server.query('SET GLOBAL net_write_timeout = 5');
-    await mended('SHORT_WRITE_TIMEOUT');
     const query = server.system === 'mysql' ? 'binlog_rows_query_log_events' : 'binlog_annotate_row_events';
     await server.query(`SET GLOBAL ${query} = OFF`);
     await mended('NO_QUERY', { includeQuery: true }, undefined, (remedy) => [remedy.split(', or')[0] as string]);
     await server.query(`SET GLOBAL ${query} = OFF`);
+  });
+
+  it('a pattern that matches nothing', async () => {
+    const misspelt = config({ tables: [`${database}.orders`, `${database}.odrers_*`] });
+    const found = named(await findingsOf(server, misspelt), 'PATTERN_MATCHES_NOTHING');
+    expect([found?.severity, found?.message]).toEqual(['warning', expect.stringContaining('odrers_*')]);
+    expect(named(await findingsOf(server, config()), 'PATTERN_MATCHES_NOTHING')).toBeUndefined();
+    await server.query(`CREATE TABLE ${database}.odrers_1 (id int PRIMARY KEY)`);
+    expect(named(await findingsOf(server, misspelt), 'PATTERN_MATCHES_NOTHING')).toBeUndefined();
+    await server.query(`DROP TABLE ${database}.odrers_1`);
   });
 
   it('grants: too few, and too many', async () => {
@@ -158,6 +166,24 @@ describe.each(availableMysqls.filter((version) => version !== 'mariadb-10.11'))(
     expect(named(await findingsOf(server, config(), undefined, -60), 'CLOCK')?.message).toContain('the server is ahead');
     expect(named(await findingsOf(server, config(), undefined, 2), 'CLOCK')).toBeUndefined();
     expect(named(await findingsOf(server, config({ serverId: server.serverId })), 'SERVER_ID_OWN')?.severity).toBe('error');
+  });
+});
+
+describe.runIf(availableMysqls.includes('mysql-9'))('a server without GTIDs', () => {
+  it.each(['OFF', 'OFF_PERMISSIVE', 'ON_PERMISSIVE'])('gtid_mode = %s: turned on by what is printed, step by step', async (mode) => {
+    const server = await startMysql({ version: 'mysql-9', settings: { 'gtid-mode': mode, 'enforce-gtid-consistency': 'OFF' } });
+    try {
+      const database = await server.createDatabase();
+      await server.query(`CREATE TABLE ${database}.orders (id int PRIMARY KEY)`);
+      const look = async (): Promise<Finding | undefined> =>
+        named(await findingsOf(server, { url: server.url(), tables: [`${database}.*`] }), 'PLACES');
+      const found = await look();
+      expect([found?.severity, found?.message]).toEqual(['warning', expect.stringContaining(`gtid_mode = ${mode})`)]);
+      for (const statement of statementsOf((found?.remedy ?? '').replace(/^.*: /, ''))) await server.query(statement);
+      expect(await look()).toBeUndefined();
+    } finally {
+      await server.dispose();
+    }
   });
 });
 

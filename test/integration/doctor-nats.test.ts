@@ -1,17 +1,22 @@
 /** What `sluice doctor` finds on NATS: each finding on a real server that has the fault, and gone once what the printed remedy says was done. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { NatsConfig } from '../../connectors/nats/config.ts';
-import { clockFindings, tlsFindings } from '../../connectors/nats/preflight.ts';
+import { clockFindings, findingsOf, tlsFindings } from '../../connectors/nats/preflight.ts';
+import { nodeRuntime } from '../../src/daemon/node-runtime.ts';
 import type { Finding } from '../../src/plugin/finding.ts';
 import { type NatsServer, startNats } from '../servers/index.ts';
 import { natsAvailable } from '../support/available-servers.ts';
 import { natsSink, type SinkOptions, StreamObserver, unlimited } from '../support/nats-sinks.ts';
+import { pluginContext } from '../support/plugin-context.ts';
+import { settingsOf } from '../support/remedy.ts';
 
 const named = (found: readonly Finding[], code: string): Finding | undefined => found.find((each) => each.code === `SLUICE_NATS_${code}`);
 const subjects = ['shop.>'];
 
-async function findings(options: SinkOptions, destinations: readonly string[] = ['shop.public.orders']): Promise<readonly Finding[]> {
-  const { sink } = natsSink(options);
+/** @param ahead seconds that our clock is ahead of that of the machine */
+async function findings(options: SinkOptions, destinations: readonly string[] = ['shop.public.orders'], ahead = 0): Promise<readonly Finding[]> {
+  const real = nodeRuntime();
+  const { sink } = natsSink(options, 'shop', { ...real, nowMicros: () => real.nowMicros() + ahead * 1e6 });
   const found = await sink.preflight(destinations, unlimited);
   await sink.close();
   for (const { message, why = '', remedy } of found) expect(`${message} ${why} ${remedy}`).not.toMatch(/undefined|NaN|\[object/);
@@ -67,6 +72,65 @@ describe.runIf(natsAvailable)('one server', () => {
     expect(named(await look(), 'DISCARDS')?.remedy).toContain('nats stream edit S --discard new');
     await streams.update('S', { discard: 'new' });
     expect(named(await look(), 'DISCARDS')).toBeUndefined();
+  });
+
+  it('retention by which what was read is removed', async () => {
+    await streams.create({ name: 'S', subjects, retention: 'interest', duplicate_window: 10e9, discard: 'new' });
+    const found = named(await look(), 'RETENTION');
+    expect([found?.severity, found?.remedy]).toEqual(['warning', expect.stringContaining('--retention limits')]);
+    await streams.update('S', { retention: 'limits' });
+    expect(named(await look(), 'RETENTION')).toBeUndefined();
+  });
+
+  it('a server that is too old, by what it says of itself: none is to be had here', async () => {
+    expect(
+      findingsOf({ createStream: true, subject: '{connector}.{schema}.{table}' } as NatsConfig, pluginContext(), '2.9.25', null).map(
+        ({ code }) => code,
+      ),
+    ).toEqual(['SLUICE_NATS_VERSION']);
+    expect(findingsOf({ createStream: true, subject: '{connector}.{schema}.{table}' } as NatsConfig, pluginContext(), '2.10.0', null)).toEqual([]);
+  });
+
+  it('a stream that is not there and may not be made', async () => {
+    const found = named(await look({ createStream: false }), 'STREAM_MISSING');
+    expect([found?.severity, found?.remedy]).toEqual(['error', expect.stringMatching(/nats stream add S .*--subjects "?shop/)]);
+    await streams.create({ name: 'S', subjects });
+    expect(named(await look({ createStream: false }), 'STREAM_MISSING')).toBeUndefined();
+  });
+
+  it('a stream that acknowledges nothing, and others that cannot be written to', async () => {
+    await streams.create({ name: 'S', subjects, no_ack: true });
+    const found = named(await look(), 'STREAM_UNFIT');
+    expect([found?.severity, found?.remedy]).toEqual(['error', 'nats stream edit S --ack']);
+    await streams.update('S', { no_ack: false });
+    expect(named(await look(), 'STREAM_UNFIT')).toBeUndefined();
+    await streams.update('S', { sealed: true });
+    expect(named(await look(), 'STREAM_UNFIT')?.message).toContain('it is sealed');
+    await streams.create({ name: 'M', mirror: { name: 'S' } });
+    expect(named(await look({ stream: 'M' }), 'STREAM_UNFIT')?.remedy).toBe('Name the stream that it mirrors.');
+  });
+
+  it('clocks that are apart, told by the server with the stream', async () => {
+    await streams.create({ name: 'S', subjects });
+    const clock = async (ahead: number): Promise<Finding | undefined> =>
+      named(await findings({ servers: [server.url], stream: 'S' }, undefined, ahead), 'CLOCK');
+    expect((await clock(60))?.message).toContain('the server is behind');
+    expect((await clock(-60))?.message).toContain('the server is ahead');
+    expect(await clock(2)).toBeUndefined();
+  });
+
+  it('a connection that leaves this machine unprotected: gone with the section that the remedy names', async () => {
+    // Another name of this machine, which is not known for one.
+    const away = `nats://127.1:${server.port}`;
+    const { severity, remedy = '' } = named(await findings({ servers: [away], stream: 'S' }), 'NOT_ENCRYPTED') ?? {};
+    expect(severity).toBe('warning');
+    const secured = await startNats({ tls: true });
+    try {
+      const tls = { ...(settingsOf(remedy)['tls'] as object), ca: secured.certificates?.ca as string, serverName: 'localhost' };
+      expect(named(await findings({ servers: [`nats://127.1:${secured.port}`], stream: 'S', tls }), 'NOT_ENCRYPTED')).toBeUndefined();
+    } finally {
+      await secured.dispose();
+    }
   });
 
   it('subjects that another stream has', async () => {
@@ -141,7 +205,7 @@ describe.runIf(natsAvailable)('a cluster', () => {
         })
         .toBe('made');
       const look = () => findings({ servers: server.nodes.map(({ url }) => url), stream: 'S' });
-      await expect.poll(async () => (await look()).map(({ code }) => code), { timeout: 20_000 }).toEqual([]);
+      await expect.poll(async () => (await look()).map(({ code }) => code), { timeout: 20_000 }).toEqual(['SLUICE_NATS_SYNC_UNSEEN']);
       const last = server.nodes[2];
       await last?.kill();
       await expect

@@ -12,7 +12,7 @@ import type { StoredPosition } from '../../src/plugin/source.ts';
 import { type PostgresServer, startPostgres } from '../servers/index.ts';
 import { availableMajors } from '../support/available-servers.ts';
 import { postgresConfig, sourceContext } from '../support/postgres-source.ts';
-import { statementsOf } from '../support/remedy.ts';
+import { settingsOf, statementsOf } from '../support/remedy.ts';
 
 const signal = new AbortController().signal;
 const newest = Math.max(...availableMajors) as (typeof availableMajors)[number];
@@ -172,6 +172,49 @@ describe(`PostgreSQL ${newest}`, () => {
     await mended('PUBLICATION_LIMITED', { publication: 'part' });
   });
 
+  it('more tables in a publication than are captured', async () => {
+    await run(
+      'CREATE TABLE "Not mine" (id int PRIMARY KEY); CREATE PUBLICATION wide FOR TABLE orders, keyless, "Not mine" WITH (publish_via_partition_root = true)',
+    );
+    const found = await mended('PUBLICATION_WIDER', { publication: 'wide' });
+    expect([found.severity, found.message]).toEqual(['info', expect.stringContaining('2 table(s)')]);
+    expect(await server.query("SELECT tablename FROM pg_publication_tables WHERE pubname = 'wide'", database)).toEqual([{ tablename: 'orders' }]);
+    await run('CREATE PUBLICATION all_of_them FOR ALL TABLES WITH (publish_via_partition_root = true)');
+    expect(named(await findings({ publication: 'all_of_them' }), 'PUBLICATION_WIDER')?.remedy).toMatch(/^Leave it/);
+    await run('DROP PUBLICATION all_of_them');
+  });
+
+  it('a pattern that matches nothing', async () => {
+    const misspelt = { tables: ['public.orders', 'public.odrers_*'] };
+    const found = named(await findings(misspelt), 'PATTERN_MATCHES_NOTHING');
+    expect([found?.severity, found?.message]).toEqual(['warning', expect.stringContaining('"public.odrers_*"')]);
+    expect(found?.remedy).toMatch(/^Correct /);
+    expect(named(await findings({ tables: ['public.orders', 'public.order*'] }), 'PATTERN_MATCHES_NOTHING')).toBeUndefined();
+    // Or a table has come.
+    await run('CREATE TABLE odrers_1 (id int PRIMARY KEY)');
+    expect(named(await findings(misspelt), 'PATTERN_MATCHES_NOTHING')).toBeUndefined();
+  });
+
+  it('a partitioned table: a note that says what its log does not have, and stays', async () => {
+    await run('CREATE TABLE parts (id int PRIMARY KEY) PARTITION BY RANGE (id); CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (10)');
+    const parted = { tables: ['public.parts'], publication: 'parts' };
+    const found = named(await findings(parted), 'PARTITIONED');
+    expect([found?.severity, found?.table, found?.remedy]).toEqual(['info', 'public.parts', expect.stringContaining('DELETE before')]);
+    expect(named(await findings(), 'PARTITIONED')).toBeUndefined();
+  });
+
+  it('heartbeats that are off', async () => {
+    const off = { heartbeat: { enabled: false, interval: 10_000 } };
+    const { remedy = '' } = named(await findings(off), 'NO_HEARTBEAT') ?? {};
+    const mend = settingsOf(remedy)['heartbeat'] as object;
+    expect(named(await findings({ heartbeat: { ...off.heartbeat, ...mend } }), 'NO_HEARTBEAT')).toBeUndefined();
+  });
+
+  it('standbys that the role does not see', async () => {
+    const { snapshot } = config();
+    await mended('STANDBY_LAG_UNSEEN', { snapshot: { ...snapshot, maxStandbyLag: 1_000 } });
+  });
+
   it('tables that have no changes in the log', async () => {
     await run('CREATE UNLOGGED TABLE fleeting (id int PRIMARY KEY)');
     await mended('TABLE_SKIPPED', { tables: ['public.orders', 'public.fleet*'] });
@@ -242,6 +285,19 @@ describe(`PostgreSQL ${newest}`, () => {
       expect(named(await findings({}, 'postgres'), 'SLOT_IN_USE')).toBeUndefined();
       await run(`SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = '${slot}'`);
       await idle();
+    });
+
+    it.runIf(newest >= 17)('that a failover would leave behind', async () => {
+      await set('synchronized_standby_slots', 'of_a_standby');
+      const found = named(await findings(), 'SLOT_NO_FAILOVER');
+      const [statement = ''] = /ALTER_REPLICATION_SLOT .*$/.exec(found?.remedy ?? '') ?? [];
+      expect([found?.severity, found?.remedy]).toEqual(['warning', expect.stringContaining('replication=database')]);
+      const client = new pg.Client({ connectionString: server.url(database), replication: 'database' } as pg.ClientConfig);
+      await client.connect();
+      await client.query(statement);
+      await client.end();
+      expect(named(await findings(), 'SLOT_NO_FAILOVER')).toBeUndefined();
+      await set('synchronized_standby_slots', null);
     });
 
     it('whose decoding goes over the disk', async () => {

@@ -10,6 +10,7 @@ import { KafkaFailure, type RecordSet, type StandingRecord } from '../../connect
 import { Admins } from '../../connectors/kafka/drivers/kafkajs/admin.ts';
 import { KafkajsDriver } from '../../connectors/kafka/drivers/kafkajs/driver.ts';
 import { classify } from '../../connectors/kafka/failures.ts';
+import type { CredentialCommand } from '../../src/plugin/credential.ts';
 import { SluiceError } from '../../src/plugin/error.ts';
 import type { MessageBatch } from '../../src/record/messages.ts';
 import { run } from '../servers/command.ts';
@@ -475,10 +476,10 @@ describe.runIf(availableKafkas.length > 0)('kafkajs driver, secured', () => {
     await server.dispose();
   });
 
-  const printing = async (text: string): Promise<readonly string[]> => {
+  const printing = async (text: string): Promise<CredentialCommand> => {
     const path = join(tmpdir(), `sluice-token-${process.pid}-${Math.random().toString(36).slice(2)}`);
     await writeFile(path, text);
-    return ['/bin/cat', path];
+    return { command: ['/bin/cat', path], timeout: 10_000 };
   };
 
   it('logs in with PLAIN, SCRAM, a token and a client certificate, and may do what the ACLs say', async () => {
@@ -488,7 +489,7 @@ describe.runIf(availableKafkas.length > 0)('kafkajs driver, secured', () => {
       { sasl: { mechanism: 'plain', user: 'sluice', password } },
       { sasl: { mechanism: 'scram-sha-256', user: 'sluice', password } },
       { sasl: { mechanism: 'scram-sha-512', user: 'sluice', password } },
-      { sasl: { mechanism: 'oauthbearer', tokenCommand: await printing(JSON.stringify({ access_token: server.token('sluice') })) } },
+      { sasl: { mechanism: 'oauthbearer', token: await printing(JSON.stringify({ access_token: server.token('sluice') })) } },
     ];
     for (const way of ways) {
       const driver = driverOf({ brokers: server.saslBrokers, tls: { ca: ca() }, ...way });
@@ -527,11 +528,11 @@ describe.runIf(availableKafkas.length > 0)('kafkajs driver, secured', () => {
       expect(await failing({ brokers: server.saslBrokers, tls, sasl })).toMatchObject({ code: 'SASL_AUTHENTICATION_FAILED' });
     }
     const expired = await printing(server.token('sluice', -60));
-    expect(await failing({ brokers: server.saslBrokers, tls, sasl: { mechanism: 'oauthbearer', tokenCommand: expired } })).toMatchObject({
+    expect(await failing({ brokers: server.saslBrokers, tls, sasl: { mechanism: 'oauthbearer', token: expired } })).toMatchObject({
       code: 'SASL_AUTHENTICATION_FAILED',
     });
-    const token = { mechanism: 'oauthbearer', tokenCommand: ['/bin/false'] } as const;
-    expect(await failing({ brokers: server.saslBrokers, tls, sasl: token })).toMatchObject({ code: 'SLUICE_KAFKA_TOKEN' });
+    const token = { mechanism: 'oauthbearer', token: { command: ['/bin/false'], timeout: 10_000 } } as const;
+    expect(await failing({ brokers: server.saslBrokers, tls, sasl: token })).toMatchObject({ code: 'SLUICE_CREDENTIAL_COMMAND' });
     const sasl = { mechanism: 'plain', user: 'sluice', password: wrong } as const;
     expect(await failing({ brokers: server.saslBrokers, tls: {}, sasl })).toMatchObject({ code: 'TLS' });
     expect(await failing({ brokers: server.saslBrokers, tls: { ...tls, serverName: 'elsewhere' }, sasl })).toMatchObject({ code: 'TLS' });

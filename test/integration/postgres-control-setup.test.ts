@@ -63,7 +63,7 @@ describe.each(availableMajors)('PostgreSQL %i', (major) => {
       (await server.query(`SELECT 1 FROM pg_stat_activity WHERE application_name = '${name}'`, database)).length;
     // It takes some milliseconds: at one of these moments it is nearly there.
     for (let ms = 0; ms < 20; ms++) {
-      const control = new ControlConnection(connector({}), { applicationName: name, files: context.runtime.files });
+      const control = new ControlConnection(connector({}), { applicationName: name, runtime: context.runtime });
       const asked = control.run('a question', (client) => client.query('SELECT 1')).catch((error: Error) => error);
       await new Promise((resolve) => setTimeout(resolve, ms / 2));
       await control.close();
@@ -269,7 +269,7 @@ describe.each(availableMajors)('PostgreSQL %i', (major) => {
     const [row] = await server.query<{ oid: number }>(`SELECT 'facts'::regclass::oid AS oid`, database);
     const oid = row?.oid as number;
     const config = connector({});
-    const client = await connectClient(config, { applicationName: applicationName('x', 'y'), files: context.runtime.files });
+    const client = await connectClient(config, { applicationName: applicationName('x', 'y'), runtime: context.runtime });
     const { tables, types } = await loadCatalog(client, [oid, 1]);
     await endClient(client);
     expect([...tables.keys()]).toEqual([oid]);
@@ -305,7 +305,7 @@ describe.each(availableMajors)('PostgreSQL %i', (major) => {
     await server.query('SELECT pg_reload_conf()');
     const control = new ControlConnection(config, {
       applicationName: applicationName(context.connector, context.instance),
-      files: context.runtime.files,
+      runtime: context.runtime,
     });
     const heartbeat = new Heartbeat(control, 100, context.runtime, context.log);
     heartbeat.start();
@@ -335,7 +335,7 @@ describe.each(availableMajors)('PostgreSQL %i', (major) => {
     const config = connector({ tables: ['public.keyed'] });
     const prepared = await prepare(config);
     await server.query(`INSERT INTO keyed VALUES (${3000 + number}, repeat('x', 10000))`, database);
-    const client = await connectClient(config, { applicationName: applicationName('x', 'y'), files: context.runtime.files });
+    const client = await connectClient(config, { applicationName: applicationName('x', 'y'), runtime: context.runtime });
     const health = await observeSlot(client, prepared.slot);
     expect(health.slotState).toBe('reserved');
     expect(health.lagBytes).toBeGreaterThan(0);

@@ -11,7 +11,7 @@ import { type Certificates, makeCertificates, type PostgresServer, startPostgres
 import { availableMajors } from '../support/available-servers.ts';
 import { postgresConfig, rejection } from '../support/postgres-source.ts';
 
-const { files } = nodeRuntime();
+const runtime = nodeRuntime();
 const major = availableMajors.at(-1);
 /** As the protocol's SSLRequest (manual, 55.7). */
 const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
@@ -56,14 +56,14 @@ describe.runIf(major !== undefined)('connecting', () => {
   }
 
   async function session(from: PostgresConfig, replication = false): Promise<{ ssl: boolean }> {
-    const client = await connectClient(from, { applicationName: 'test', files, replication });
+    const client = await connectClient(from, { applicationName: 'test', runtime, replication });
     const { rows } = await client.query<{ ssl: boolean }>('SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()');
     await endClient(client);
     return rows[0] as { ssl: boolean };
   }
 
   const code = async (from: PostgresConfig): Promise<string> => {
-    const error = await rejection(connectClient(from, { applicationName: 'test', files }));
+    const error = await rejection(connectClient(from, { applicationName: 'test', runtime }));
     expect(`${error.message} ${error.remedy}`).not.toContain('right');
     return error.code;
   };
@@ -100,7 +100,7 @@ describe.runIf(major !== undefined)('connecting', () => {
     expect(await session(connect({ cert: own.clientCert, key: own.clientKey }))).toEqual({ ssl: true });
     expect(await code(connect({}))).toBe('SLUICE_PG_NOT_ADMITTED');
     // Signed by another authority: the server breaks the handshake off.
-    await rejection(connectClient(connect({ cert: foreign.clientCert, key: foreign.clientKey }), { applicationName: 'test', files }));
+    await rejection(connectClient(connect({ cert: foreign.clientCert, key: foreign.clientKey }), { applicationName: 'test', runtime }));
   });
 
   it('files that are missing or no PEM are named', async () => {
@@ -111,7 +111,7 @@ describe.runIf(major !== undefined)('connecting', () => {
 
   it('a wrong password and none', async () => {
     const tls = { mode: 'verify-full', ca: own.ca } as const;
-    const wrong = await rejection(connectClient(config('scram', tls, 'localhost', server.port, 'wrong'), { applicationName: 'test', files }));
+    const wrong = await rejection(connectClient(config('scram', tls, 'localhost', server.port, 'wrong'), { applicationName: 'test', runtime }));
     expect([wrong.code, wrong.kind.exit]).toEqual(['SLUICE_PG_AUTHENTICATION', 2]);
     process.env['PGPASSWORD'] = 'right';
     // Not even from the environment, where nobody who reads the connector file would look for it.
@@ -129,7 +129,7 @@ describe.runIf(major !== undefined)('connecting', () => {
   });
 
   it('the server asks for TLS where none is used: the remedy says so', async () => {
-    const error = await rejection(connectClient(config('scram', {}, '127.0.0.1'), { applicationName: 'test', files }));
+    const error = await rejection(connectClient(config('scram', {}, '127.0.0.1'), { applicationName: 'test', runtime }));
     expect(error.code).toBe('SLUICE_PG_NOT_ADMITTED');
     expect(error.remedy).toContain('"tls": {"mode": "verify-full"}');
   });
@@ -193,7 +193,7 @@ describe.runIf(major !== undefined)('connecting', () => {
       });
     });
     const through = config('scram', { mode: 'require' }, 'localhost', attacker.port);
-    const error = await rejection(connectClient(through, { applicationName: 'test', files }));
+    const error = await rejection(connectClient(through, { applicationName: 'test', runtime }));
     expect([error.code, error.message]).toEqual(['SLUICE_PG_TLS', expect.stringContaining('channel binding')]);
     // Without a password to bind, he is not noticed: that is what `require` means, and why it must be spelled out.
     expect(await session(config('trusted', { mode: 'require' }, 'localhost', attacker.port, null))).toEqual({ ssl: true });
@@ -206,7 +206,7 @@ describe.runIf(major !== undefined)('connecting', () => {
       `ALTER ROLE scram SET DateStyle = 'German'; ALTER ROLE scram SET TimeZone = 'Asia/Tokyo'; ALTER ROLE scram SET row_security = on; ALTER ROLE scram SET bytea_output = 'escape'`,
     );
     for (const replication of [false, true]) {
-      const client = await connectClient(config('scram', { mode: 'require' }), { applicationName: 'test', files, replication });
+      const client = await connectClient(config('scram', { mode: 'require' }), { applicationName: 'test', runtime, replication });
       const show = async (name: string): Promise<unknown> => Object.values((await client.query(`SHOW ${name}`)).rows[0] as object)[0];
       const names = ['DateStyle', 'TimeZone', 'IntervalStyle', 'extra_float_digits', 'bytea_output', 'lc_monetary', 'row_security'];
       const values: unknown[] = [];

@@ -125,7 +125,7 @@ describe.each(majors)('PostgreSQL %i', (major) => {
     expect([error.code, error.kind.exit]).toEqual(['SLUICE_PG_NO_FREE_SLOT', 3]);
     expect(error.message).toContain('max_replication_slots = 3');
     await dropSlots();
-    const options = { applicationName: 'x', files: context.runtime.files, replication: true };
+    const options = { applicationName: 'x', runtime: context.runtime, replication: true };
     const senders = await Promise.all(Array.from({ length: 4 }, () => connectClient(config, options)));
     const full = await rejection(prepare(config));
     expect([full.code, full.kind.retry]).toEqual(['SLUICE_PG_NO_WALSENDER', 'auto']);
@@ -156,7 +156,7 @@ describe.each(majors)('PostgreSQL %i', (major) => {
   /** Streams from the slot of `config` under an application name, and says when the server has taken it. */
   async function hold(config: PostgresConfig, slot: string, name: string): Promise<{ end(): Promise<void> }> {
     const { Client } = (await import('pg')).default;
-    const client = new Client(await replicationClientConfig(config, { applicationName: name, files: context.runtime.files }));
+    const client = new Client(await replicationClientConfig(config, { applicationName: name, runtime: context.runtime }));
     client.on('error', () => undefined);
     await client.connect();
     void client.query(`START_REPLICATION SLOT "${slot}" LOGICAL 0/0 (proto_version '1', publication_names '"${slot}"')`).catch(() => undefined);

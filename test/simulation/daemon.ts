@@ -13,6 +13,7 @@ import { BinlogServer } from './binlog/server.ts';
 import { binlogSource } from './binlog/source.ts';
 import type { Checks } from './checks.ts';
 import type { Cluster } from './cluster.ts';
+import { givenCredentials } from './credentials.ts';
 import { CONNECTOR, DIRECTORY, type Disk } from './disk.ts';
 import { SimulatedDriver } from './driver.ts';
 import { PlainDriver } from './plain-driver.ts';
@@ -171,6 +172,7 @@ export class Daemon implements Owner {
         return { clear: () => world.cancel(event) };
       },
       files: disk.filesOf(this),
+      credentials: givenCredentials,
     };
   }
 }

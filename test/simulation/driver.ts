@@ -48,6 +48,10 @@ export class SimulatedDriver implements KafkaDriver {
   }
 
   /** Nobody can be dialled here. */
+  clock(): Promise<null> {
+    return Promise.resolve(null);
+  }
+
   advertised(): Promise<readonly []> {
     return Promise.resolve([]);
   }

@@ -118,6 +118,10 @@ export class FakeDriver implements KafkaDriver {
     return Promise.resolve({ clusterId: 'fake', brokers: 1 });
   }
 
+  clock(): Promise<null> {
+    return Promise.resolve(null);
+  }
+
   advertised(): Promise<readonly []> {
     return Promise.resolve([]);
   }

@@ -1,4 +1,5 @@
 import type { Files, Runtime, Timer } from '../../src/plugin/runtime.ts';
+import { givenCredentials } from '../simulation/credentials.ts';
 
 interface Pending {
   readonly at: number;
@@ -19,6 +20,7 @@ export class FakeRuntime implements Runtime {
     truncate: () => Promise.resolve(),
     remove: () => Promise.resolve(),
   };
+  readonly credentials = givenCredentials;
   readonly #pending = new Set<Pending>();
 
   nowMicros(): number {

@@ -87,6 +87,8 @@ const PURE = [
 ];
 const PURE_NODE = ['node:buffer'];
 
+const RUNS_PROGRAMS = 'src/daemon/node-credentials.ts';
+
 const VAGUE_NAME = /^(utils?|common|helpers?|misc)\b/;
 const AMBIENT = /\b(Date\.now|performance\.now|Math\.random|setTimeout|setInterval|setImmediate)\s*\(/;
 
@@ -133,6 +135,7 @@ function importsOf(code: string, say: (what: string) => void): string[] {
 
 function checkImport(path: string, specifier: string, files: SourceFiles, say: (what: string) => void): void {
   if (specifier.startsWith('node:')) {
+    if (specifier === 'node:child_process' && path !== RUNS_PROGRAMS) say(`other programs are run in ${RUNS_PROGRAMS} and nowhere else (security)`);
     if (isPure(path) && !PURE_NODE.includes(specifier)) say(`a pure parser may not import '${specifier}'`);
     return;
   }

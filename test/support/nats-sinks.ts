@@ -2,6 +2,7 @@ import { type JetStreamManager, jetstreamManager, type StreamConfig, type Stream
 import { type ConnectionOptions, connect, type NatsConnection } from '@nats-io/transport-node';
 import type { NatsConfig } from '../../connectors/nats/config.ts';
 import { nats } from '../../connectors/nats/index.ts';
+import type { Runtime } from '../../src/plugin/runtime.ts';
 import type { Sink } from '../../src/plugin/sink.ts';
 import { type LogLine, pluginContext } from './plugin-context.ts';
 
@@ -10,8 +11,13 @@ const never = new AbortController().signal;
 export type SinkOptions = Partial<NatsConfig> & { readonly servers: readonly string[]; readonly stream: string };
 
 /** A sink with the defaults of the field table. */
-export function natsSink(options: SinkOptions, connector = 'shop'): { readonly sink: Sink; readonly log: LogLine[]; readonly retries: string[] } {
-  const context = pluginContext(connector);
+export function natsSink(
+  options: SinkOptions,
+  connector = 'shop',
+  runtime?: Runtime,
+): { readonly sink: Sink; readonly log: LogLine[]; readonly retries: string[] } {
+  const own = pluginContext(connector);
+  const context = runtime === undefined ? own : { ...own, runtime };
   const config: NatsConfig = {
     subject: '{connector}.{schema}.{table}',
     createStream: true,

@@ -13,3 +13,17 @@ export function statementsOf(remedy: string): string[] {
     .map((statement) => statement.trim())
     .filter((statement) => statement !== '' && !/^or\b/.test(statement));
 }
+
+/** What a remedy of the form `Set "name": {…}` sets, as a person would copy it into the file. */
+export function settingsOf(remedy: string): Readonly<Record<string, unknown>> {
+  const from = remedy.indexOf('Set "') + 'Set '.length;
+  if (from < 'Set '.length) throw new Error(`no setting in: ${remedy}`);
+  for (let end = remedy.length; end > from; end--) {
+    try {
+      return JSON.parse(`{${remedy.slice(from, end)}}`) as Record<string, unknown>;
+    } catch {
+      // Prose behind it.
+    }
+  }
+  throw new Error(`no setting in: ${remedy}`);
+}

@@ -139,6 +139,11 @@ export interface KafkaDriver {
   connect(signal: AbortSignal): Promise<ClusterInfo>;
   /** Where each broker tells clients to find it. Throws KafkaFailure. */
   advertised(signal: AbortSignal): Promise<readonly Advertised[]>;
+  /**
+   * Microseconds since the epoch by the clock of the controller; null where it is not told: by brokers before 3.9, to users without the right Describe on the cluster, and by kafkajs, which
+   * does not know the question (DescribeQuorum, KIP-836). Throws nothing but the signal's reason.
+   */
+  clock(signal: AbortSignal): Promise<number | null>;
   /** Names of all topics that this user sees. */
   topicNames(signal: AbortSignal): Promise<readonly string[]>;
   /** Those of `names` that exist. Throws KafkaFailure (`TOPIC_AUTHORIZATION_FAILED`, …). */

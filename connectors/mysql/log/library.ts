@@ -14,6 +14,8 @@ export interface LogRequest {
 export interface Library {
   /** mysql2's; null: there is none yet, or no more. */
   readonly connection: unknown;
+  /** Another one, which it asks things over before it asks for the log, and to end it; idle in between. */
+  readonly ctrlConnection: unknown;
   on(event: 'error', listener: (error: unknown) => void): unknown;
   /** It is about to ask for the log. */
   on(event: 'ready', listener: () => void): unknown;

@@ -27,7 +27,7 @@ type OnEvent = (type: number, bytes: Buffer, end: number) => boolean;
 
 /** Reads the log from a place to its end, on a connection of its own. Returns the server's words if it refuses. Throws what the driver throws, SluiceErrors. */
 export async function scanLog(config: MysqlConfig, runtime: Runtime, place: Place, onEvent: OnEvent): Promise<string | null> {
-  const client = await Client.connect(config, runtime.files);
+  const client = await Client.connect(config, runtime);
   try {
     // Under both names that servers know it by; MariaDB would rewrite its own events.
     await client.ask("SET @source_binlog_checksum = 'CRC32', @master_binlog_checksum = 'CRC32', @mariadb_slave_capability = 4");

@@ -30,6 +30,10 @@ export interface SessionOptions {
   readonly toError: (error: unknown) => SluiceError;
 }
 
+/** For what a server waits that sends more than is taken: longer than a sink is down as a rule, and a reader that is dead is noticed by TCP before. */
+const PATIENT_S = 3_600;
+/** For what it waits on a connection over which nothing is asked: the most that every server takes. */
+const IDLE_S = 2_147_483;
 /** A server is given up that left out this many heartbeats. */
 const PATIENCE = 3;
 /** Once it is connected the server has this long to begin the stream. */
@@ -166,13 +170,15 @@ export class LogSession {
     // The library asks once whether the log has checksums, and cuts them off or takes them for what is missing by that alone; files of the log may be of either kind, which only
     // our decoder looks at. What it reads beside them is nobody's.
     (library as unknown as { useChecksum: boolean }).useChecksum = false;
-    // Asked under both names that servers know it by.
-    const ask = `SET @master_heartbeat_period = ${nanos}, @source_heartbeat_period = ${nanos}, @master_binlog_checksum = 'CRC32', @source_binlog_checksum = 'CRC32'`;
+    // Asked under both names that servers know it by. A sink that takes nothing for a while is no reason to end the stream: what is left of it would be read anew, over and over.
+    const ask = `SET @master_heartbeat_period = ${nanos}, @source_heartbeat_period = ${nanos}, @master_binlog_checksum = 'CRC32', @source_binlog_checksum = 'CRC32', SESSION net_write_timeout = ${PATIENT_S}`;
     let asked = false;
     driver.query(ask, (error) => {
       if (error !== null) this.#fail(error);
       asked = true;
     });
+    // Its end would end the session; by the server's default it comes after eight hours.
+    (library.ctrlConnection as Driver | null)?.query(`SET SESSION wait_timeout = ${IDLE_S}`, (error) => error !== null && this.#fail(error));
     const handle = driver.handlePacket.bind(driver);
     driver.handlePacket = (packet) => {
       // What comes behind the end is nobody's: the driver would complain of packets out of order.

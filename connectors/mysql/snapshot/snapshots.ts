@@ -164,7 +164,7 @@ export class MysqlSnapshots implements SnapshotSource {
   async #take(signal: AbortSignal): Promise<Client> {
     const idle = this.#idle.pop();
     if (idle !== undefined) return idle;
-    const client = await Client.connect(this.#config, this.#context.runtime.files, signal);
+    const client = await Client.connect(this.#config, this.#context.runtime, signal);
     if (this.#closed) {
       client.close();
       throw new Error('closed');

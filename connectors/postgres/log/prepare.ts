@@ -71,7 +71,7 @@ export function serverProblem(server: ServerFacts): SluiceError | null {
  * there, and says where to begin. Publication first, then slot (algorithms §5). Throws SluiceErrors; a gap is a stop (I8).
  */
 export async function prepareLog(config: PostgresConfig, context: SourceContext, options: ReadOptions, signal: AbortSignal): Promise<PreparedLog> {
-  const connect = { applicationName: applicationName(context.connector, context.instance), files: context.runtime.files, signal };
+  const connect = { applicationName: applicationName(context.connector, context.instance), runtime: context.runtime, signal };
   const client = await connectClient(config, { ...connect, ownMoney: true });
   let replication: pg.Client | null = null;
   let kept = false;

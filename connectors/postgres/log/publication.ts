@@ -254,7 +254,17 @@ class Planner implements PublicationPlan {
       this.findings.push(findingOf(updatesRefused, { table: table.label, publication: found.name, sql }));
     }
     const others = (found.tables ?? []).filter(([schema, table]) => !matches(schema, table));
-    if (others.length > 0) this.findings.push(findingOf(publicationWider, { publication: found.name, count: others.length, sql: name }));
+    if (others.length > 0)
+      this.findings.push(findingOf(publicationWider, { publication: found.name, count: others.length, remedy: this.#narrow(found) }));
+  }
+
+  /** Those that are there with a schema, or with all, cannot be taken out one by one. */
+  #narrow({ name, entries }: Publication): string {
+    const alone = (entries ?? []).filter(([, schema, table]) => !this.#request.matched.matches(schema, table));
+    if (alone.length === 0)
+      return 'Leave it; or, before the connector is begun for the first time, name a publication in "publication" that holds the captured tables alone.';
+    const tables = alone.map(([, schema, table]) => quoteTable({ schema, name: table })).join(', ');
+    return `If nobody else reads it: ALTER PUBLICATION ${quoteIdentifier(name)} DROP TABLE ${tables};`;
   }
 
   #problem(kind: ErrorKind, parameters: ErrorParameters): void {

@@ -20,7 +20,7 @@ export async function recoverPosition(
   options: RecoverOptions,
   signal: AbortSignal,
 ): Promise<LogPosition> {
-  const connect = { applicationName: applicationName(context.connector, context.instance), files: context.runtime.files, signal };
+  const connect = { applicationName: applicationName(context.connector, context.instance), runtime: context.runtime, signal };
   const client = await connectClient(config, { ...connect, ownMoney: true });
   let replication: pg.Client | null = null;
   try {

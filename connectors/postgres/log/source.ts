@@ -65,7 +65,7 @@ export class PostgresLogSource implements Source {
   constructor(config: PostgresConfig, context: SourceContext) {
     this.#config = config;
     this.#context = context;
-    this.#control = new ControlConnection(config, { applicationName: this.#applicationName, files: context.runtime.files });
+    this.#control = new ControlConnection(config, { applicationName: this.#applicationName, runtime: context.runtime });
   }
 
   preflight(signal: AbortSignal, stored?: StoredPosition): Promise<SourcePreflight> {
@@ -213,7 +213,7 @@ export class PostgresLogSource implements Source {
     });
     return new ReplicationSession({
       runtime: this.#context.runtime,
-      clientConfig: await replicationClientConfig(this.#config, { applicationName: this.#applicationName, files: this.#context.runtime.files }),
+      clientConfig: await replicationClientConfig(this.#config, { applicationName: this.#applicationName, runtime: this.#context.runtime }),
       slot,
       publications: prepared.publications,
       start: parseLsn(from.lsn) as bigint,

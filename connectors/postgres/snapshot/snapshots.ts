@@ -165,7 +165,7 @@ export class PostgresSnapshots implements SnapshotSource {
     const { connector, instance, runtime } = this.#context;
     const options: ConnectOptions = {
       applicationName: applicationName(connector, instance),
-      files: runtime.files,
+      runtime,
       ...(signal === undefined ? {} : { signal }),
     };
     const client = await connectClient(this.#config, options);

@@ -19,6 +19,7 @@ const DEFAULT_HEARTBEAT_MS = 30_000;
 const POISON = 0x5a;
 
 export class SimulatedLibrary extends EventEmitter implements Library, Dump {
+  readonly ctrlConnection = null;
   connection: unknown = null;
   useChecksum = true;
   readonly #world: World;

@@ -13,6 +13,7 @@ import { SnapshotCommands } from '../../../src/snapshot/commands.ts';
 import { Copies } from '../../../src/snapshot/copies.ts';
 import { CopyingSource } from '../../../src/snapshot/copying-source.ts';
 import { Pace } from '../../../src/snapshot/pace.ts';
+import { givenCredentials } from '../credentials.ts';
 import { Random } from '../random.ts';
 import { type Owner, type Violation, World } from '../world.ts';
 import { Database, KEYS } from './database.ts';
@@ -266,6 +267,7 @@ function runtimeOf(world: World, owner: Owner): Runtime {
     monotonicMs: () => world.now,
     random: () => world.random.next(),
     files: {} as Runtime['files'],
+    credentials: givenCredentials,
     setTimer: (callback, ms) => {
       const event = world.after(owner, ms, 'a timer', callback);
       return { clear: () => world.cancel(event) };

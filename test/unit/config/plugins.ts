@@ -7,6 +7,7 @@ import type { Registry } from '../../../src/plugin/registry.ts';
 const cisternFields = fields({
   url: { kind: 'string', about: 'Where it is.' },
   password: { kind: 'string', optional: true, secret: true, about: 'Password.' },
+  token: { kind: 'credential', optional: true, secret: true, about: 'Token.' },
   pin: { kind: 'integer', optional: true, secret: true, about: 'PIN.' },
   tables: { kind: 'list', minItems: 1, about: 'Tables.', example: ['public.*'] },
   tokens: { kind: 'list', optional: true, secret: true, about: 'Tokens.' },
@@ -60,7 +61,10 @@ export const registry: Registry = {
 export interface MemoryFile {
   readonly text: string;
   readonly mode: number;
+  readonly owner?: number;
 }
+
+const OWN = { mode: 0o600, owner: 1000 };
 
 /** A file system in memory; a name with no file under it is nothing. */
 export function memoryFiles(contents: Readonly<Record<string, string | MemoryFile>>): ConfigurationFiles {
@@ -68,8 +72,8 @@ export function memoryFiles(contents: Readonly<Record<string, string | MemoryFil
   return {
     look: (path) => {
       const file = contents[path];
-      if (file !== undefined) return Promise.resolve({ kind: 'file', mode: typeof file === 'string' ? 0o600 : file.mode });
-      return Promise.resolve(paths.some((name) => name.startsWith(`${path}/`)) ? { kind: 'directory', mode: 0o700 } : null);
+      if (file !== undefined) return Promise.resolve({ kind: 'file', ...(typeof file === 'string' ? OWN : { ...OWN, ...file }) });
+      return Promise.resolve(paths.some((name) => name.startsWith(`${path}/`)) ? { kind: 'directory', ...OWN } : null);
     },
     read: (path) => {
       const file = contents[path];

@@ -157,4 +157,19 @@ describe('I12: secrets', () => {
     ]);
     expect(await warnings(file, { contents: { '/pw': { text: 'x', mode: 0o600 } } })).toEqual([]);
   });
+
+  test("a group may read a secret file of root's, as Kubernetes gives them to a user without rights; others may not", async () => {
+    const file = connector({ source: { password: '${file:/pw}' } });
+    const found = [0o440, 0o640, 0o400, 0o444, 0o604].map(async (mode) => [
+      mode.toString(8),
+      (await warnings(file, { contents: { '/pw': { text: 'x', mode, owner: 0 } } })).length,
+    ]);
+    expect(await Promise.all(found)).toEqual([
+      ['440', 0],
+      ['640', 0],
+      ['400', 0],
+      ['444', 1],
+      ['604', 1],
+    ]);
+  });
 });

@@ -13,6 +13,12 @@ const { Kafka, logLevel } = kafkajs;
 /** The library's own attempts within one call: it learns from the first failure who leads now. More is up to the caller. */
 export const RETRY = { retries: 2, initialRetryTime: 50, maxRetryTime: 300 } as const;
 
+/**
+ * So long before a session ends who we are is proved again (KIP-368). Not the library's 10 s: of a token that lives hardly longer each request would prove it, and a broker refuses that
+ * more often than once a second (KafkaChannel, MIN_REAUTH_INTERVAL_ONE_SECOND_NANOS).
+ */
+const REAUTHENTICATION_MS = 3_000;
+
 export interface Client {
   readonly kafka: KafkajsClient;
   readonly sockets: Sockets;
@@ -73,6 +79,7 @@ export class Clients {
       // The sockets keep the time; this one only lets go of the attempt.
       connectionTimeout: CONNECT_MS + 500,
       requestTimeout: this.#config.request.timeout,
+      reauthenticationThreshold: REAUTHENTICATION_MS,
       retry: RETRY,
       // Everything that matters comes back as an error.
       logLevel: logLevel.NOTHING,

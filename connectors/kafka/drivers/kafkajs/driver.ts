@@ -44,6 +44,10 @@ export class KafkajsDriver implements KafkaDriver {
     return this.#admins.advertised(signal);
   }
 
+  clock(): Promise<null> {
+    return Promise.resolve(null);
+  }
+
   topicNames(signal: AbortSignal): Promise<readonly string[]> {
     return this.#admins.topicNames(signal);
   }

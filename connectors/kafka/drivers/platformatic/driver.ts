@@ -4,6 +4,7 @@ import {
   type ConnectionOptions,
   createTopicsV7,
   describeConfigsV4,
+  describeQuorumV2,
   fetchV12,
   initProducerIdV4,
   listOffsetsV7,
@@ -42,6 +43,8 @@ const EMPTY_FETCHES = 5;
 /** Calls that only ask are repeated this often when a leader has just moved. */
 const ATTEMPTS = 4;
 const PAUSE_MS = 200;
+/** Of the controllers. */
+const METADATA_TOPIC = '__cluster_metadata';
 const ID_HEADER = 'sluice.id';
 const SEQUENCES = 2 ** 31;
 const IS_CONTROL = 1 << 5;
@@ -75,6 +78,21 @@ export class PlatformaticDriver implements KafkaDriver {
   async advertised(signal: AbortSignal): Promise<readonly Advertised[]> {
     const { brokers } = await this.#cluster.metadata([], signal);
     return brokers.map(({ nodeId, host, port }) => ({ id: nodeId, host, port }));
+  }
+
+  async clock(signal: AbortSignal): Promise<number | null> {
+    const topics = [{ topicName: METADATA_TOPIC, partitions: [{ partitionIndex: 0 }] }];
+    try {
+      const connection = await this.#cluster.any();
+      const answer = await withDeadline(this.#context.runtime, this.#config.request.timeout, describeQuorumV2.api.async(connection, topics));
+      const { leaderId, currentVoters = [] } = answer.topics[0]?.partitions[0] ?? {};
+      // Of itself the leader says the time (KIP-836).
+      const millis = currentVoters.find(({ replicaId }) => replicaId === leaderId)?.lastCaughtUpTimestamp ?? -1n;
+      return millis <= 0n ? null : Number(millis) * 1000;
+    } catch {
+      signal.throwIfAborted();
+      return null;
+    }
   }
 
   async topicNames(signal: AbortSignal): Promise<readonly string[]> {

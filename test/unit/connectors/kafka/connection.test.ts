@@ -5,7 +5,7 @@ import type { PeerCertificate, ConnectionOptions as TlsOptions } from 'node:tls'
 import type { AuthenticationProviderArgs, Mechanism } from 'kafkajs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { KafkaConfig } from '../../../../connectors/kafka/config.ts';
-import { kafkajsSecurity, platformaticSecurity } from '../../../../connectors/kafka/connection.ts';
+import { kafkajsSecurity, platformaticSecurity, Tokens } from '../../../../connectors/kafka/connection.ts';
 import { SluiceError } from '../../../../src/plugin/error.ts';
 import { type Certificates, makeCertificates } from '../../../servers/certificates.ts';
 import { pluginContext } from '../../../support/plugin-context.ts';
@@ -80,7 +80,7 @@ describe('SASL', () => {
   });
 
   it('a token is asked for with each authentication, and a broker that does not take it is understood', async () => {
-    const sasl = { mechanism: 'oauthbearer', tokenCommand: [process.execPath, '-e', 'console.log("a.b.c")'] } as const;
+    const sasl = { mechanism: 'oauthbearer', token: { command: [process.execPath, '-e', 'console.log("a.b.c")'], timeout: 10_000 } } as const;
     const { token, authBytesValidator } = (await platformaticSecurity(config({ sasl }), context)).sasl ?? {};
     expect(await (token as () => Promise<string>)()).toBe('a.b.c');
     const answers: unknown[] = [];
@@ -100,5 +100,39 @@ describe('SASL', () => {
         .authenticate();
     await authenticate('');
     await expect(authenticate('{"status":"invalid_token"}')).rejects.toMatchObject({ code: 'SASL_AUTHENTICATION_FAILED' });
+  });
+});
+
+describe('tokens', () => {
+  const jwt = (exp: unknown): string => `${Buffer.from('{}').toString('base64url')}.${Buffer.from(JSON.stringify({ exp })).toString('base64url')}.`;
+  const tokens = (printed: string): Tokens => new Tokens('', { nowMicros: () => 1000e6, credentials: { get: () => Promise.resolve(printed) } });
+
+  it('are taken as they are, or out of a JSON object', async () => {
+    expect(await tokens('abc.def\n').get()).toBe('abc.def');
+    expect(await tokens('{"access_token":"t","expires_in":1}').get()).toBe('t');
+  });
+
+  it.each([
+    ['', 'there is none'],
+    ['{broken', 'there is none'],
+    ['{"access_token":1}', 'there is none'],
+    ['canary with spaces', 'signs that no token has'],
+  ])('%j is none, and is not shown (I12)', async (printed, says) => {
+    const error = await tokens(printed)
+      .get()
+      .catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'SLUICE_KAFKA_TOKEN', message: expect.stringContaining(says) });
+    expect(String(error)).not.toContain('canary');
+  });
+
+  it.each([
+    [jwt(940), 'the broker did not accept the token, which by the clock of this machine expired 60 s ago'],
+    [jwt(1030), 'the broker did not accept the token, which by the clock of this machine is good for another 30 s'],
+    [jwt('soon'), 'the broker did not accept the token'],
+    ['abc', 'the broker did not accept the token'],
+  ])('%s that was refused: its end is told where it says it (RFC 7519)', async (token, says) => {
+    const refused = tokens(token);
+    await refused.get();
+    expect(refused.refused()).toBe(says);
   });
 });

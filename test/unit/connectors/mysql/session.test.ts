@@ -13,6 +13,7 @@ import { FakeRuntime } from '../../../support/fake-runtime.ts';
 const played = { handle: (): void => undefined };
 
 class Played extends EventEmitter implements Library {
+  readonly ctrlConnection = null;
   readonly connection = {
     handlePacket: (_packet: object): void => played.handle(),
     query: (_sql: string, done: (error: null) => void): void => done(null),
