@@ -58,11 +58,12 @@ export const kafkaFields = fields({
       ca: {
         kind: 'string',
         optional: true,
+        reaches: 'file',
         about: 'Path of the PEM file with the certificates to trust. Left out: those that Node.js trusts.',
         example: '/etc/sluice/ca.pem',
       },
-      cert: { kind: 'string', optional: true, about: 'Path of the PEM file of the client certificate.' },
-      key: { kind: 'string', optional: true, about: "Path of the PEM file of the client certificate's private key." },
+      cert: { kind: 'string', optional: true, reaches: 'file', about: 'Path of the PEM file of the client certificate.' },
+      key: { kind: 'string', optional: true, reaches: 'file', about: "Path of the PEM file of the client certificate's private key." },
       passphrase: { kind: 'string', optional: true, secret: true, about: 'Passphrase of the private key.', example: '${env:KAFKA_KEY_PASSPHRASE}' },
       serverName: {
         kind: 'string',
@@ -87,6 +88,7 @@ export const kafkaFields = fields({
         kind: 'list',
         optional: true,
         minItems: 1,
+        reaches: 'program',
         about:
           'Program and arguments that print a token, for `oauthbearer`: the token itself, or a JSON object with `access_token`. It is run without a shell, for each connection.',
         example: ['/usr/local/bin/kafka-token', '--audience', 'kafka'],

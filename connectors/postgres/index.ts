@@ -1,5 +1,6 @@
 import { type ErrorKind, type FindingKind, SluiceError, type SourcePlugin } from '#plugin';
-import { addressOf, postgresFields, slotName, validatePostgres } from './config.ts';
+import { quoteIdentifier, quoteLiteral } from './client.ts';
+import { addressOf, insertsPublicationName, postgresFields, publicationName, slotName, validatePostgres } from './config.ts';
 import * as errors from './errors.ts';
 import * as findings from './findings.ts';
 import * as logErrors from './log/errors.ts';
@@ -21,6 +22,15 @@ export const postgres: SourcePlugin<typeof postgresFields> = {
     // Slots are the cluster's, not the database's; while a connector reads one, nobody else can.
     const { host, port } = addressOf(config);
     return [`slot:${host}:${port}/${slotName(config, connector)}`];
+  },
+  remains: (config, connector) => {
+    const { host, port, database } = addressOf(config);
+    const [slot, publication] = [slotName(config, connector), publicationName(config, connector)];
+    const dropped = [publication, ...(config.insertOnly.length > 0 ? [insertsPublicationName(publication)] : [])].map(quoteIdentifier).join(', ');
+    return [
+      `The slot "${slot}" of ${host}:${port} stays, and the server keeps all of its log for it until it is dropped: SELECT pg_drop_replication_slot(${quoteLiteral(slot)});`,
+      `The publication stays in the database "${database}": DROP PUBLICATION IF EXISTS ${dropped};`,
+    ];
   },
   catalog: (config) => addressOf(config).database,
   parsePosition: (text, current) => {

@@ -1,4 +1,5 @@
 import { type IncomingMessage, request } from 'node:http';
+import { ConfigurationError } from '../config/load.ts';
 import { CONTROL_DENIED, CONTROL_FAILED, CONTROL_NO_DAEMON } from '../daemon/control-errors.ts';
 import { controlPath } from '../daemon/control-path.ts';
 import type { ControlFailure } from '../daemon/control-socket.ts';
@@ -23,7 +24,8 @@ export async function controlRequest(directory: string, route: string, body?: un
     throw new SluiceError(CONTROL_FAILED, { route, reason: rootMessage(error) }, { cause: error });
   }
   if (answer.status === 200) return answer.body;
-  const { code, retry, exit, message, remedy } = answer.body as ControlFailure;
+  const { code, retry, exit, message, remedy, problems } = answer.body as ControlFailure;
+  if (problems !== undefined) throw new ConfigurationError(problems);
   throw new SluiceError({ code, retry, exit, cause: message, remedy });
 }
 

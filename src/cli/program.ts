@@ -8,6 +8,7 @@ import { addDoctor } from './doctor-program.ts';
 import { fail, type Output, print, processOutput } from './output.ts';
 import { addSchema } from './schema-program.ts';
 import { addSnapshot } from './snapshot-program.ts';
+import { addStoredConnectors } from './stored-connectors-program.ts';
 import { addTables } from './tables-program.ts';
 
 const AFTER_HELP = `
@@ -46,6 +47,7 @@ export async function runCli(argv: readonly string[], registry: Registry): Promi
   addRun(program, action, registry);
   addValidate(program, action, registry);
   addConnectors(program, action, registry);
+  addStoredConnectors(program, action, registry);
   addDoctor(program, action, registry);
   addOffsets(program, action, registry);
   addDlq(program, action, registry);

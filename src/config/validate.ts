@@ -16,6 +16,7 @@ import {
 import type { JsonNode, ObjectNode, StringNode } from './json.ts';
 import { nearest } from './nearest.ts';
 import { type FileProblems, joinPath } from './problem.ts';
+import { checkReach, type Reach } from './reach.ts';
 import { maskUrl, urlSecrets } from './redact.ts';
 import type { Text } from './references.ts';
 import { DURATION_UNITS, formatDuration, formatSize, parseDuration, parseSize, SIZE_UNITS, suggestDuration, suggestSize } from './units.ts';
@@ -30,6 +31,8 @@ export interface Validation {
   readonly unknown: Set<string>;
   /** Paths of values with a reference that could not be resolved. The error was added where it was looked up. */
   readonly failed: Set<string>;
+  /** What the file may reach; left out: whatever there is. */
+  readonly reach?: Reach;
 }
 
 type FieldOf<K extends Field['kind']> = Extract<Field, { kind: K }>;
@@ -149,8 +152,9 @@ function validateList(field: FieldOf<'list'>, node: JsonNode, path: string, vali
   }
   const values: string[] = [];
   for (const [index, item] of node.items.entries()) {
-    const { about, secret } = field;
-    const value = validateField({ kind: 'string', about, ...(secret === undefined ? {} : { secret }) }, item, `${path}[${index}]`, validation);
+    const { about, secret, reaches } = field;
+    const one: Field = { kind: 'string', about, ...(secret === undefined ? {} : { secret }), ...(reaches === undefined ? {} : { reaches }) };
+    const value = validateField(one, item, `${path}[${index}]`, validation);
     if (typeof value === 'string') values.push(value);
   }
   return values.length === node.items.length ? values : undefined;
@@ -253,6 +257,7 @@ function validateChoice(field: FieldOf<'choice'>, node: JsonNode, path: string, 
 function validateString(field: FieldOf<'string'>, node: StringNode, path: string, validation: Validation): string | undefined {
   const text = textOf(field, node, path, validation);
   if (text === undefined) return undefined;
+  if (!checkReach(field, text.value, node, path, validation)) return undefined;
   if (text.state !== 'left' && field.pattern !== undefined && !field.pattern.test(text.value)) {
     validation.problems.add(path, node, CONFIG_PATTERN, {
       given: field.secret === true ? 'This value' : show(node),

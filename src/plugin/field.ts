@@ -10,6 +10,8 @@ interface Common {
   readonly secret?: boolean;
   /** With `secret`: the value may also be the absolute path of a file that holds it. A path is no secret. */
   readonly orPath?: boolean;
+  /** The value names a file that is read (or holds its PEM text), or a program that is run: more than a connector that came over HTTP may do by itself. */
+  readonly reaches?: 'file' | 'program';
   /** Shown in the documentation and in the JSON Schema. */
   readonly example?: unknown;
 }

@@ -116,6 +116,8 @@ export interface SourcePlugin<T extends FieldTable = FieldTable> {
   validate?(config: ConfigOf<T>): readonly { readonly path: string; readonly message: string; readonly remedy: string }[];
   /** Resources that one connector must have for itself, such as `slot:host/database/name`: two connectors with an equal claim are an error. */
   claims?(config: ConfigOf<T>, connector: string): readonly string[];
+  /** What a connector leaves on its server when it is removed, a sentence each, with the statement that removes it; left out: nothing. */
+  remains?(config: ConfigOf<T>, connector: string): readonly string[];
   /** The database that the configuration names: `source.db` in Debezium's format. */
   catalog(config: ConfigOf<T>): string;
   /** The user's own form of a position (`--lsn 0/16B3748`) for `offsets set`; throws a SluiceError if it is none. */
