@@ -40,6 +40,12 @@ export const postgres: SourcePlugin<typeof postgresFields> = {
     if (known === null) throw new SluiceError(errors.positionUnknownServer, { text });
     return { ...known, lsn: formatLsn(lsn), lastCommit: null, lastCommitMicros: null };
   },
+  distance: (from, to) => {
+    const [before, after] = [readPosition(from), readPosition(to)];
+    if (before === null || after === null || before.systemId !== after.systemId) return null;
+    const bytes = (parseLsn(after.lsn) as bigint) - (parseLsn(before.lsn) as bigint);
+    return { back: bytes < 0n ? `${-bytes} bytes of log` : null, forward: bytes > 0n ? `${bytes} bytes of log` : null };
+  },
   snapshot: ({ snapshot }) => snapshot,
   create: (config, context) => new PostgresLogSource(config, context),
 };

@@ -13,7 +13,7 @@ export const API_PREFIX = '/api/v1';
 const WRONG: ReadonlySet<string> = new Set([REQUEST_INVALID.code, 'SLUICE_CONNECTOR_MASKED']);
 
 /** Codes of errors that say that what is named does not exist. */
-const MISSING: ReadonlySet<string> = new Set(['SLUICE_CONNECTOR_UNKNOWN', 'SLUICE_SCHEMA_TABLE_UNKNOWN']);
+const MISSING: ReadonlySet<string> = new Set(['SLUICE_CONNECTOR_UNKNOWN', 'SLUICE_SCHEMA_TABLE_UNKNOWN', 'SLUICE_DEAD_LETTER_UNKNOWN']);
 
 export interface ApiOptions {
   readonly operations: readonly Operation[];

@@ -52,9 +52,8 @@ function described({ id, method, summary, scope, arguments: all, body: whole, cr
     .map(([name, argument]) => ({ ...parameter(name, argument), in: 'path', required: true }));
   const rest = entries.filter(([name]) => !inPath.has(name) && (name !== 'connector' || inPath.size === 0));
   const hasBody = method === 'POST' || method === 'PUT';
-  const queryParameters = hasBody
-    ? []
-    : rest.map(([name, argument]) => ({ ...parameter(name, argument), in: 'query', required: argument.isRequired === true }));
+  const inQuery = hasBody && whole === undefined ? [] : rest.filter(([name]) => name !== whole);
+  const queryParameters = inQuery.map(([name, argument]) => ({ ...parameter(name, argument), in: 'query', required: argument.isRequired === true }));
   const required = rest.filter(([, { isRequired }]) => isRequired === true).map(([name]) => name);
   const schema =
     whole === undefined

@@ -72,6 +72,14 @@ export interface SourcePreflight {
   readonly tables: readonly TableOutline[];
 }
 
+/** What lies between two positions, in words such as `1200 bytes of log`. */
+export interface Distance {
+  /** What is read again where the second is gone on from; null: nothing. */
+  readonly back: string | null;
+  /** What is left out; null: nothing. */
+  readonly forward: string | null;
+}
+
 /** How `offsets recover` finds a place to resume from when the state is lost (design §9). */
 export interface RecoverOptions {
   readonly from: 'sink' | 'slot';
@@ -122,6 +130,8 @@ export interface SourcePlugin<T extends FieldTable = FieldTable> {
   catalog(config: ConfigOf<T>): string;
   /** The user's own form of a position (`--lsn 0/16B3748`) for `offsets set`; throws a SluiceError if it is none. */
   parsePosition(text: string, current: Position | null): Position;
+  /** For who moves a connector from one position to another; null: it cannot be told. Left out: it never can. */
+  distance?(from: Position, to: Position): Distance | null;
   /** Which tables are to be copied, and how; left out: it offers no copies. */
   snapshot?(config: ConfigOf<T>): SnapshotConfig;
   create(config: ConfigOf<T>, context: SourceContext): Source;
