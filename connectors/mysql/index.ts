@@ -2,6 +2,7 @@ import { type ErrorKind, type FindingKind, type Position, SluiceError, type Sour
 import { addressOf, mysqlFields, validateMysql } from './config.ts';
 import * as errors from './errors.ts';
 import * as findings from './findings.ts';
+import { distanceOf } from './log/distance.ts';
 import * as logErrors from './log/errors.ts';
 import { ORIGIN_COLUMNS } from './log/origin.ts';
 import { NO_PROOF, parseGtids, parsePlace, readPosition, type System } from './log/position.ts';
@@ -34,6 +35,7 @@ function pluginOf(system: System): SourcePlugin<typeof mysqlFields> {
       // In which file they stand is not known: after a reset it is another one than before.
       return { system, by: 'gtid', gtid: text.replace(/\s/g, ''), server: known?.server ?? '', file: '', pos: '0', ...NO_PROOF };
     },
+    distance: (from, to) => distanceOf(from, to, system),
     snapshot: ({ snapshot }) => snapshot,
     create: (config, context) => new MysqlLogSource(config, system, context),
   };

@@ -6,7 +6,9 @@ import { doctorErrors } from '../../src/daemon/doctor-errors.ts';
 import { doctorFindings } from '../../src/daemon/doctor-findings.ts';
 import { HEALTH_LISTEN } from '../../src/daemon/health-server.ts';
 import { lifecycleErrors } from '../../src/daemon/lifecycle-errors.ts';
+import { OFFSETS_DOCUMENT } from '../../src/daemon/offset-documents.ts';
 import { CONNECTOR_RUNNING, CONNECTOR_UNKNOWN } from '../../src/daemon/offsets.ts';
+import { storedConnectorErrors } from '../../src/daemon/stored-connectors-errors.ts';
 import { deadLetterErrors } from '../../src/dead-letters/errors.ts';
 import { avroErrors } from '../../src/formats/avro/errors.ts';
 import { debeziumErrors } from '../../src/formats/debezium/errors.ts';
@@ -34,7 +36,9 @@ export const engineErrors: readonly { readonly title: string; readonly kinds: re
     kinds: [
       CONNECTOR_UNKNOWN,
       CONNECTOR_RUNNING,
+      OFFSETS_DOCUMENT,
       ...lifecycleErrors,
+      ...storedConnectorErrors,
       HEALTH_LISTEN,
       ...doctorErrors,
       ...tailErrors,

@@ -1,4 +1,5 @@
 import { type IncomingMessage, request } from 'node:http';
+import { ConfigurationError } from '../config/load.ts';
 import { CONTROL_DENIED, CONTROL_FAILED, CONTROL_NO_DAEMON } from '../daemon/control-errors.ts';
 import { controlPath } from '../daemon/control-path.ts';
 import type { ControlFailure } from '../daemon/control-socket.ts';
@@ -23,7 +24,8 @@ export async function controlRequest(directory: string, route: string, body?: un
 }
 
 /** The daemon's own error. */
-function failureOf({ code, retry, exit, message, remedy }: ControlFailure): SluiceError {
+function failureOf({ code, retry, exit, message, remedy, problems }: ControlFailure): SluiceError {
+  if (problems !== undefined) return new ConfigurationError(problems);
   return new SluiceError({ code, retry, exit, cause: message, remedy });
 }
 

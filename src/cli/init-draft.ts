@@ -133,7 +133,8 @@ function define(section: Record<string, unknown>, name: string, value: unknown):
 /** The disk with one more file. */
 function withFile(path: string, text: string): ConfigurationFiles {
   return {
-    look: (asked) => (asked === path ? Promise.resolve({ kind: 'file' as const, mode: 0o600 }) : diskFiles.look(asked)),
+    look: (asked) =>
+      asked === path ? Promise.resolve({ kind: 'file' as const, mode: 0o600, owner: process.getuid?.() ?? 0 }) : diskFiles.look(asked),
     read: (asked) => (asked === path ? Promise.resolve(Buffer.from(text)) : diskFiles.read(asked)),
     list: (asked) => diskFiles.list(asked),
   };

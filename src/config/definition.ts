@@ -17,6 +17,8 @@ export interface ConnectorDefinition {
   readonly name: string;
   /** The file it was read from, as the user wrote it. */
   readonly file: string;
+  /** It was created through the API or a command, and its file stands in the data directory. Left out: it is a file of the configuration. */
+  readonly isStored?: true;
   readonly source: Part<SourcePlugin>;
   readonly format: Part<FormatPlugin>;
   readonly sink: Part<SinkPlugin>;

@@ -43,4 +43,10 @@ export interface ConnectorStatus {
   readonly health: SourceHealth | null;
   /** It neither reads nor notices that it does not: only another process helps. */
   readonly isStalled: boolean;
+  /** Where it is configured; left out: not asked for. */
+  readonly file?: string;
+  /** It was created through the API or a command. */
+  readonly isStored?: boolean;
+  /** What is to be known of its configuration. */
+  readonly warnings?: readonly { readonly code: string; readonly message: string; readonly remedy: string }[];
 }

@@ -2,6 +2,8 @@ import { once } from 'node:events';
 import { chmod, unlink } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { connect } from 'node:net';
+import { ConfigurationError } from '../config/load.ts';
+import type { Problem } from '../config/problem.ts';
 import { rootMessage, SluiceError } from '../plugin/error.ts';
 import { CONTROL_IN_USE, CONTROL_INTERNAL, CONTROL_LISTEN, CONTROL_REQUEST, CONTROL_ROUTE } from './control-errors.ts';
 import { controlPath } from './control-path.ts';
@@ -26,6 +28,8 @@ export interface ControlFailure {
   readonly exit: 1 | 2 | 3;
   readonly message: string;
   readonly remedy: string;
+  /** Of a configuration that is refused. */
+  readonly problems?: readonly Problem[];
 }
 
 /**
@@ -110,7 +114,8 @@ async function answer(handlers: ControlHandlers, request: IncomingMessage, respo
     const failure = error instanceof SluiceError ? error : new SluiceError(CONTROL_INTERNAL, { route, reason: rootMessage(error) }, { cause: error });
     status = failure.kind === CONTROL_ROUTE ? 404 : failure.kind === CONTROL_INTERNAL ? 500 : failure.kind === CONTROL_REQUEST ? 400 : 409;
     const { code, message, remedy, kind } = failure;
-    body = JSON.stringify({ code, retry: kind.retry, exit: kind.exit, message, remedy } satisfies ControlFailure);
+    const problems = failure instanceof ConfigurationError ? { problems: failure.problems } : {};
+    body = JSON.stringify({ code, retry: kind.retry, exit: kind.exit, message, remedy, ...problems } satisfies ControlFailure);
   }
   response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body), connection: 'close' });
   response.end(body);

@@ -2,7 +2,7 @@ import type { ConnectorDefinition } from '../config/load.ts';
 import type { MemoryBudget, MemoryShare } from '../pipeline/memory.ts';
 import type { Logger } from '../plugin/context.ts';
 import type { SluiceError } from '../plugin/error.ts';
-import type { Runtime } from '../plugin/runtime.ts';
+import { aborted, type Runtime } from '../plugin/runtime.ts';
 import type { StateStore } from '../state/state-store.ts';
 import type { TailPoints } from '../tail/tail.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
@@ -125,10 +125,12 @@ export class Fleet {
     await metrics.forget(name);
   }
 
-  /** Resolves when every connector has stopped for good. */
+  /** Resolves when every connector has stopped for good. Without one it waits for some to come, until it is told to stop. */
   async ended(): Promise<void> {
+    const { shutdown, once } = this.#ports;
     for (;;) {
       if (this.#changing !== null) await this.#changing;
+      else if (this.#members.size === 0 && !once && !shutdown.drain.aborted) await Promise.race([this.#changed.promise, aborted(shutdown.drain)]);
       else if (this.connectors.every(({ state }) => isFinal(state))) return;
       else await Promise.race([Promise.all(this.connectors.map(({ ended }) => ended)), this.#changed.promise]);
     }

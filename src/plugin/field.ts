@@ -13,6 +13,8 @@ interface Common {
   readonly orPath?: boolean;
   /** With `secret`: `sluice init` asks for it although it may be left out. */
   readonly asked?: boolean;
+  /** The value names a file that is read (or holds its PEM text), or a program that is run: more than a connector that came over HTTP may do by itself. */
+  readonly reaches?: 'file' | 'program';
   /** Shown in the documentation and in the JSON Schema. */
   readonly example?: unknown;
 }

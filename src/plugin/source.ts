@@ -72,6 +72,14 @@ export interface SourcePreflight {
   readonly tables: readonly TableOutline[];
 }
 
+/** What lies between two positions, in words such as `1200 bytes of log`. */
+export interface Distance {
+  /** What is read again where the second is gone on from; null: nothing. */
+  readonly back: string | null;
+  /** What is left out; null: nothing. */
+  readonly forward: string | null;
+}
+
 /** How `offsets recover` finds a place to resume from when the state is lost (design §9). */
 export interface RecoverOptions {
   readonly from: 'sink' | 'slot';
@@ -116,10 +124,14 @@ export interface SourcePlugin<T extends FieldTable = FieldTable> {
   validate?(config: ConfigOf<T>): readonly { readonly path: string; readonly message: string; readonly remedy: string }[];
   /** Resources that one connector must have for itself, such as `slot:host/database/name`: two connectors with an equal claim are an error. */
   claims?(config: ConfigOf<T>, connector: string): readonly string[];
+  /** What a connector leaves on its server when it is removed, a sentence each, with the statement that removes it; left out: nothing. */
+  remains?(config: ConfigOf<T>, connector: string): readonly string[];
   /** The database that the configuration names: `source.db` in Debezium's format. */
   catalog(config: ConfigOf<T>): string;
   /** The user's own form of a position (`--lsn 0/16B3748`) for `offsets set`; throws a SluiceError if it is none. */
   parsePosition(text: string, current: Position | null): Position;
+  /** For who moves a connector from one position to another; null: it cannot be told. Left out: it never can. */
+  distance?(from: Position, to: Position): Distance | null;
   /** Which tables are to be copied, and how; left out: it offers no copies. */
   snapshot?(config: ConfigOf<T>): SnapshotConfig;
   create(config: ConfigOf<T>, context: SourceContext): Source;
