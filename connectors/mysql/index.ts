@@ -34,6 +34,12 @@ function pluginOf(system: System): SourcePlugin<typeof mysqlFields> {
       // In which file they stand is not known: after a reset it is another one than before.
       return { system, by: 'gtid', gtid: text.replace(/\s/g, ''), server: known?.server ?? '', file: '', pos: '0', ...NO_PROOF };
     },
+    protection: {
+      figures: ['headroom', 'freePercent', 'timeLeft'],
+      givesUp: false,
+      remedy: () =>
+        'The server deletes its log by its age, whether it was read or not; to keep it longer: SET GLOBAL binlog_expire_logs_seconds = 2592000.',
+    },
     snapshot: ({ snapshot }) => snapshot,
     create: (config, context) => new MysqlLogSource(config, system, context),
   };

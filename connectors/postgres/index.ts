@@ -30,6 +30,12 @@ export const postgres: SourcePlugin<typeof postgresFields> = {
     if (known === null) throw new SluiceError(errors.positionUnknownServer, { text });
     return { ...known, lsn: formatLsn(lsn), lastCommit: null, lastCommitMicros: null };
   },
+  protection: {
+    figures: ['retained', 'freePercent', 'timeLeft'],
+    givesUp: true,
+    remedy: (config, connector) =>
+      `The server keeps its log for as long as its slot stands; where this output is not needed any more: SELECT pg_drop_replication_slot('${slotName(config, connector)}').`,
+  },
   snapshot: ({ snapshot }) => snapshot,
   create: (config, context) => new PostgresLogSource(config, context),
 };

@@ -6,6 +6,7 @@ import { doctorFindings } from '../../src/daemon/doctor-findings.ts';
 import { HEALTH_LISTEN } from '../../src/daemon/health-server.ts';
 import { lifecycleErrors } from '../../src/daemon/lifecycle-errors.ts';
 import { CONNECTOR_RUNNING, CONNECTOR_UNKNOWN } from '../../src/daemon/offsets.ts';
+import { protectionErrors } from '../../src/daemon/protection-errors.ts';
 import { deadLetterErrors } from '../../src/dead-letters/errors.ts';
 import { avroErrors } from '../../src/formats/avro/errors.ts';
 import { debeziumErrors } from '../../src/formats/debezium/errors.ts';
@@ -27,7 +28,16 @@ export const engineErrors: readonly { readonly title: string; readonly kinds: re
   { title: 'Configuration', kinds: configErrors },
   {
     title: 'Daemon and commands',
-    kinds: [CONNECTOR_UNKNOWN, CONNECTOR_RUNNING, ...lifecycleErrors, HEALTH_LISTEN, ...doctorErrors, ...httpErrors, ...controlErrors],
+    kinds: [
+      CONNECTOR_UNKNOWN,
+      CONNECTOR_RUNNING,
+      ...lifecycleErrors,
+      ...protectionErrors,
+      HEALTH_LISTEN,
+      ...doctorErrors,
+      ...httpErrors,
+      ...controlErrors,
+    ],
   },
   { title: 'Pipeline', kinds: pipelineErrors },
   { title: 'Format debezium', kinds: debeziumErrors },

@@ -117,7 +117,8 @@ function statusText(all: readonly ConnectorStatus[], rates: ReadonlyMap<string, 
   const errors = all.map(({ name, error }) =>
     error === undefined ? '' : stripVTControlCharacters(`${name}: ${error.message}\n  code:   ${error.code}\n  remedy: ${error.remedy}\n`),
   );
-  return `${table(shown)}${errors.join('')}`;
+  const pressed = all.map(({ name, pressure }) => (pressure === null ? '' : `${name}: behind (${pressure.action}): ${pressure.reason}.\n`));
+  return `${table(shown)}${pressed.join('')}${errors.join('')}`;
 }
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
