@@ -36,6 +36,12 @@ function pluginOf(system: System): SourcePlugin<typeof mysqlFields> {
       return { system, by: 'gtid', gtid: text.replace(/\s/g, ''), server: known?.server ?? '', file: '', pos: '0', ...NO_PROOF };
     },
     distance: (from, to) => distanceOf(from, to, system),
+    protection: {
+      figures: ['headroom', 'freePercent', 'timeLeft'],
+      givesUp: false,
+      remedy: () =>
+        'The server deletes its log by its age, whether it was read or not; to keep it longer: SET GLOBAL binlog_expire_logs_seconds = 2592000.',
+    },
     snapshot: ({ snapshot }) => snapshot,
     create: (config, context) => new MysqlLogSource(config, system, context),
   };

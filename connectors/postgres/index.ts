@@ -46,6 +46,12 @@ export const postgres: SourcePlugin<typeof postgresFields> = {
     const bytes = (parseLsn(after.lsn) as bigint) - (parseLsn(before.lsn) as bigint);
     return { back: bytes < 0n ? `${-bytes} bytes of log` : null, forward: bytes > 0n ? `${bytes} bytes of log` : null };
   },
+  protection: {
+    figures: ['retained', 'freePercent', 'timeLeft'],
+    givesUp: true,
+    remedy: (config, connector) =>
+      `The server keeps its log for as long as its slot stands; where this output is not needed any more: SELECT pg_drop_replication_slot('${slotName(config, connector)}').`,
+  },
   snapshot: ({ snapshot }) => snapshot,
   create: (config, context) => new PostgresLogSource(config, context),
 };

@@ -8,6 +8,7 @@ import { HEALTH_LISTEN } from '../../src/daemon/health-server.ts';
 import { lifecycleErrors } from '../../src/daemon/lifecycle-errors.ts';
 import { OFFSETS_DOCUMENT } from '../../src/daemon/offset-documents.ts';
 import { CONNECTOR_RUNNING, CONNECTOR_UNKNOWN } from '../../src/daemon/offsets.ts';
+import { protectionErrors } from '../../src/daemon/protection-errors.ts';
 import { storedConnectorErrors } from '../../src/daemon/stored-connectors-errors.ts';
 import { deadLetterErrors } from '../../src/dead-letters/errors.ts';
 import { avroErrors } from '../../src/formats/avro/errors.ts';
@@ -39,6 +40,7 @@ export const engineErrors: readonly { readonly title: string; readonly kinds: re
       OFFSETS_DOCUMENT,
       ...lifecycleErrors,
       ...storedConnectorErrors,
+      ...protectionErrors,
       HEALTH_LISTEN,
       ...doctorErrors,
       ...tailErrors,

@@ -119,7 +119,8 @@ function statusText(all: readonly ConnectorStatus[], rates: ReadonlyMap<string, 
       stripVTControlCharacters(`${name}: ${message}\n  code:   ${code}\n  remedy: ${remedy}\n`),
     ),
   );
-  return `${table(shown)}${errors.join('')}`;
+  const pressed = all.map(({ name, pressure }) => (pressure === null ? '' : `${name}: behind (${pressure.action}): ${pressure.reason}.\n`));
+  return `${table(shown)}${pressed.join('')}${errors.join('')}`;
 }
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const;

@@ -31,5 +31,6 @@ export interface ConnectorDefinition {
   readonly schemaChanges: CommonConfig['schemaChanges'];
   readonly compatibility: CommonConfig['compatibility'];
   readonly mapping: CommonConfig['mapping'];
+  readonly protect: CommonConfig['protect'];
   readonly maxInFlightBytes: number;
 }

@@ -6,6 +6,7 @@ import type { SourceHealth } from '../plugin/source.ts';
 import type { StateStore } from '../state/state-store.ts';
 import type { ConnectorFigures, Metrics } from '../telemetry/metrics.ts';
 import type { ConnectorState } from './lifecycle.ts';
+import type { Pressure } from './protection.ts';
 
 export interface ConnectorPorts {
   readonly store: StateStore;
@@ -41,6 +42,8 @@ export interface ConnectorStatus {
   /** Since the process began. */
   readonly figures: ConnectorFigures;
   readonly health: SourceHealth | null;
+  /** What `protect` has come to, and why; null: nothing. */
+  readonly pressure: Pressure | null;
   /** It neither reads nor notices that it does not: only another process helps. */
   readonly isStalled: boolean;
   /** Where it is configured; left out: not asked for. */

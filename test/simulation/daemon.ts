@@ -127,6 +127,7 @@ export class Daemon implements Owner {
       schemaChanges: {},
       compatibility: { level: 'none', levels: {}, rules: 'avro', action: 'stopTable', actions: {}, deprecated: [] },
       mapping: { rename: {}, cast: {}, defaults: {}, fixed: {}, rest: 'rest' },
+      protect: { warn: { retained: 0, freePercent: 0 }, pauseSnapshot: { freePercent: 0 }, patience: 60_000 },
       maxInFlightBytes: plan.maxInFlightBytes,
     } satisfies Omit<ConnectorDefinition, 'format'> & { readonly format: unknown };
     return definition as unknown as ConnectorDefinition;

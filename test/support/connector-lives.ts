@@ -104,6 +104,7 @@ export function connectorWith(
     schemaChanges: {},
     compatibility: { level: 'none', levels: {}, actions: {}, deprecated: [] },
     mapping: { rename: {}, cast: {}, defaults: {}, fixed: {} },
+    protect: { warn: { retained: 0, freePercent: 0 }, pauseSnapshot: { freePercent: 0 }, patience: 60_000 },
   } as unknown as ConnectorDefinition;
   const store = {
     instance: 'i',
