@@ -120,9 +120,9 @@ describe('connectors created while the daemon runs', () => {
     ],
     [
       'a program',
-      () => ({ ...config(), sink: { type: 'kafka', brokers: ['127.0.0.1:9'], sasl: { mechanism: 'oauthbearer', tokenCommand: ['/bin/sh'] } } }),
+      () => ({ ...config(), sink: { type: 'kafka', brokers: ['127.0.0.1:9'], sasl: { mechanism: 'oauthbearer', token: { command: ['/bin/sh'] } } } }),
       'SLUICE_CONFIG_REACH',
-      'sink.sasl.tokenCommand[0]',
+      'sink.sasl.token.command[0]',
     ],
     [
       'the address that hands out credentials',
