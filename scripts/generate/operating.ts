@@ -56,7 +56,7 @@ What is created so is a file of mode 0600 in \`connectors/\` of the data directo
 - A file of the configuration directory with the same name goes before it, with the warning \`SLUICE_CONFIG_STORED_HIDDEN\` in the log and the status. Such a connector is changed by its file alone: 409.
 - A secret in the body is stored as it is, and never shown: it is \`***\` in every answer. What was shown so is not taken back (400, \`SLUICE_CONNECTOR_MASKED\`): send the secret, or a reference.
 - Whoever may create connectors says where they connect to, so what they may name of this machine is bounded (\`stored\` of \`sluice.json\`; all of it is refused if nothing is said there): variables for \`\${env:NAME}\` by
-  \`stored.env\`, directories for \`\${file:/path}\`, certificates and keys by \`stored.files\`. Paths are compared as they are written, and links inside those directories are followed. A program (\`tokenCommand\`) is never run for them, and an address of the link itself (169.254.0.0/16,
+  \`stored.env\`, directories for \`\${file:/path}\`, certificates and keys by \`stored.files\`. Paths are compared as they are written, and links inside those directories are followed. A program (\`command\`) is never run for them, and an address of the link itself (169.254.0.0/16,
   fe80::/10, the names of metadata services), as written, is refused; names are not resolved for that check. No other request of this API sets an address.
 - Deleting ends a connector in order. Its slot and publication stay on the server, and the answer has the statements that remove them; its offset stays in the data directory, so that one of the same name goes on
   from there, unless \`offsets=forget\` is asked for.`;
