@@ -42,7 +42,7 @@ EXPOSE 9010
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.SLUICE_HEALTH.split(':').pop()}/livez`).then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
 # Node as PID 1 handles SIGTERM itself: it drains.
-ENTRYPOINT ["node", "/app/dist/src/main.js"]
+ENTRYPOINT ["node", "--disable-proto=throw", "/app/dist/src/main.js"]
 CMD ["run"]
 # Last, so that another revision changes no layer.
 ARG VERSION=0.1.0

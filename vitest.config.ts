@@ -3,10 +3,11 @@ import { defineConfig } from 'vitest/config';
 // `#plugin` is src/plugin/index.ts under this condition and dist/ without it (package.json, imports).
 const conditions = ['source', 'node'];
 
-// One server suite at a time: they share two cores with their servers.
+// Two files at a time, each with servers of its own: mostly they wait. What kills and freezes servers to the second is by itself.
 const onServers = {
   pool: 'forks' as const,
-  fileParallelism: false,
+  maxWorkers: 2,
+  sequence: { groupOrder: 1 },
   globalSetup: ['test/support/servers-setup.ts'],
   setupFiles: ['test/support/leaks-setup.ts'],
 };
@@ -35,6 +36,8 @@ export default defineConfig({
         test: {
           ...onServers,
           name: 'chaos',
+          maxWorkers: 1,
+          sequence: { groupOrder: 2 },
           include: chaos,
           testTimeout: process.env.SLUICE_CHAOS === 'full' ? 3_600_000 : 600_000,
           hookTimeout: 180_000,

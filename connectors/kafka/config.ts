@@ -58,11 +58,12 @@ export const kafkaFields = fields({
       ca: {
         kind: 'string',
         optional: true,
+        reaches: 'file',
         about: 'Path of the PEM file with the certificates to trust. Left out: those that Node.js trusts.',
         example: '/etc/sluice/ca.pem',
       },
-      cert: { kind: 'string', optional: true, about: 'Path of the PEM file of the client certificate.' },
-      key: { kind: 'string', optional: true, about: "Path of the PEM file of the client certificate's private key." },
+      cert: { kind: 'string', optional: true, reaches: 'file', about: 'Path of the PEM file of the client certificate.' },
+      key: { kind: 'string', optional: true, reaches: 'file', about: "Path of the PEM file of the client certificate's private key." },
       passphrase: { kind: 'string', optional: true, secret: true, about: 'Passphrase of the private key.', example: '${env:KAFKA_KEY_PASSPHRASE}' },
       serverName: {
         kind: 'string',

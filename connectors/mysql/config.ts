@@ -11,6 +11,7 @@ export const mysqlFields = fields({
     kind: 'credential',
     optional: true,
     secret: true,
+    asked: true,
     about:
       'The password of the account, or its token (RDS IAM). Left out: an empty one. A server that asks for it in clear text gets it only over TLS that verifies the server.',
     example: '${env:SHOP_DB_PASSWORD}',
@@ -28,15 +29,17 @@ export const mysqlFields = fields({
       ca: {
         kind: 'string',
         optional: true,
+        reaches: 'file',
         about: 'Path of the PEM file with the certificates to trust (or the PEM text). Left out: the certificates that Node.js trusts.',
         example: '/etc/sluice/ca.pem',
       },
-      cert: { kind: 'string', optional: true, about: 'Path of the PEM file of the client certificate (or the PEM text).' },
+      cert: { kind: 'string', optional: true, reaches: 'file', about: 'Path of the PEM file of the client certificate (or the PEM text).' },
       key: {
         kind: 'string',
         optional: true,
         secret: true,
         orPath: true,
+        reaches: 'file',
         about: "Path of the PEM file of the client certificate's private key (or the PEM text).",
       },
     },

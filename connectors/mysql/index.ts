@@ -2,6 +2,7 @@ import { type ErrorKind, type FindingKind, type Position, SluiceError, type Sour
 import { addressOf, mysqlFields, validateMysql } from './config.ts';
 import * as errors from './errors.ts';
 import * as findings from './findings.ts';
+import { distanceOf } from './log/distance.ts';
 import * as logErrors from './log/errors.ts';
 import { ORIGIN_COLUMNS } from './log/origin.ts';
 import { NO_PROOF, parseGtids, parsePlace, readPosition, type System } from './log/position.ts';
@@ -33,6 +34,13 @@ function pluginOf(system: System): SourcePlugin<typeof mysqlFields> {
       if (parseGtids(text, system) === null) throw new SluiceError(errors.positionInvalid, { text, system });
       // In which file they stand is not known: after a reset it is another one than before.
       return { system, by: 'gtid', gtid: text.replace(/\s/g, ''), server: known?.server ?? '', file: '', pos: '0', ...NO_PROOF };
+    },
+    distance: (from, to) => distanceOf(from, to, system),
+    protection: {
+      figures: ['headroom', 'freePercent', 'timeLeft'],
+      givesUp: false,
+      remedy: () =>
+        'The server deletes its log by its age, whether it was read or not; to keep it longer: SET GLOBAL binlog_expire_logs_seconds = 2592000.',
     },
     snapshot: ({ snapshot }) => snapshot,
     create: (config, context) => new MysqlLogSource(config, system, context),

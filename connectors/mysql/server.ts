@@ -96,7 +96,8 @@ export async function logFiles(client: Client): Promise<string[]> {
   return (await listFiles(client)).map(({ Log_name }) => Log_name);
 }
 
-function listFiles(client: Client): Promise<{ Log_name: string; File_size: string | number }[]> {
+/** The same, with their sizes. */
+export function listFiles(client: Client): Promise<{ Log_name: string; File_size: string | number }[]> {
   return client.rows('the files of its log', 'SHOW BINARY LOGS');
 }
 

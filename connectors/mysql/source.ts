@@ -14,11 +14,12 @@ import {
   type StoredPosition,
 } from '#plugin';
 import { type MysqlConfig, serverIdOf } from './config.ts';
+import { NOTHING_KNOWN } from './headroom.ts';
 import { Arrivals } from './log/arrivals.ts';
 import { BinlogDecoder } from './log/decoder.ts';
 import { gtidsOff } from './log/errors.ts';
 import { isBefore } from './log/place.ts';
-import { isDumpable, type LogPosition, type System } from './log/position.ts';
+import { isDumpable, type LogPosition, readPosition, type System } from './log/position.ts';
 import { LogSession } from './log/session.ts';
 import { FileEnds } from './log/torn.ts';
 import type { Prepared } from './prepare.ts';
@@ -106,12 +107,14 @@ export class MysqlLogSource implements Source {
   /** The server keeps its log by its age, whatever was read of it: nothing is told. */
   acknowledge(): void {}
 
-  async observe(signal: AbortSignal): Promise<SourceHealth> {
+  async observe(signal: AbortSignal, saved?: Position | null): Promise<SourceHealth> {
     signal.throwIfAborted();
-    const position = this.#decoder?.position;
-    const lagBytes = position === undefined ? null : await this.#upstream.bytesBehind(position);
+    const known = saved === undefined || saved === null ? null : readPosition(saved, this.#system);
+    // By a set of GTIDs alone it is not known where in the log it stands, until that is read.
+    const position = known === null || known.file === '' ? this.#decoder?.position : known;
+    const look = position === undefined ? NOTHING_KNOWN : await this.#upstream.look(position);
     const session = this.#session;
-    return { lagBytes, retainedBytes: null, slotState: null, overdueMs: session?.overdueMs ?? 0, connected: session?.streaming ?? false };
+    return { ...look, retainedBytes: null, slotState: null, overdueMs: session?.overdueMs ?? 0, connected: session?.streaming ?? false };
   }
 
   recover(options: RecoverOptions, signal: AbortSignal): Promise<Position> {

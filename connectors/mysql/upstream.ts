@@ -15,6 +15,7 @@ import { Client, connectionOptions } from './client.ts';
 import { type MysqlConfig, serverIdOf } from './config.ts';
 import { asSluiceError } from './connection-error.ts';
 import { readDefinitions } from './definitions.ts';
+import { Headroom, type LogLook } from './headroom.ts';
 import { DefinitionsWanted } from './log/definitions.ts';
 import type { Library } from './log/library.ts';
 import type { LogPosition, System } from './log/position.ts';
@@ -23,7 +24,7 @@ import { type FileEnds, UnknownFileEnd } from './log/torn.ts';
 import { preflightMysql } from './preflight.ts';
 import { type Prepared, prepareLog } from './prepare.ts';
 import { recoverPosition } from './recover.ts';
-import { bytesBehind, type ServerFacts, wholeIn } from './server.ts';
+import { type ServerFacts, wholeIn } from './server.ts';
 import { registerTable } from './snapshot/readable-table.ts';
 import { demandBinaries, hidesProblems, matchTables } from './tables.ts';
 
@@ -42,8 +43,8 @@ export interface Upstream {
   prepare(options: ReadOptions, signal: AbortSignal): Promise<Prepared>;
   /** Adds the answer to what is known. */
   learn(question: Question, known: Known): Promise<void>;
-  /** Bytes from there to the log's end; null where the file is gone. */
-  bytesBehind(position: LogPosition): Promise<number | null>;
+  /** How the log stands to that place. */
+  look(position: LogPosition): Promise<LogLook>;
   recover(options: RecoverOptions, signal: AbortSignal): Promise<Position>;
   /** What one session reads the log with. */
   library(): Promise<Library>;
@@ -55,11 +56,13 @@ export class MysqlUpstream implements Upstream {
   readonly #config: MysqlConfig;
   readonly #system: System;
   readonly #context: SourceContext;
+  readonly #headroom: Headroom;
 
   constructor(config: MysqlConfig, system: System, context: SourceContext) {
     this.#config = config;
     this.#system = system;
     this.#context = context;
+    this.#headroom = new Headroom(config, system, context.runtime);
   }
 
   preflight(signal: AbortSignal, stored?: StoredPosition): Promise<SourcePreflight> {
@@ -87,10 +90,12 @@ export class MysqlUpstream implements Upstream {
     }
   }
 
-  async bytesBehind(position: LogPosition): Promise<number | null> {
+  async look(position: LogPosition): Promise<LogLook> {
     const client = await Client.connect(this.#config, this.#context.runtime);
     try {
-      return await bytesBehind(client, position);
+      return await this.#headroom.look(client, position);
+    } catch (error) {
+      throw asSluiceError(error, { config: this.#config, doing: 'how its log stands' });
     } finally {
       client.close();
     }

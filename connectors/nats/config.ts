@@ -42,6 +42,7 @@ export const natsFields = fields({
       credentials: {
         kind: 'string',
         optional: true,
+        reaches: 'file',
         about: 'Path of a credentials file (JWT and seed). It is read for each connection, so that it may be replaced.',
         example: '/etc/sluice/nats.creds',
       },
@@ -55,11 +56,12 @@ export const natsFields = fields({
       ca: {
         kind: 'string',
         optional: true,
+        reaches: 'file',
         about: 'Path of the PEM file with the certificates to trust. Left out: those that Node.js trusts.',
         example: '/etc/sluice/ca.pem',
       },
-      cert: { kind: 'string', optional: true, about: 'Path of the PEM file of the client certificate.' },
-      key: { kind: 'string', optional: true, about: "Path of the PEM file of the client certificate's private key." },
+      cert: { kind: 'string', optional: true, reaches: 'file', about: 'Path of the PEM file of the client certificate.' },
+      key: { kind: 'string', optional: true, reaches: 'file', about: "Path of the PEM file of the client certificate's private key." },
       serverName: {
         kind: 'string',
         optional: true,

@@ -13,6 +13,7 @@ export const postgresFields = fields({
     kind: 'credential',
     optional: true,
     secret: true,
+    asked: true,
     about: 'The password of the role, or its token (RDS IAM). Left out, a server that asks for one is an error.',
     example: '${env:SHOP_DB_PASSWORD}',
   },
@@ -29,15 +30,17 @@ export const postgresFields = fields({
       ca: {
         kind: 'string',
         optional: true,
+        reaches: 'file',
         about: 'Path of the PEM file with the certificates to trust (or the PEM text). Left out: the certificates that Node.js trusts.',
         example: '/etc/sluice/ca.pem',
       },
-      cert: { kind: 'string', optional: true, about: 'Path of the PEM file of the client certificate (or the PEM text).' },
+      cert: { kind: 'string', optional: true, reaches: 'file', about: 'Path of the PEM file of the client certificate (or the PEM text).' },
       key: {
         kind: 'string',
         optional: true,
         secret: true,
         orPath: true,
+        reaches: 'file',
         about: "Path of the PEM file of the client certificate's private key (or the PEM text).",
       },
       serverName: {

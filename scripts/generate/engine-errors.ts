@@ -1,3 +1,4 @@
+import { initErrors } from '../../src/cli/init-errors.ts';
 import { compatibilityErrors } from '../../src/compatibility/errors.ts';
 import { configErrors } from '../../src/config/errors.ts';
 import { controlErrors } from '../../src/daemon/control-errors.ts';
@@ -5,7 +6,10 @@ import { doctorErrors } from '../../src/daemon/doctor-errors.ts';
 import { doctorFindings } from '../../src/daemon/doctor-findings.ts';
 import { HEALTH_LISTEN } from '../../src/daemon/health-server.ts';
 import { lifecycleErrors } from '../../src/daemon/lifecycle-errors.ts';
+import { OFFSETS_DOCUMENT } from '../../src/daemon/offset-documents.ts';
 import { CONNECTOR_RUNNING, CONNECTOR_UNKNOWN } from '../../src/daemon/offsets.ts';
+import { protectionErrors } from '../../src/daemon/protection-errors.ts';
+import { storedConnectorErrors } from '../../src/daemon/stored-connectors-errors.ts';
 import { deadLetterErrors } from '../../src/dead-letters/errors.ts';
 import { avroErrors } from '../../src/formats/avro/errors.ts';
 import { debeziumErrors } from '../../src/formats/debezium/errors.ts';
@@ -22,6 +26,7 @@ import { segmentErrors } from '../../src/segments/errors.ts';
 import { snapshotErrors } from '../../src/snapshot/errors.ts';
 import { stateErrors } from '../../src/state/errors.ts';
 import { stoppedTableErrors } from '../../src/stopped-tables/errors.ts';
+import { tailErrors } from '../../src/tail/errors.ts';
 
 /** Every error kind of `src`, by what it is about. A test finds those that are missing. */
 export const engineErrors: readonly { readonly title: string; readonly kinds: readonly ErrorKind[] }[] = [
@@ -29,7 +34,20 @@ export const engineErrors: readonly { readonly title: string; readonly kinds: re
   { title: 'Short-lived secrets', kinds: credentialErrors },
   {
     title: 'Daemon and commands',
-    kinds: [CONNECTOR_UNKNOWN, CONNECTOR_RUNNING, ...lifecycleErrors, HEALTH_LISTEN, ...doctorErrors, ...httpErrors, ...controlErrors],
+    kinds: [
+      CONNECTOR_UNKNOWN,
+      CONNECTOR_RUNNING,
+      OFFSETS_DOCUMENT,
+      ...lifecycleErrors,
+      ...storedConnectorErrors,
+      ...protectionErrors,
+      HEALTH_LISTEN,
+      ...doctorErrors,
+      ...tailErrors,
+      ...initErrors,
+      ...httpErrors,
+      ...controlErrors,
+    ],
   },
   { title: 'Pipeline', kinds: pipelineErrors },
   { title: 'Format debezium', kinds: debeziumErrors },

@@ -2,7 +2,7 @@ import { connectorFields, formatFields, SECTIONS, sectionFields } from '../../sr
 import { FROM_COMMAND, FROM_FILE } from '../../src/config/credential-fields.ts';
 import { daemonFields } from '../../src/config/daemon-fields.ts';
 import { DURATION_PATTERN, SIZE_PATTERN } from '../../src/config/units.ts';
-import type { Field, FieldTable } from '../../src/plugin/field.ts';
+import { type Field, type FieldTable, isRequired } from '../../src/plugin/field.ts';
 import type { LoadedPlugins } from './plugins.ts';
 
 /** A JSON Schema, draft 2020-12 (json-schema.org). */
@@ -65,13 +65,6 @@ function objectSchema(table: FieldTable): Schema {
   }
   const required = Object.keys(table).filter((key) => isRequired(table[key] as Field));
   return { type: 'object', properties, required, additionalProperties: false };
-}
-
-/** An object that may be left out is one whose own options may all be left out. */
-export function isRequired(field: Field): boolean {
-  if (field.kind === 'notYet' || field.kind === 'map') return false;
-  if (field.optional === true) return false;
-  return field.kind === 'object' ? Object.values(field.fields).some(isRequired) : field.default === undefined;
 }
 
 /** Null: the option is not supported yet, so it does not exist. */

@@ -17,10 +17,12 @@ export function openApi(): object {
 
 /** docs/http-api.md. */
 export function httpApiPage(): string {
-  const rows = operations.flatMap(({ method, paths, scope, summary, arguments: all }) =>
+  const rows = operations.flatMap(({ method, paths, scope, summary, arguments: all, body }) =>
     paths.map((path) => {
       const others = Object.entries(all).filter(([name]) => !path.includes(`:${name}`) && (name !== 'connector' || !path.includes(':')));
-      const given = others.map(([name, { isRequired }]) => (isRequired === true ? `\`${name}\`` : `\`${name}\`?`)).join(', ');
+      const given = others
+        .map(([name, { isRequired }]) => `\`${name}\`${isRequired === true ? '' : '?'}${name === body ? ' (the body)' : ''}`)
+        .join(', ');
       return `| ${method} | \`${API_PREFIX}${path.replace(/:(\w+)/g, '{$1}')}\` | ${given} | ${scope} | ${summary} |`;
     }),
   );
@@ -29,7 +31,7 @@ export function httpApiPage(): string {
 
 const ABOUT_API = `A daemon offers it where \`sluice.json\` has an \`http\` section: \`"http": {"listen": "127.0.0.1:8085"}\`. On loopback nothing else is needed; on any other address requests need a token
 (\`Authorization: Bearer …\`; \`http.token\` may do everything, \`http.readToken\` only what has the scope read), or a client certificate (\`http.tls\`). Arguments that do not stand in the path
-are query parameters of GET and DELETE, and members of a JSON body of PUT and POST (\`content-type: application/json\`); those with a question mark may be left out. What is not known is refused,
+are query parameters of GET and DELETE, and members of a JSON body of PUT and POST, or that body itself where so said (\`content-type: application/json\`); those with a question mark may be left out. What is not known is refused,
 never ignored. Errors come as \`{"error_code": 409, "code": "SLUICE_…", "message": …, "remedy": …}\`: the codes are those of [errors.md](errors.md). No answer holds a secret or a row.
 
 \`\`\`
@@ -37,8 +39,27 @@ curl -s localhost:8085${API_PREFIX}/connectors
 curl -s -X PUT localhost:8085${API_PREFIX}/connectors/shop/pause
 \`\`\`
 
-The document for machines is at \`${API_PREFIX}/openapi.json\`, and in \`config/schema/openapi.json\`. \`sluice status|pause|resume|restart|offsets|snapshot|schema|tables|dlq\` do the same over a Unix socket in the
-data directory, for the user of the daemon alone.`;
+The document for machines is at \`${API_PREFIX}/openapi.json\`, and in \`config/schema/openapi.json\`. \`sluice connectors|status|pause|resume|restart|offsets|snapshot|schema|tables|dlq\` do the same over a Unix socket in the
+data directory, for the user of the daemon alone.
+
+## Connectors
+
+\`\`\`
+curl -s -X POST localhost:8085${API_PREFIX}/connectors -H 'content-type: application/json' -d '{"name": "shop", "config": {"source": {…}, "sink": {…}}}'
+curl -s -X PUT localhost:8085${API_PREFIX}/connectors/shop/config -H 'content-type: application/json' -d '{"source": {…}, "sink": {…}}'
+curl -s -X DELETE localhost:8085${API_PREFIX}/connectors/shop
+\`\`\`
+
+What is created so is a file of mode 0600 in \`connectors/\` of the data directory, with the options of a connector file ([configuration.md](configuration.md)). It passes the same checks; what is wrong is refused with 400 and
+\`problems\`, each with its path, and what ran goes on. It is taken up as a changed file is, and runs again after a restart. A daemon with an \`http\` section may begin without a connector.
+
+- A file of the configuration directory with the same name goes before it, with the warning \`SLUICE_CONFIG_STORED_HIDDEN\` in the log and the status. Such a connector is changed by its file alone: 409.
+- A secret in the body is stored as it is, and never shown: it is \`***\` in every answer. What was shown so is not taken back (400, \`SLUICE_CONNECTOR_MASKED\`): send the secret, or a reference.
+- Whoever may create connectors says where they connect to, so what they may name of this machine is bounded (\`stored\` of \`sluice.json\`; all of it is refused if nothing is said there): variables for \`\${env:NAME}\` by
+  \`stored.env\`, directories for \`\${file:/path}\`, certificates and keys by \`stored.files\`. Paths are compared as they are written, and links inside those directories are followed. A program (\`tokenCommand\`) is never run for them, and an address of the link itself (169.254.0.0/16,
+  fe80::/10, the names of metadata services), as written, is refused; names are not resolved for that check. No other request of this API sets an address.
+- Deleting ends a connector in order. Its slot and publication stay on the server, and the answer has the statements that remove them; its offset stays in the data directory, so that one of the same name goes on
+  from there, unless \`offsets=forget\` is asked for.`;
 
 const ABOUT_HEALTH = `## Health
 

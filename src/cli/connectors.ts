@@ -114,10 +114,13 @@ function statusText(all: readonly ConnectorStatus[], rates: ReadonlyMap<string, 
   ]);
   const head = ['CONNECTOR', 'STATE', 'SINCE (UTC)', 'FROM AND TO', 'TABLES', 'LAG', 'LOG BEHIND', 'LOG KEPT', 'ROWS', 'ROWS/S'];
   const shown = rates.size === 0 ? [head, ...lines].map((line) => line.slice(0, -1)) : [head, ...lines];
-  const errors = all.map(({ name, error }) =>
-    error === undefined ? '' : stripVTControlCharacters(`${name}: ${error.message}\n  code:   ${error.code}\n  remedy: ${error.remedy}\n`),
+  const errors = all.flatMap(({ name, error, warnings = [] }) =>
+    [...(error === undefined ? [] : [error]), ...warnings].map(({ message, code, remedy }) =>
+      stripVTControlCharacters(`${name}: ${message}\n  code:   ${code}\n  remedy: ${remedy}\n`),
+    ),
   );
-  return `${table(shown)}${errors.join('')}`;
+  const pressed = all.map(({ name, pressure }) => (pressure === null ? '' : `${name}: behind (${pressure.action}): ${pressure.reason}.\n`));
+  return `${table(shown)}${pressed.join('')}${errors.join('')}`;
 }
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const;

@@ -1,4 +1,5 @@
 import { type IncomingMessage, request } from 'node:http';
+import { ConfigurationError } from '../config/load.ts';
 import { CONTROL_DENIED, CONTROL_FAILED, CONTROL_NO_DAEMON } from '../daemon/control-errors.ts';
 import { controlPath } from '../daemon/control-path.ts';
 import type { ControlFailure } from '../daemon/control-socket.ts';
@@ -12,19 +13,59 @@ const TIMEOUT_MS = 120_000;
  * (the caller may then open the state itself); SLUICE_CONTROL_DENIED; SLUICE_CONTROL_FAILED if it does not answer.
  */
 export async function controlRequest(directory: string, route: string, body?: unknown): Promise<unknown> {
-  const socketPath = controlPath(directory);
   let answer: { readonly status: number; readonly body: unknown };
   try {
-    answer = await exchange(socketPath, `/${route}`, body);
+    answer = await exchange(controlPath(directory), `/${route}`, body);
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'ENOENT' || code === 'ECONNREFUSED' || code === 'ENOTDIR') throw new SluiceError(CONTROL_NO_DAEMON, { directory });
-    if (code === 'EACCES' || code === 'EPERM') throw new SluiceError(CONTROL_DENIED, { path: socketPath });
-    throw new SluiceError(CONTROL_FAILED, { route, reason: rootMessage(error) }, { cause: error });
+    throw controlError(error, directory, route);
   }
   if (answer.status === 200) return answer.body;
-  const { code, retry, exit, message, remedy } = answer.body as ControlFailure;
-  throw new SluiceError({ code, retry, exit, cause: message, remedy });
+  throw failureOf(answer.body as ControlFailure);
+}
+
+/** The daemon's own error. */
+function failureOf({ code, retry, exit, message, remedy, problems }: ControlFailure): SluiceError {
+  if (problems !== undefined) return new ConfigurationError(problems);
+  return new SluiceError({ code, retry, exit, cause: message, remedy });
+}
+
+/** Why no answer came. */
+function controlError(error: unknown, directory: string, route: string): SluiceError {
+  const code = (error as NodeJS.ErrnoException).code;
+  if (code === 'ENOENT' || code === 'ECONNREFUSED' || code === 'ENOTDIR') return new SluiceError(CONTROL_NO_DAEMON, { directory });
+  if (code === 'EACCES' || code === 'EPERM') return new SluiceError(CONTROL_DENIED, { path: controlPath(directory) });
+  return new SluiceError(CONTROL_FAILED, { route, reason: rootMessage(error) }, { cause: error });
+}
+
+/**
+ * Asks the daemon of a data directory for an operation that answers as long as it is listened to: gives its text as it comes. Ends with the daemon, or when `signal` is aborted.
+ * Throws as `controlRequest`.
+ */
+export async function* controlStream(directory: string, route: string, body: unknown, signal: AbortSignal): AsyncGenerator<string> {
+  let incoming: IncomingMessage;
+  try {
+    incoming = await open(controlPath(directory), `/${route}`, body, signal);
+  } catch (error) {
+    throw controlError(error, directory, route);
+  }
+  if (incoming.statusCode !== 200) throw failureOf(JSON.parse(await readAll(incoming)) as ControlFailure);
+  incoming.setEncoding('utf8');
+  try {
+    yield* incoming as AsyncIterable<string>;
+  } catch (error) {
+    // The daemon has ended, or was told to.
+    if ((error as NodeJS.ErrnoException).code !== 'ECONNRESET' && !signal.aborted) throw controlError(error, directory, route);
+  }
+}
+
+function open(socketPath: string, path: string, body: unknown, signal: AbortSignal): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const text = JSON.stringify(body);
+    const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) };
+    const outgoing = request({ socketPath, method: 'POST', path, headers, agent: false, signal }, resolve);
+    outgoing.once('error', reject);
+    outgoing.end(text);
+  });
 }
 
 function exchange(socketPath: string, path: string, body: unknown): Promise<{ readonly status: number; readonly body: unknown }> {

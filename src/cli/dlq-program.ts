@@ -55,6 +55,7 @@ export function addDlq(program: Command, action: Action, registry: Registry): vo
 function addDealing(dlq: Command, verb: 'replay' | 'discard', description: string, action: Action, registry: Registry): void {
   dlq
     .command(verb)
+    .aliases(verb === 'discard' ? ['drop'] : [])
     .description(description)
     .argument('[paths...]', PATHS)
     .option('--id <id>', 'one, by its id')

@@ -1,11 +1,11 @@
 import type { ConnectorDefinition } from '../config/definition.ts';
 import type { Configuration } from '../config/load.ts';
 import { CONTROL_NO_DAEMON } from '../daemon/control-errors.ts';
-import { type DeadLetterView, discardLetters, openDeadLetters, openToDiscard, viewsOf } from '../daemon/dead-letters.ts';
+import { type DeadLetterView, discardLetters, letterView, openDeadLetters, openToDiscard, viewsOf } from '../daemon/dead-letters.ts';
 import { nodeRuntime } from '../daemon/node-runtime.ts';
 import { findConnector } from '../daemon/offsets.ts';
 import type { Replayed } from '../dead-letters/dead-letters.ts';
-import { DEAD_LETTER_DAMAGED, DEAD_LETTER_STOPPED, DEAD_LETTER_UNKNOWN } from '../dead-letters/errors.ts';
+import { DEAD_LETTER_DAMAGED, DEAD_LETTER_STOPPED } from '../dead-letters/errors.ts';
 import { deadLetterDirectory } from '../dead-letters/file.ts';
 import { type LetterHead, parseEntry, partsOfEntry } from '../dead-letters/letter.ts';
 import { SluiceError } from '../plugin/error.ts';
@@ -35,7 +35,14 @@ export async function dlqCommand(paths: readonly string[], action: DlqAction, ou
     if (!(error instanceof SluiceError) || error.kind !== CONTROL_NO_DAEMON) throw error;
     return withoutDaemon(configuration, asked);
   });
-  if (action.verb === 'show') return show(configuration.daemon.dataDir, answer as readonly DeadLetterView[], action.id, output);
+  if (action.verb === 'show')
+    return show(
+      configuration.daemon.dataDir,
+      findConnector(configuration.connectors, action.connector).name,
+      answer as readonly DeadLetterView[],
+      action.id,
+      output,
+    );
   if (action.verb === 'replay') return replayed(answer as readonly Replayed[], output);
   const views = answer as readonly DeadLetterView[];
   print(output, views, action.verb === 'discard' ? `${views.length} discarded.\n` : listText(views));
@@ -66,9 +73,8 @@ async function withoutDaemon(
 }
 
 /** With its content: that is read from the file by the command, it passes no API (I12). */
-async function show(dataDir: string, views: readonly DeadLetterView[], id: string, output: Output): Promise<number> {
-  const view = views.find((each) => each.id === id);
-  if (view === undefined) throw new SluiceError(DEAD_LETTER_UNKNOWN, { connector: views[0]?.connector ?? '', id });
+async function show(dataDir: string, connector: string, views: readonly DeadLetterView[], id: string, output: Output): Promise<number> {
+  const view = letterView(connector, views, id);
   const path = segmentPath(deadLetterDirectory(dataDir, view.connector), view.segment);
   const bytes = await nodeRuntime().files.read(path);
   const entry = bytes === null ? null : entryAt(bytes, view.offset);

@@ -2,7 +2,9 @@ import { join } from 'node:path';
 import type { Configuration } from '../config/load.ts';
 import { CONTROL_NO_DAEMON } from '../daemon/control-errors.ts';
 import { nodeRuntime } from '../daemon/node-runtime.ts';
-import { findConnector, recoverOffset, resetOffset, type StoredOffset, setOffset, showOffsets } from '../daemon/offsets.ts';
+import { type OffsetChange, resetOffset, setOffset } from '../daemon/offset-changes.ts';
+import { exportOffsets, importOffset, OFFSETS_DOCUMENT, type OffsetsDocument } from '../daemon/offset-documents.ts';
+import { findConnector, recoverOffset, type StoredOffset, showOffsets } from '../daemon/offsets.ts';
 import { SluiceError } from '../plugin/error.ts';
 import type { Registry } from '../plugin/registry.ts';
 import type { Place, Position } from '../record/position.ts';
@@ -17,11 +19,13 @@ import { setUp } from './setup.ts';
 /** What a command asks for, in the words of the control socket's routes. */
 export type OffsetsAction =
   | { readonly verb: 'show' }
-  | { readonly verb: 'set'; readonly connector?: string; readonly position: string }
-  | { readonly verb: 'reset'; readonly connector?: string }
+  | { readonly verb: 'set'; readonly connector?: string; readonly position: string; readonly isDryRun: boolean }
+  | { readonly verb: 'reset'; readonly connector?: string; readonly isDryRun: boolean }
+  | { readonly verb: 'export'; readonly connector?: string }
+  | { readonly verb: 'import'; readonly connector?: string; readonly document: unknown; readonly isDryRun: boolean }
   | { readonly verb: 'recover'; readonly connector?: string; readonly from: 'sink' | 'slot' };
 
-type Answer = StoredOffset | readonly StoredOffset[];
+type Answer = StoredOffset | readonly StoredOffset[] | OffsetsDocument;
 
 /**
  * `sluice offsets …`: asks the daemon that owns the data directory, or opens the state itself when none runs. Throws a SluiceError.
@@ -35,16 +39,27 @@ export async function offsetsCommand(paths: readonly string[], action: OffsetsAc
       return configuration.connectors.map(({ name }) => ({ connector: name, offset: null, place: null, tables: 0 }));
     return withStore(configuration, action, (store) => act(store, configuration, action, log));
   });
+  if (action.verb === 'export') {
+    output.out(`${JSON.stringify(answer, null, 2)}\n`);
+    return 0;
+  }
   const rows = Array.isArray(answer) ? (answer as readonly StoredOffset[]) : [answer as StoredOffset];
-  const note = action.verb === 'show' ? '' : 'It takes effect when the connector starts again.\n';
+  const note = action.verb === 'show' ? '' : changeText(answer as Partial<OffsetChange>);
   const warnings = rows.flatMap(({ warnings: all = [] }) => all).map(({ message, remedy }) => `warning: ${message}\n  remedy: ${remedy}\n`);
   print(output, answer, offsetsText(rows) + note + warnings.join(''));
   return 0;
 }
 
+/** `recover` is no change of which it is said before what it comes to: it finds the place. */
+function changeText({ isApplied = true, effects = [] }: Partial<OffsetChange>): string {
+  const note = isApplied ? 'It takes effect when the connector starts again.' : 'Nothing was changed: add --yes to do it.';
+  return `${[...effects, note].join('\n')}\n`;
+}
+
 async function askDaemon(dataDir: string, action: OffsetsAction): Promise<Answer> {
-  const { verb, ...body } = action;
-  return (await controlRequest(dataDir, `offsets/${verb}`, body)) as Answer;
+  const { verb, ...given } = action;
+  const { isDryRun, ...rest } = given as { isDryRun?: boolean };
+  return (await controlRequest(dataDir, `offsets/${verb}`, isDryRun === undefined ? rest : { ...rest, dryRun: String(isDryRun) })) as Answer;
 }
 
 async function act(
@@ -58,10 +73,17 @@ async function act(
       store,
       connectors.map(({ name }) => name),
     );
+  const runtime = nodeRuntime();
+  if (action.verb === 'export') {
+    const asked = action.connector === undefined ? connectors : [findConnector(connectors, action.connector)];
+    return exportOffsets(store, asked, runtime.nowMicros());
+  }
   const definition = findConnector(connectors, action.connector);
-  if (action.verb === 'set') return setOffset(store, definition, action.position);
-  if (action.verb === 'reset') return resetOffset(store, definition.name);
-  return recoverOffset(store, definition, action.from, { runtime: nodeRuntime(), log }, AbortSignal.timeout(60_000));
+  const ports = { store, runtime, log };
+  if (action.verb === 'set') return setOffset(definition, action.position, ports, action);
+  if (action.verb === 'reset') return resetOffset(definition.name, ports, action);
+  if (action.verb === 'import') return importOffset(definition, action.document, ports, action);
+  return recoverOffset(store, definition, action.from, { runtime, log }, AbortSignal.timeout(60_000));
 }
 
 /** Looking makes no data directory: it would belong to whoever looked, and the daemon could not use it. */
@@ -113,4 +135,17 @@ function shortened(parts: readonly string[]): readonly string[] {
 
 function pairs(value: Position | Place): readonly string[] {
   return Object.entries(value).flatMap(([name, part]) => (part === null ? [] : [`${name}=${part}`]));
+}
+
+/** What `offsets export` has written. Throws SLUICE_OFFSETS_DOCUMENT. */
+export async function readOffsets(file: string): Promise<unknown> {
+  const bytes = await nodeRuntime()
+    .files.read(file)
+    .catch(() => null);
+  if (bytes === null) throw new SluiceError(OFFSETS_DOCUMENT, { reason: `${file} cannot be read` });
+  try {
+    return JSON.parse(bytes.toString('utf8')) as unknown;
+  } catch {
+    throw new SluiceError(OFFSETS_DOCUMENT, { reason: `${file} holds no JSON` });
+  }
 }

@@ -1,14 +1,19 @@
-import { Command, Option } from 'commander';
+import { Argument, Command } from 'commander';
 import type { Registry } from '../plugin/registry.ts';
 import { VERSION } from '../version.ts';
 import { type Action, PATHS } from './action.ts';
+import { completionScript, SHELLS, type Shell } from './completion.ts';
 import { addConnectors } from './connectors-program.ts';
 import { addDlq } from './dlq-program.ts';
 import { addDoctor } from './doctor-program.ts';
+import { addInit } from './init-program.ts';
+import { addOffsets } from './offsets-program.ts';
 import { fail, type Output, print, processOutput } from './output.ts';
 import { addSchema } from './schema-program.ts';
 import { addSnapshot } from './snapshot-program.ts';
+import { addStoredConnectors } from './stored-connectors-program.ts';
 import { addTables } from './tables-program.ts';
+import { addTail } from './tail-program.ts';
 
 const AFTER_HELP = `
 Examples:
@@ -43,9 +48,12 @@ export async function runCli(argv: readonly string[], registry: Registry): Promi
       throw error;
     });
 
+  addInit(program, action, registry);
   addRun(program, action, registry);
   addValidate(program, action, registry);
   addConnectors(program, action, registry);
+  addTail(program, action, registry);
+  addStoredConnectors(program, action, registry);
   addDoctor(program, action, registry);
   addOffsets(program, action, registry);
   addDlq(program, action, registry);
@@ -53,6 +61,7 @@ export async function runCli(argv: readonly string[], registry: Registry): Promi
   addSnapshot(program, action, registry);
   addSchema(program, action, registry);
   addVersion(program, action);
+  addCompletion(program, action);
 
   try {
     await program.parseAsync(argv);
@@ -109,81 +118,18 @@ function addVersion(program: Command, action: Action): void {
     );
 }
 
-interface OffsetsOptions {
-  readonly connector?: string;
-  readonly json?: boolean;
-  readonly position?: string;
-  readonly from?: 'sink' | 'slot';
-}
-
-const load = (): Promise<typeof import('./offsets.ts')> => import('./offsets.ts');
-const named = (options: OffsetsOptions): { connector?: string } => (options.connector === undefined ? {} : { connector: options.connector });
-
-function addOffsets(program: Command, action: Action, registry: Registry): void {
-  const offsets = program
-    .command('offsets')
-    .description('Show or change where connectors resume. Asks the running daemon; opens the data directory itself when none runs.')
-    .addHelpText('after', '\nExamples:\n  $ sluice offsets show /etc/sluice\n  $ sluice offsets recover --connector shop --from slot /etc/sluice');
-  offsets
-    .command('show')
-    .description('Show the stored offset of each connector.')
-    .argument('[paths...]', PATHS)
+function addCompletion(program: Command, action: Action): void {
+  program
+    .command('completion')
+    .description('Print the script that completes commands and options in a shell.')
+    .addArgument(new Argument('<shell>', 'which one').choices(SHELLS))
     .option('--json', 'answer with one JSON document')
-    .addHelpText('after', '\nExample:\n  $ sluice offsets show /etc/sluice --json')
-    .action((paths: string[], options: OffsetsOptions) =>
-      action(options.json, async (output) => (await load()).offsetsCommand(paths, { verb: 'show' }, output, registry)),
-    );
-  offsets
-    .command('set')
-    .description(
-      'Move a stopped connector to another position: changes between are sent again, or left out, on your word. The server must still have them: what the slot has confirmed is gone.',
-    )
-    .argument('[paths...]', PATHS)
-    .requiredOption('--position <text>', 'where to resume, for Postgres an LSN')
-    .option('--connector <name>', 'which one, if there are several')
-    .option('--json', 'answer with one JSON document')
-    .addHelpText('after', '\nExample:\n  $ sluice offsets set --connector shop --position 0/16B3748 /etc/sluice')
-    .action((paths: string[], options: OffsetsOptions) =>
-      action(options.json, async (output) =>
-        (await load()).offsetsCommand(paths, { verb: 'set', ...named(options), position: options.position ?? '' }, output, registry),
-      ),
-    );
-  offsets
-    .command('reset')
-    .description(
-      "Forget a stopped connector's offset: its next start is a first start, which is refused while the sink still holds output of the connector.",
-    )
-    .argument('[paths...]', PATHS)
-    .option('--connector <name>', 'which one, if there are several')
-    .option('--json', 'answer with one JSON document')
-    .addHelpText('after', '\nExample:\n  $ sluice offsets reset --connector shop /etc/sluice')
-    .action((paths: string[], options: OffsetsOptions) =>
-      action(options.json, async (output) => (await load()).offsetsCommand(paths, { verb: 'reset', ...named(options) }, output, registry)),
-    );
-  addRecover(offsets, action, registry);
-}
-
-function addRecover(offsets: Command, action: Action, registry: Registry): void {
-  offsets
-    .command('recover')
-    .description(
-      'When the data directory was lost or damaged: find where to resume in the sink or in the replication slot. Changes nothing on either server.',
-    )
-    .argument('[paths...]', PATHS)
-    .addOption(
-      new Option(
-        '--from <place>',
-        'slot: what the server holds as confirmed; sink: after the last message that stands there (NATS only: Kafka has no last one)',
-      )
-        .choices(['sink', 'slot'])
-        .makeOptionMandatory(),
-    )
-    .option('--connector <name>', 'which one, if there are several')
-    .option('--json', 'answer with one JSON document')
-    .addHelpText('after', '\nExample:\n  $ sluice offsets recover --connector shop --from slot /etc/sluice')
-    .action((paths: string[], options: OffsetsOptions) =>
-      action(options.json, async (output) =>
-        (await load()).offsetsCommand(paths, { verb: 'recover', ...named(options), from: options.from ?? 'slot' }, output, registry),
-      ),
+    .addHelpText('after', '\nExamples:\n  $ source <(sluice completion bash)\n  $ sluice completion fish > ~/.config/fish/completions/sluice.fish')
+    .action((shell: Shell, options: { json?: boolean }) =>
+      action(options.json, (output) => {
+        const script = completionScript(program, shell);
+        print(output, { shell, script }, script);
+        return Promise.resolve(0);
+      }),
     );
 }

@@ -1,4 +1,4 @@
-import type { Configuration, LoadResult } from '../config/load.ts';
+import type { Configuration, LoadResult, StoredChoice } from '../config/load.ts';
 import { loadConfiguration, requireConfiguration } from '../config/load.ts';
 import type { Problem } from '../config/problem.ts';
 import { Redaction } from '../config/redact.ts';
@@ -19,9 +19,9 @@ export interface Ready {
 }
 
 /** Reads a configuration with its secrets, as often as it is called. */
-export async function readConfiguration(paths: readonly string[], registry: Registry): Promise<ReadConfiguration> {
+export async function readConfiguration(paths: readonly string[], registry: Registry, stored: StoredChoice = {}): Promise<ReadConfiguration> {
   const files = new WatchedFiles();
-  const result: LoadResult = await loadConfiguration({ paths, env: process.env, registry, secrets: 'resolve', files });
+  const result: LoadResult = await loadConfiguration({ paths, env: process.env, registry, secrets: 'resolve', files, stored });
   return { result, haveChanged: () => files.haveChanged() };
 }
 

@@ -22,7 +22,7 @@ export interface ValidateOptions {
  */
 export async function validateCommand(options: ValidateOptions): Promise<0 | 2> {
   const { json, write, ...load } = options;
-  const result = await loadConfiguration({ ...load, secrets: 'leave' });
+  const result = await loadConfiguration({ ...load, secrets: 'leave', stored: { none: true } });
   write(json ? `${JSON.stringify(asJson(result), null, 2)}\n` : asText(result));
   return result.ok ? 0 : 2;
 }

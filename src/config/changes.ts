@@ -38,7 +38,7 @@ export function describeChange({ name, kind, options, tables }: ConnectorChange)
 }
 
 /** The values alone; of plug-ins their types. */
-function plain({ file: _, ...definition }: ConnectorDefinition): Readonly<Record<string, unknown>> {
+function plain({ file: _, isStored: __, ...definition }: ConnectorDefinition): Readonly<Record<string, unknown>> {
   const parts = ['source', 'format', 'sink'] as const;
   const sections = parts.map((part) => [part, { ...definition[part].config, type: definition[part].plugin.type }]);
   return { ...definition, ...Object.fromEntries(sections) };

@@ -1,5 +1,6 @@
 import { MAPPED_TYPES } from '../mapping/types.ts';
 import { type FieldTable, fields } from '../plugin/field.ts';
+import { protectFields } from './protect-fields.ts';
 
 const SCHEMA = { kind: 'string', optional: true, about: 'Where editors find the JSON Schema of this file. Not read by Sluice.' } as const;
 
@@ -262,6 +263,12 @@ export const connectorFields = fields({
       exponentialBase: { kind: 'integer', default: 2, min: 1, max: 10, about: 'The wait grows by this factor each time.' },
       jitter: { kind: 'boolean', default: true, about: 'Varies the waits, so that many daemons do not return to one server at once.' },
     },
+  },
+  protect: {
+    kind: 'object',
+    about:
+      'What happens, in this order, when the connector falls so far behind that the server fills its disk for it, or comes to delete what was not read yet. Each action has bounds of its own; one that is passed is enough. What can be passed depends on the source.',
+    fields: protectFields,
   },
   maxInFlightBytes: {
     kind: 'size',

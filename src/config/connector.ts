@@ -9,6 +9,7 @@ import type { JsonNode, ObjectNode } from './json.ts';
 import { checkMapping } from './mapping.ts';
 import { nearest } from './nearest.ts';
 import { nodeAt } from './problem.ts';
+import { checkProtection } from './protection.ts';
 import { checkCompatibility, checkDeadLetters } from './undelivered.ts';
 import { show, type Validation, validateField, validateObject } from './validate.ts';
 
@@ -54,10 +55,11 @@ export async function loadConnector(tree: JsonNode, file: string, registry: Regi
   const loaded = { ...nothing, name, nameAt: nodeAt(tree, 'name') };
   if (source === null || format === null || sink === null || name === null || problems.errors > errorsBefore || validation.failed.size > 0)
     return loaded;
-  const { batch, checkpoint, retry, onError, deadLetter, spool, schemaChanges, compatibility, mapping, maxInFlightBytes } = common;
+  const { batch, checkpoint, retry, onError, deadLetter, spool, schemaChanges, compatibility, mapping, protect, maxInFlightBytes } = common;
   checkDeadLetters(common, sink.plugin, tree, validation);
   checkCompatibility(common, 'registry' in format.plugin.fields, tree, validation);
   checkMapping(common, tree, validation);
+  checkProtection(source.plugin, tree, validation);
   if (problems.errors > errorsBefore) return loaded;
   return {
     ...loaded,
@@ -76,6 +78,7 @@ export async function loadConnector(tree: JsonNode, file: string, registry: Regi
       schemaChanges,
       compatibility,
       mapping,
+      protect,
       maxInFlightBytes,
     },
     claims: [...claimsOf('source', source, name, validation), ...claimsOf('sink', sink, name, validation)],

@@ -6,6 +6,7 @@ export const FROM_FILE = fields({
     kind: 'string',
     pattern: /^\//,
     patternHint: 'an absolute path',
+    reaches: 'file',
     about: 'A file that holds the secret as one line. It is read anew for each connection, and may be replaced meanwhile.',
     example: '/run/secrets/token',
   },
@@ -16,17 +17,10 @@ export const FROM_COMMAND = fields({
   command: {
     kind: 'list',
     minItems: 1,
+    reaches: 'program',
     about:
       'Program and arguments that print the secret as one line. It is run anew for each connection, without a shell, in the environment of Sluice; what it prints is never shown.',
     example: ['aws', 'rds', 'generate-db-auth-token', '--hostname', 'db.internal', '--port', '5432', '--username', 'sluice'],
   },
   timeout: { kind: 'duration', default: '10s', minMs: 100, maxMs: 120_000, about: 'How long it may take; then it is ended.' },
 });
-
-/** Paths of the secrets in a connector's document that a program would print: a document that does not come from a file of the operator's must not say what is run. */
-export function commandPaths(document: unknown, path = ''): readonly string[] {
-  if (typeof document !== 'object' || document === null) return [];
-  const within = (name: string): string => (Array.isArray(document) ? `${path}[${name}]` : path === '' ? name : `${path}.${name}`);
-  const found = Object.entries(document).flatMap(([name, value]) => commandPaths(value, within(name)));
-  return !Array.isArray(document) && Object.hasOwn(document, 'command') ? [path, ...found] : found;
-}

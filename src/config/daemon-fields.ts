@@ -114,6 +114,26 @@ export const daemonFields = fields({
       },
     },
   },
+  stored: {
+    kind: 'object',
+    about:
+      'Bounds for connectors that are created through the API or with `sluice connectors create` and stand in the data directory. Whoever may create them says where they connect to: what they may name of this machine could be sent there. A program is never run for them.',
+    fields: {
+      env: {
+        kind: 'list',
+        default: [],
+        about: 'Environment variables that they may refer to as `${env:NAME}`, with `*` for any characters. Left out: none.',
+        example: ['SHOP_*'],
+      },
+      files: {
+        kind: 'list',
+        default: [],
+        about:
+          'Directories, as absolute paths, in which they may name files: as `${file:/path}`, and where an option takes the path of a certificate or a key. Left out: none.',
+        example: ['/run/secrets/sluice'],
+      },
+    },
+  },
   registry: {
     kind: 'object',
     about: 'The built-in schema registry, for those who have none: `docs/built-in-registry.md`.',

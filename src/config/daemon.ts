@@ -1,4 +1,4 @@
-import { resolve } from 'node:path';
+import { isAbsolute, resolve } from 'node:path';
 import type { ConfigOf, Field, FieldTable } from '../plugin/field.ts';
 import { daemonFields, environmentOptions } from './daemon-fields.ts';
 import { CONFIG_CHECK, CONFIG_WRONG_TYPE } from './errors.ts';
@@ -25,6 +25,7 @@ export interface DaemonConfig {
   /** Null: there is none. */
   readonly http: HttpConfig | null;
   readonly registry: Raw['registry'];
+  readonly stored: Raw['stored'];
   readonly log: Raw['log'];
   readonly shutdown: Raw['shutdown'];
   /** Null: there is no bound for the process as a whole. */
@@ -61,12 +62,14 @@ export function loadDaemon(
   const listen = (fromEnv.get('http.listen') as string | undefined) ?? values.http.listen;
   const http = listen === undefined || validation.unknown.has('http.listen') ? null : httpOf(values.http, listen, home);
   checkHttp(values, listen, tree, validation);
+  checkStored(values, tree, validation);
   const dataDir = fromEnv.has('dataDir') ? resolve(cwd, fromEnv.get('dataDir') as string) : resolve(home, values.dataDir);
   return {
     dataDir,
     health: readListen((fromEnv.get('health.listen') as string | undefined) ?? values.health.listen),
     http,
     registry: values.registry,
+    stored: values.stored,
     log: { ...values.log, level: (fromEnv.get('log.level') as Raw['log']['level'] | undefined) ?? values.log.level },
     shutdown: values.shutdown,
     maxMemory: values.maxMemory ?? null,
@@ -109,6 +112,17 @@ function checkHttp({ http, registry }: Raw, listen: string | undefined, tree: Js
     !isLoopback(readListen(listen).host)
   ) {
     say('http.listen', `Whoever reaches ${listen} could use the API.`, 'Add "token": "${env:SLUICE_HTTP_TOKEN}" to "http", or listen on 127.0.0.1.');
+  }
+}
+
+function checkStored({ stored }: Raw, tree: JsonNode, { problems }: Validation): void {
+  for (const [index, directory] of stored.files.entries()) {
+    if (isAbsolute(directory)) continue;
+    const path = `stored.files[${index}]`;
+    problems.add(path, nodeAt(tree, path), CONFIG_CHECK, {
+      statement: `"${directory}" is no absolute path.`,
+      advice: 'Write the whole path of the directory.',
+    });
   }
 }
 

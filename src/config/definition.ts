@@ -17,6 +17,8 @@ export interface ConnectorDefinition {
   readonly name: string;
   /** The file it was read from, as the user wrote it. */
   readonly file: string;
+  /** It was created through the API or a command, and its file stands in the data directory. Left out: it is a file of the configuration. */
+  readonly isStored?: true;
   readonly source: Part<SourcePlugin>;
   readonly format: Part<FormatPlugin>;
   readonly sink: Part<SinkPlugin>;
@@ -29,5 +31,6 @@ export interface ConnectorDefinition {
   readonly schemaChanges: CommonConfig['schemaChanges'];
   readonly compatibility: CommonConfig['compatibility'];
   readonly mapping: CommonConfig['mapping'];
+  readonly protect: CommonConfig['protect'];
   readonly maxInFlightBytes: number;
 }

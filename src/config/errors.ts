@@ -88,6 +88,21 @@ export const CONFIG_SECRET_FILE = configuration(
   'The file {name} cannot be used: {reason}.',
   'Create it, readable by the user that runs Sluice (chmod 600 {name}).',
 );
+export const CONFIG_REACH = configuration(
+  'SLUICE_CONFIG_REACH',
+  'A connector that was created through the API or a command may not use {what}.',
+  '{advice}',
+);
+export const CONFIG_STORED_NAME = configuration(
+  'SLUICE_CONFIG_STORED_NAME',
+  'The file {file} in the data directory holds the connector "{name}": such files are called as their connectors are.',
+  'Rename the file to {name}.json, or create the connector anew (sluice connectors create).',
+);
+export const CONFIG_STORED_HIDDEN = configuration(
+  'SLUICE_CONFIG_STORED_HIDDEN',
+  'The connector "{name}", which was created through the API or a command, is not used: {other} has its name.',
+  'Remove {other} to use what was created, or delete {file}.',
+);
 export const CONFIG_SECRET_INLINE = configuration(
   'SLUICE_CONFIG_SECRET_INLINE',
   'A secret stands in the file itself.',
@@ -100,7 +115,7 @@ export const CONFIG_SECRET_FILE_MODE = configuration(
 );
 
 /** Warnings: the configuration is used all the same. */
-export const configWarnings: readonly ErrorKind[] = [CONFIG_SECRET_INLINE, CONFIG_SECRET_FILE_MODE];
+export const configWarnings: readonly ErrorKind[] = [CONFIG_SECRET_INLINE, CONFIG_SECRET_FILE_MODE, CONFIG_STORED_HIDDEN];
 
 export const configErrors: readonly ErrorKind[] = [
   CONFIG_INVALID,
@@ -127,5 +142,7 @@ export const configErrors: readonly ErrorKind[] = [
   CONFIG_REFERENCE,
   CONFIG_VARIABLE_MISSING,
   CONFIG_SECRET_FILE,
+  CONFIG_REACH,
+  CONFIG_STORED_NAME,
   ...configWarnings,
 ];

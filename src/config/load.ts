@@ -11,15 +11,19 @@ import {
   CONFIG_NO_CONNECTORS,
   CONFIG_NOT_FOUND,
   CONFIG_PATHS,
+  CONFIG_STORED_HIDDEN,
+  CONFIG_STORED_NAME,
   CONFIG_SYNTAX,
   CONFIG_UNREADABLE,
 } from './errors.ts';
 import { type ConfigurationFiles, diskFiles, fileTrouble } from './files.ts';
 import { type JsonNode, JsonSyntaxError, parseJson } from './json.ts';
 import { checkMemory } from './memory.ts';
-import { FileProblems, type Problem, ProblemList } from './problem.ts';
+import { FileProblems, nodeAt, type Problem, ProblemList } from './problem.ts';
+import { type Reach, storedReach } from './reach.ts';
 import { redactor } from './redact.ts';
 import { type ReferenceSources, resolveReferences } from './references.ts';
+import { storedDirectory, storedFile, storedName } from './stored.ts';
 import type { Validation } from './validate.ts';
 
 export type { ConnectorDefinition };
@@ -27,6 +31,8 @@ export type { ConnectorDefinition };
 export interface Configuration {
   readonly daemon: DaemonConfig;
   readonly connectors: readonly ConnectorDefinition[];
+  /** Connectors of the data directory that are not used, as a file of the configuration has the name: name → that file. */
+  readonly hidden: ReadonlyMap<string, string>;
   /** Every secret value, for `redactor` (I12). */
   readonly secrets: ReadonlySet<string>;
 }
@@ -37,7 +43,7 @@ export type LoadResult =
       readonly ok: false;
       readonly problems: readonly Problem[];
       readonly warnings: readonly Problem[];
-      /** With the connectors whose files are right; null: there is none, or what they have in common is wrong. */
+      /** With the connectors whose files are right; null: there is none (unless the API is there to mend them), or what they have in common is wrong. */
       readonly usable: Configuration | null;
     };
 
@@ -51,9 +57,21 @@ export interface LoadOptions {
    * where a number or a choice is not known, its default stands in.
    */
   readonly secrets: 'resolve' | 'leave';
+  /** Which connectors of the data directory are taken beside the files; left out: all. */
+  readonly stored?: StoredChoice;
   readonly files?: ConfigurationFiles;
   /** What relative paths start at. */
   readonly cwd?: string;
+}
+
+/** Connectors of the data directory. */
+export interface StoredChoice {
+  /** None of them: only what stands in the configuration counts. */
+  readonly none?: true;
+  /** The data directory where they stand, whatever `sluice.json` says by now. */
+  readonly dataDir?: string;
+  /** What is to be stored, in place of what stands there under its name: read last, so that what does not fit is its fault. */
+  readonly candidate?: { readonly name: string; readonly text: string };
 }
 
 /** Reads and checks a whole configuration. All problems come at once; nothing is connected to, nothing is written. Throws nothing for a user's mistake. */
@@ -85,6 +103,15 @@ interface ParsedFile {
   readonly validation: Validation;
 }
 
+interface Found {
+  readonly daemon: string | null;
+  readonly connectors: readonly string[];
+  /** Stands for the place of `sluice.json` where there is none. */
+  readonly home: string;
+  /** A directory without a connector. */
+  readonly empty?: string;
+}
+
 class Loader {
   readonly #options: LoadOptions;
   readonly #cwd: string;
@@ -92,6 +119,12 @@ class Loader {
   readonly #problems = new ProblemList();
   readonly #secrets = new Set<string>();
   readonly #connectorFiles = new Set<string>();
+  readonly #storedFiles = new Set<string>();
+  readonly #names = new Map<string, string>();
+  /** Files that do not tell the name of their connector, by their own. */
+  readonly #unnamed = new Map<string, string>();
+  readonly #claims = new Map<string, string>();
+  readonly #hidden = new Map<string, string>();
 
   constructor(options: LoadOptions) {
     this.#options = options;
@@ -106,7 +139,11 @@ class Loader {
     const env = this.#options.env;
     const unreadable = found.daemon !== null && parsed === null;
     const daemon = unreadable ? null : loadDaemon(parsed, home, this.#cwd, env, this.#problems);
-    const connectors = await this.#connectors(found.connectors);
+    const own = await this.#connectors(found.connectors);
+    const stored = daemon === null ? [] : await this.#storedConnectors(daemon);
+    const connectors = [...own, ...stored];
+    if (found.empty !== undefined && this.#storedFiles.size === 0 && (daemon === null || daemon.http === null))
+      this.#problems.add(found.empty, '', null, CONFIG_NO_CONNECTORS, { directory: found.empty });
     if (parsed !== null && daemon !== null) checkMemory(daemon.maxMemory, connectors, parsed);
     const redact = redactor(this.#secrets);
     const shown = (severity: Problem['severity']): Problem[] =>
@@ -114,7 +151,7 @@ class Loader {
     const problems = shown('error');
     const warnings = shown('warning');
     if (problems.length > 0 || daemon === null) return { ok: false, problems, warnings, usable: this.#usable(daemon, connectors, problems) };
-    return { ok: true, configuration: { daemon, connectors, secrets: this.#secrets }, warnings };
+    return { ok: true, configuration: this.#configuration(daemon, connectors), warnings };
   }
 
   /** One wrong file leaves the other connectors as they are. */
@@ -122,11 +159,16 @@ class Loader {
     const wrong = new Set(problems.map(({ file }) => file));
     const isShared = problems.some(({ file }) => !this.#connectorFiles.has(file));
     const right = connectors.filter(({ file }) => !wrong.has(file));
-    return daemon === null || isShared || right.length === 0 ? null : { daemon, connectors: right, secrets: this.#secrets };
+    const isMendable = daemon?.http != null && [...wrong].every((file) => this.#storedFiles.has(file));
+    return daemon === null || isShared || (right.length === 0 && !isMendable) ? null : this.#configuration(daemon, right);
   }
 
-  /** Which files there are. `home`: the directory that stands for the place of `sluice.json` where there is none. */
-  async #find(): Promise<{ daemon: string | null; connectors: readonly string[]; home: string }> {
+  #configuration(daemon: DaemonConfig, connectors: readonly ConnectorDefinition[]): Configuration {
+    return { daemon, connectors, hidden: this.#hidden, secrets: this.#secrets };
+  }
+
+  /** Which files there are. */
+  async #find(): Promise<Found> {
     const fromEnv = this.#options.env.SLUICE_CONFIG;
     const paths = this.#options.paths.length > 0 ? this.#options.paths : [fromEnv === undefined || fromEnv === '' ? '.' : fromEnv];
     const files: string[] = [];
@@ -147,14 +189,14 @@ class Loader {
     return { daemon, connectors, home: basename(folder) === 'connectors' ? dirname(folder) : folder };
   }
 
-  async #findIn(directory: string): Promise<{ daemon: string | null; connectors: readonly string[]; home: string }> {
+  async #findIn(directory: string): Promise<Found> {
     const home = resolve(this.#cwd, directory);
     const daemon = join(directory, 'sluice.json');
     const folder = join(directory, 'connectors');
     const names = (await this.#kind(folder)) === 'directory' ? await this.#list(folder) : [];
     const connectors = names.filter((name) => name.endsWith('.json') && !name.startsWith('.')).sort();
-    if (connectors.length === 0) this.#problems.add(directory, '', null, CONFIG_NO_CONNECTORS, { directory });
-    return { daemon: (await this.#kind(daemon)) === 'file' ? daemon : null, connectors: connectors.map((name) => join(folder, name)), home };
+    const found = { daemon: (await this.#kind(daemon)) === 'file' ? daemon : null, connectors: connectors.map((name) => join(folder, name)), home };
+    return connectors.length === 0 ? { ...found, empty: directory } : found;
   }
 
   async #kind(path: string): Promise<'file' | 'directory' | null> {
@@ -175,10 +217,10 @@ class Loader {
     }
   }
 
-  async #parse(file: string): Promise<ParsedFile | null> {
+  async #parse(file: string, given?: string, reach?: Reach): Promise<ParsedFile | null> {
     let text: string;
     try {
-      text = (await this.#references.files.read(resolve(this.#cwd, file))).toString('utf8');
+      text = given ?? (await this.#references.files.read(resolve(this.#cwd, file))).toString('utf8');
     } catch (error) {
       this.#problems.add(file, '', null, CONFIG_UNREADABLE, { file, reason: fileTrouble(error) });
       return null;
@@ -186,8 +228,9 @@ class Loader {
     const problems = new FileProblems(file, text, this.#problems);
     try {
       const tree = parseJson(text);
-      const texts = await resolveReferences(tree, this.#references, problems);
-      return { tree, validation: { problems, texts, secrets: this.#secrets, unknown: new Set(), failed: new Set() } };
+      const within = reach === undefined ? {} : { reach };
+      const texts = await resolveReferences(tree, { ...this.#references, ...within }, problems);
+      return { tree, validation: { problems, texts, secrets: this.#secrets, unknown: new Set(), failed: new Set(), ...within } };
     } catch (error) {
       if (!(error instanceof JsonSyntaxError)) throw error;
       problems.addSyntax(error.offset, CONFIG_SYNTAX, error.message);
@@ -197,27 +240,63 @@ class Loader {
 
   async #connectors(files: readonly string[]): Promise<ConnectorDefinition[]> {
     const definitions: ConnectorDefinition[] = [];
-    const names = new Map<string, string>();
-    const claims = new Map<string, string>();
     for (const file of files) {
       this.#connectorFiles.add(file);
       const parsed = await this.#parse(file);
+      // What it is called is not known: what its file is called stands for that.
+      if (parsed === null) this.#unnamed.set(basename(file, '.json'), file);
+      else definitions.push(...(await this.#connector(file, parsed)));
+    }
+    return definitions;
+  }
+
+  /** One, or none after an error. */
+  async #connector(file: string, { tree, validation }: ParsedFile): Promise<readonly ConnectorDefinition[]> {
+    const loaded = await loadConnector(tree, file, this.#options.registry, validation);
+    const { name, definition } = loaded;
+    if (name === null) this.#unnamed.set(basename(file, '.json'), file);
+    else {
+      const other = this.#names.get(name);
+      if (other !== undefined) validation.problems.add('name', loaded.nameAt, CONFIG_DUPLICATE_NAME, { name, other });
+      else this.#names.set(name, file);
+    }
+    if (definition === null) return [];
+    for (const { claim, path } of loaded.claims) {
+      const other = this.#claims.get(claim);
+      if (other !== undefined) validation.problems.add(path, loaded.sectionAt(path), CONFIG_CLAIM, { claim, other });
+      else this.#claims.set(claim, definition.name);
+    }
+    return [definition];
+  }
+
+  /** What was created through the API or a command. A file of the configuration with the same name goes before. */
+  async #storedConnectors({ dataDir, stored }: DaemonConfig): Promise<readonly ConnectorDefinition[]> {
+    const { none, candidate, dataDir: fixed = dataDir } = this.#options.stored ?? {};
+    if (none === true) return [];
+    const directory = storedDirectory(fixed);
+    // What is wrong with it is no fault of the others.
+    this.#connectorFiles.add(directory);
+    const listed = (await this.#kind(directory)) === 'directory' ? await this.#list(directory) : [];
+    const names = listed.flatMap(storedName).filter((name) => name !== candidate?.name);
+    const reach = storedReach(stored);
+    const definitions: ConnectorDefinition[] = [];
+    for (const name of [...names.sort(), ...(candidate === undefined ? [] : [candidate.name])]) {
+      const file = storedFile(fixed, name);
+      this.#connectorFiles.add(file);
+      this.#storedFiles.add(file);
+      const other = this.#names.get(name) ?? this.#unnamed.get(name);
+      if (other !== undefined) {
+        this.#hidden.set(name, other);
+        this.#problems.add(file, '', null, CONFIG_STORED_HIDDEN, { name, other, file });
+        continue;
+      }
+      const parsed = await this.#parse(file, name === candidate?.name ? candidate.text : undefined, reach);
       if (parsed === null) continue;
-      const { tree, validation } = parsed;
-      const loaded = await loadConnector(tree, file, this.#options.registry, validation);
-      const { name, definition } = loaded;
-      if (name !== null) {
-        const other = names.get(name);
-        if (other !== undefined) validation.problems.add('name', loaded.nameAt, CONFIG_DUPLICATE_NAME, { name, other });
-        else names.set(name, file);
+      for (const definition of await this.#connector(file, parsed)) {
+        if (definition.name !== name)
+          parsed.validation.problems.add('name', nodeAt(parsed.tree, 'name'), CONFIG_STORED_NAME, { file, name: definition.name });
+        else definitions.push({ ...definition, isStored: true });
       }
-      if (definition === null) continue;
-      for (const { claim, path } of loaded.claims) {
-        const other = claims.get(claim);
-        if (other !== undefined) validation.problems.add(path, loaded.sectionAt(path), CONFIG_CLAIM, { claim, other });
-        else claims.set(claim, definition.name);
-      }
-      definitions.push(definition);
     }
     return definitions;
   }

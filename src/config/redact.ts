@@ -87,11 +87,15 @@ export function urlSecrets(url: string): string[] {
   return [...new Set(found.flatMap((secret) => [secret, decoded(secret)]))].filter((secret) => secret !== '');
 }
 
-/** A URL as it may be shown. */
-export function maskUrl(url: string): string {
+/** A URL as it may be shown. `isSecret`: whether what stands where a secret does is one. */
+export function maskUrl(url: string, isSecret: (text: string) => boolean = () => true): string {
+  const masked = (secret: string): string => (isSecret(secret) ? MASK : secret);
   return url
-    .replace(USER_INFO, (_, scheme: string, info: string) => `${scheme}${info.includes(':') ? `${info.slice(0, info.indexOf(':'))}:${MASK}` : info}@`)
-    .replace(SECRET_PARAMETER, `$1${MASK}`);
+    .replace(USER_INFO, (_, scheme: string, info: string) => {
+      const colon = info.indexOf(':');
+      return `${scheme}${colon < 0 ? info : `${info.slice(0, colon)}:${masked(info.slice(colon + 1))}`}@`;
+    })
+    .replace(SECRET_PARAMETER, (_, name: string, secret: string) => name + masked(secret));
 }
 
 function decoded(text: string): string {

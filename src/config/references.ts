@@ -1,14 +1,17 @@
 import { isAbsolute } from 'node:path';
-import { CONFIG_REFERENCE, CONFIG_SECRET_FILE, CONFIG_SECRET_FILE_MODE, CONFIG_VARIABLE_MISSING } from './errors.ts';
+import { CONFIG_REACH, CONFIG_REFERENCE, CONFIG_SECRET_FILE, CONFIG_SECRET_FILE_MODE, CONFIG_VARIABLE_MISSING } from './errors.ts';
 import { type ConfigurationFiles, type FoundFile, fileTrouble } from './files.ts';
 import type { JsonNode, StringNode } from './json.ts';
 import { type FileProblems, joinPath } from './problem.ts';
+import type { Reach } from './reach.ts';
 
 /** Where references get their values. `leave`: their form is checked, nothing is looked up (`sluice validate` needs no secret). */
 export interface ReferenceSources {
   readonly mode: 'resolve' | 'leave';
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly files: ConfigurationFiles;
+  /** What references may name; left out: whatever there is. */
+  readonly reach?: Reach;
 }
 
 /** A piece of a string value: text as it is, or the value of a reference. */
@@ -98,7 +101,10 @@ async function resolveText(raw: string, path: string, at: JsonNode, sources: Ref
   let failed = false;
   for (const token of tokens) {
     if (token.kind === 'text') pieces.push({ reference: false, value: token.text });
-    else if (sources.mode === 'leave') pieces.push({ reference: true, value: `\${${token.kind}:${token.name}}` });
+    else if (sources.reach?.allows(token.kind, token.name) === false) {
+      problems.add(path, at, CONFIG_REACH, { what: `\${${token.kind}:${token.name}}`, advice: sources.reach.advice(token.kind, token.name) });
+      failed = true;
+    } else if (sources.mode === 'leave') pieces.push({ reference: true, value: `\${${token.kind}:${token.name}}` });
     else {
       const value =
         token.kind === 'env' ? variable(token.name, path, at, sources, problems) : await secretFile(token.name, path, at, sources, problems);

@@ -18,6 +18,7 @@ import {
 import type { JsonNode, ObjectNode, StringNode } from './json.ts';
 import { nearest } from './nearest.ts';
 import { type FileProblems, joinPath } from './problem.ts';
+import { checkReach, type Reach } from './reach.ts';
 import { maskUrl, urlSecrets } from './redact.ts';
 import type { Text } from './references.ts';
 import { DURATION_UNITS, formatDuration, formatSize, parseDuration, parseSize, SIZE_UNITS, suggestDuration, suggestSize } from './units.ts';
@@ -32,6 +33,8 @@ export interface Validation {
   readonly unknown: Set<string>;
   /** Paths of values with a reference that could not be resolved. The error was added where it was looked up. */
   readonly failed: Set<string>;
+  /** What the file may reach; left out: whatever there is. */
+  readonly reach?: Reach;
 }
 
 type FieldOf<K extends Field['kind']> = Extract<Field, { kind: K }>;
@@ -155,8 +158,9 @@ function validateList(field: FieldOf<'list'>, node: JsonNode, path: string, vali
   }
   const values: string[] = [];
   for (const [index, item] of node.items.entries()) {
-    const { about, secret } = field;
-    const value = validateField({ kind: 'string', about, ...(secret === undefined ? {} : { secret }) }, item, `${path}[${index}]`, validation);
+    const { about, secret, reaches } = field;
+    const one: Field = { kind: 'string', about, ...(secret === undefined ? {} : { secret }), ...(reaches === undefined ? {} : { reaches }) };
+    const value = validateField(one, item, `${path}[${index}]`, validation);
     if (typeof value === 'string') values.push(value);
   }
   return values.length === node.items.length ? values : undefined;
@@ -265,6 +269,7 @@ function validateCredential(field: FieldOf<'credential'>, node: JsonNode, path: 
 function validateString(field: FieldOf<'string'>, node: StringNode, path: string, validation: Validation): string | undefined {
   const text = textOf(field, node, path, validation);
   if (text === undefined) return undefined;
+  if (!checkReach(field, text.value, node, path, validation)) return undefined;
   if (text.state !== 'left' && field.pattern !== undefined && !field.pattern.test(text.value)) {
     validation.problems.add(path, node, CONFIG_PATTERN, {
       given: field.secret === true ? 'This value' : show(node),

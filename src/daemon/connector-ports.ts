@@ -1,10 +1,12 @@
 import type { MemoryShare } from '../pipeline/memory.ts';
+import type { Tap } from '../pipeline/options.ts';
 import type { Logger } from '../plugin/context.ts';
 import type { Runtime } from '../plugin/runtime.ts';
 import type { SourceHealth } from '../plugin/source.ts';
 import type { StateStore } from '../state/state-store.ts';
 import type { ConnectorFigures, Metrics } from '../telemetry/metrics.ts';
 import type { ConnectorState } from './lifecycle.ts';
+import type { Pressure } from './protection.ts';
 
 export interface ConnectorPorts {
   readonly store: StateStore;
@@ -12,6 +14,8 @@ export interface ConnectorPorts {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly memory: MemoryShare;
+  /** Whoever looks at changes as they pass. */
+  readonly tap: Tap;
   readonly once: boolean;
   /** It begins paused. */
   readonly isPaused: boolean;
@@ -38,6 +42,14 @@ export interface ConnectorStatus {
   /** Since the process began. */
   readonly figures: ConnectorFigures;
   readonly health: SourceHealth | null;
+  /** What `protect` has come to, and why; null: nothing. */
+  readonly pressure: Pressure | null;
   /** It neither reads nor notices that it does not: only another process helps. */
   readonly isStalled: boolean;
+  /** Where it is configured; left out: not asked for. */
+  readonly file?: string;
+  /** It was created through the API or a command. */
+  readonly isStored?: boolean;
+  /** What is to be known of its configuration. */
+  readonly warnings?: readonly { readonly code: string; readonly message: string; readonly remedy: string }[];
 }

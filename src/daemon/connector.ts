@@ -23,6 +23,7 @@ import { Judge } from './judge.ts';
 import { Life } from './life.ts';
 import { type ConnectorState, isFinal, mayFollow } from './lifecycle.ts';
 import { CONNECTOR_ENDED, CONNECTOR_FAILED, CONNECTOR_PAUSED } from './lifecycle-errors.ts';
+import { Protection } from './protection.ts';
 import { storedCopies } from './snapshots.ts';
 import { discardSpool, storedViews } from './stopped-tables.ts';
 import { Trouble } from './trouble.ts';
@@ -64,7 +65,7 @@ export class Connector {
     this.#definition = definition;
     this.#ports = ports;
     this.#log = ports.log;
-    this.#watch = new HealthWatch(definition.name, ports);
+    this.#watch = new HealthWatch(definition.name, ports, new Protection(definition, ports.log));
     this.#rounds = new CopyRounds(definition, ports.log, ports.showsCopies);
     this.#judge = new Judge(definition, ports.log);
     this.#trouble = new Trouble(ports.runtime, ports.log);
@@ -99,6 +100,7 @@ export class Connector {
       tables: this.#tables,
       figures: this.#ports.metrics.figures(name),
       health: this.#watch.health,
+      pressure: this.#watch.pressure,
       isStalled: this.#watch.isStalled,
       ...(error === null ? {} : { error: { code: error.code, message: error.message, remedy: error.remedy } }),
     };

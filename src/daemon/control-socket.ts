@@ -2,13 +2,18 @@ import { once } from 'node:events';
 import { chmod, unlink } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { connect } from 'node:net';
+import { ConfigurationError } from '../config/load.ts';
+import type { Problem } from '../config/problem.ts';
 import { rootMessage, SluiceError } from '../plugin/error.ts';
 import { CONTROL_IN_USE, CONTROL_INTERNAL, CONTROL_LISTEN, CONTROL_REQUEST, CONTROL_ROUTE } from './control-errors.ts';
 import { controlPath } from './control-path.ts';
 
 const LIMIT_BYTES = 1024 * 1024;
 
-/** By the operation's id. Takes the request's JSON (undefined: no body), gives the answer's. A SluiceError is handed to the client as it is. */
+/**
+ * By the operation's id. Takes the request's JSON (undefined: no body), gives the answer's, or what is to be sent as it comes, lines of JSON. A SluiceError is handed to the
+ * client as it is.
+ */
 export type ControlHandlers = Readonly<Record<string, (body: unknown) => Promise<unknown>>>;
 
 export interface ControlSocket {
@@ -23,6 +28,8 @@ export interface ControlFailure {
   readonly exit: 1 | 2 | 3;
   readonly message: string;
   readonly remedy: string;
+  /** Of a configuration that is refused. */
+  readonly problems?: readonly Problem[];
 }
 
 /**
@@ -96,17 +103,39 @@ async function answer(handlers: ControlHandlers, request: IncomingMessage, respo
   try {
     const handler = Object.hasOwn(handlers, route) ? handlers[route] : undefined;
     if (handler === undefined) throw new SluiceError(CONTROL_ROUTE, { route });
-    body = JSON.stringify((await handler(await readJson(request, route))) ?? null);
+    const answered = await handler(await readJson(request, route));
+    if (isLines(answered)) {
+      // Not waited for where the socket is closed: it ends with it.
+      void sendLines(answered, response);
+      return;
+    }
+    body = JSON.stringify(answered ?? null);
   } catch (error) {
     const failure = error instanceof SluiceError ? error : new SluiceError(CONTROL_INTERNAL, { route, reason: rootMessage(error) }, { cause: error });
     status = failure.kind === CONTROL_ROUTE ? 404 : failure.kind === CONTROL_INTERNAL ? 500 : failure.kind === CONTROL_REQUEST ? 400 : 409;
     const { code, message, remedy, kind } = failure;
-    body = JSON.stringify({ code, retry: kind.retry, exit: kind.exit, message, remedy } satisfies ControlFailure);
+    const problems = failure instanceof ConfigurationError ? { problems: failure.problems } : {};
+    body = JSON.stringify({ code, retry: kind.retry, exit: kind.exit, message, remedy, ...problems } satisfies ControlFailure);
   }
   response.writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body), connection: 'close' });
   response.end(body);
   // `close` also comes if the client went away before.
   if (!response.closed) await once(response, 'close');
+}
+
+function isLines(answered: unknown): answered is AsyncIterableIterator<string> {
+  return typeof answered === 'object' && answered !== null && Symbol.asyncIterator in answered;
+}
+
+/** As they come, as fast as the client takes them, until they end or it goes away. */
+async function sendLines(lines: AsyncIterableIterator<string>, response: ServerResponse): Promise<void> {
+  response.once('close', () => void lines.return?.());
+  response.writeHead(200, { 'content-type': 'application/x-ndjson', connection: 'close' });
+  response.flushHeaders();
+  for await (const text of lines) {
+    if (!response.write(text)) await Promise.race([once(response, 'drain'), once(response, 'close')]);
+  }
+  response.end();
 }
 
 async function readJson(request: IncomingMessage, route: string): Promise<unknown> {

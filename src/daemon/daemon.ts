@@ -9,6 +9,7 @@ import type { Runtime } from '../plugin/runtime.ts';
 import type { CopyView } from '../snapshot/view.ts';
 import { openLevel } from '../state/level.ts';
 import type { StateStore } from '../state/state-store.ts';
+import { TailPoints } from '../tail/tail.ts';
 import { Metrics } from '../telemetry/metrics.ts';
 import { startControlSocket } from './control-socket.ts';
 import { Fleet } from './fleet.ts';
@@ -17,12 +18,15 @@ import { LiveConfiguration, type ReadConfiguration } from './live-configuration.
 import { openHttp } from './open-http.ts';
 import { openState } from './open-state.ts';
 import { daemonOperations } from './operations/index.ts';
+import type { OperationPorts } from './operations/ports.ts';
 import { listenForShutdown, type Shutdown } from './signals.ts';
+import { type ConnectorReader, StoredConnectors } from './stored-connectors.ts';
 
 export interface DaemonOptions {
   readonly configuration: Configuration;
   /** The files that it was read from, and how it is read again. */
   readonly watched: { readonly first: Pick<ReadConfiguration, 'haveChanged'>; readonly read: () => Promise<ReadConfiguration> };
+  readonly reader: ConnectorReader;
   readonly runtime: Runtime;
   readonly log: Logger & { child(bindings: Readonly<Record<string, string>>): Logger };
   /** Go to the log's end as it stands, then end. */
@@ -54,14 +58,17 @@ async function runConnectors(options: DaemonOptions, store: StateStore, shutdown
     const metrics = new Metrics(() => runtime.monotonicMs());
     metrics.memory(maxMemory);
     const memory = new MemoryBudget(maxMemory);
-    const fleet = new Fleet({ store, runtime, metrics, memory, shutdown, log, once, dataDir, showsCopies: show !== undefined });
+    const tails = new TailPoints();
+    const fleet = new Fleet({ tails, store, runtime, metrics, memory, shutdown, log, once, dataDir, showsCopies: show !== undefined });
     const copies = (): readonly CopyView[] => fleet.connectors.flatMap((connector) => connector.copiesUnderWay());
     metrics.copies(copies);
     const hide = show?.(copies);
     if (hide !== undefined) closers.push(async () => hide());
-    closers.push(await openListeners(options, store, metrics, fleet));
+    const live = liveConfiguration(options, fleet);
+    const stored = new StoredConnectors({ dataDir, runtime, store, fleet, reader: options.reader, configuration, live });
+    closers.push(await openListeners(options, store, metrics, { fleet, stored, tails }));
     await fleet.start(configuration.connectors);
-    closers.push(watchConfiguration(options, fleet));
+    if (live !== null) closers.push(follow(live, options.watched.first));
     await fleet.ended();
     return fleet.exit;
   } finally {
@@ -70,12 +77,15 @@ async function runConnectors(options: DaemonOptions, store: StateStore, shutdown
   }
 }
 
+function liveConfiguration({ configuration, watched, runtime, log, redaction, once }: DaemonOptions, fleet: Fleet): LiveConfiguration | null {
+  if (once) return null;
+  return new LiveConfiguration({ fleet, runtime, log, read: watched.read, configuration, hide: (secrets) => redaction.hide(secrets) });
+}
+
 /** Returns what ends it. */
-function watchConfiguration({ configuration, watched, runtime, log, redaction, once }: DaemonOptions, fleet: Fleet): () => Promise<void> {
-  if (once) return () => Promise.resolve();
+function follow(live: LiveConfiguration, first: Pick<ReadConfiguration, 'haveChanged'>): () => Promise<void> {
   const ending = new AbortController();
-  const live = new LiveConfiguration({ fleet, runtime, log, read: watched.read, configuration, hide: (secrets) => redaction.hide(secrets) });
-  const following = live.follow(watched.first, ending.signal);
+  const following = live.follow(first, ending.signal);
   return async () => {
     ending.abort();
     await following;
@@ -87,11 +97,11 @@ async function openListeners(
   { configuration, runtime, log, redaction }: DaemonOptions,
   store: StateStore,
   metrics: Metrics,
-  fleet: Fleet,
+  { fleet, stored, tails }: Pick<OperationPorts, 'fleet' | 'stored' | 'tails'>,
 ): Promise<() => Promise<void>> {
   const config = configuration.daemon;
   const redact = (text: string): string => redaction.redact(text);
-  const operations = daemonOperations({ store, fleet, runtime, log, patienceMs: config.shutdown.timeout });
+  const operations = daemonOperations({ store, fleet, stored, tails, runtime, log, patienceMs: config.shutdown.timeout });
   const handlers = operations.map((operation) => [operation.id, (body: unknown) => operation.run(readArguments(operation, body))] as const);
   const control = await startControlSocket({ directory: config.dataDir, handlers: Object.fromEntries(handlers) });
   let server: Server;
@@ -112,6 +122,7 @@ async function openListeners(
   const { address, port } = server.address() as AddressInfo;
   log.info(`Health and metrics on http://${address.includes(':') ? `[${address}]` : address}:${port} (/livez, /readyz, /metrics).`);
   return async () => {
+    tails.keep([]);
     await http?.close();
     server.close();
     (server as Server & { closeAllConnections?: () => void }).closeAllConnections?.();

@@ -82,6 +82,13 @@ export function viewsOf(connector: string, file: DeadLetterFile | null): readonl
   }));
 }
 
+/** One of them. Throws SLUICE_DEAD_LETTER_UNKNOWN. */
+export function letterView(connector: string, views: readonly DeadLetterView[], id: string): DeadLetterView {
+  const view = views.find((each) => each.id === id);
+  if (view === undefined) throw new SluiceError(DEAD_LETTER_UNKNOWN, { connector, id });
+  return view;
+}
+
 /** The letters that a command is about: the named one, or all. */
 export function chosenLetters(connector: string, file: DeadLetterFile | null, id: string | undefined): readonly OpenLetter[] {
   if (id === undefined) return file?.letters() ?? [];

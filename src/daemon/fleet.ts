@@ -2,8 +2,9 @@ import type { ConnectorDefinition } from '../config/load.ts';
 import type { MemoryBudget, MemoryShare } from '../pipeline/memory.ts';
 import type { Logger } from '../plugin/context.ts';
 import type { SluiceError } from '../plugin/error.ts';
-import type { Runtime } from '../plugin/runtime.ts';
+import { aborted, type Runtime } from '../plugin/runtime.ts';
 import type { StateStore } from '../state/state-store.ts';
+import type { TailPoints } from '../tail/tail.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { Connector } from './connector.ts';
 import { isFinal } from './lifecycle.ts';
@@ -20,6 +21,7 @@ export interface FleetPorts {
   readonly once: boolean;
   readonly dataDir: string;
   readonly showsCopies: boolean;
+  readonly tails: TailPoints;
 }
 
 interface Member {
@@ -75,7 +77,9 @@ export class Fleet {
       const share = shares[index];
       if (share === undefined) throw new RangeError('each connector has its share');
       this.#ports.metrics.memoryOf(name, share);
-      const ports = { ...this.#ports, memory: share, isPaused: paused.has(name), log: this.#ports.log.child({ connector: name }) };
+      const tap = this.#ports.tails.of(name);
+      tap.isBinary = definition.format.plugin.isBinary === true;
+      const ports = { ...this.#ports, tap, memory: share, isPaused: paused.has(name), log: this.#ports.log.child({ connector: name }) };
       const member = { definition, share, connector: new Connector(definition, ports), drain: new AbortController(), abort: new AbortController() };
       this.#members.set(name, member);
     }
@@ -105,6 +109,7 @@ export class Fleet {
     const paused = await this.#paused(starts);
     await Promise.all(ends.map((name) => this.#end(name, withinMs)));
     if (!this.#ports.shutdown.drain.aborted) this.#start(starts, paused);
+    this.#ports.tails.keep([...this.#members.keys()]);
   }
 
   async #end(name: string, withinMs: number): Promise<void> {
@@ -120,10 +125,12 @@ export class Fleet {
     await metrics.forget(name);
   }
 
-  /** Resolves when every connector has stopped for good. */
+  /** Resolves when every connector has stopped for good. Without one it waits for some to come, until it is told to stop. */
   async ended(): Promise<void> {
+    const { shutdown, once } = this.#ports;
     for (;;) {
       if (this.#changing !== null) await this.#changing;
+      else if (this.#members.size === 0 && !once && !shutdown.drain.aborted) await Promise.race([this.#changed.promise, aborted(shutdown.drain)]);
       else if (this.connectors.every(({ state }) => isFinal(state))) return;
       else await Promise.race([Promise.all(this.connectors.map(({ ended }) => ended)), this.#changed.promise]);
     }

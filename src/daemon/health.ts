@@ -2,7 +2,9 @@ import type { Logger } from '../plugin/context.ts';
 import { rootMessage } from '../plugin/error.ts';
 import { type Runtime, sleep } from '../plugin/runtime.ts';
 import type { Source, SourceHealth } from '../plugin/source.ts';
+import type { Position } from '../record/position.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
+import { figuresOf, PROTECT_ACTIONS, type Pressure, type ProtectAction, type ProtectHands, type Protection } from './protection.ts';
 
 /** How often the source is asked about its slot and lag. */
 const OBSERVE_MS = 5_000;
@@ -12,31 +14,54 @@ const OBSERVE_STARTING_MS = 500;
 /** A silent connection that its source should have ended for so long, while nothing is on its way to the sink, is not going to be ended. */
 const STALLED_MS = 60_000;
 
+interface HealthPorts {
+  readonly runtime: Runtime;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+}
+
+/** The life that is watched. */
+export interface Watched extends ProtectHands {
+  readonly source: Pick<Source, 'observe'>;
+  /** Where it would be gone on from. */
+  saved(): Position | null;
+}
+
 /** What a connector's source says of itself while it runs. */
 export class HealthWatch {
   readonly #connector: string;
-  readonly #ports: { readonly runtime: Runtime; readonly metrics: Metrics; readonly log: Logger };
+  readonly #ports: HealthPorts;
+  readonly #protection: Protection;
   readonly #growth = new Growth();
   /** The reader hangs: it neither reads nor notices that it does not. Only another process helps. */
   isStalled = false;
   /** Null: it does not run, or has not said anything yet. */
   health: SourceHealth | null = null;
 
-  constructor(connector: string, ports: { readonly runtime: Runtime; readonly metrics: Metrics; readonly log: Logger }) {
+  constructor(connector: string, ports: HealthPorts, protection: Protection) {
     this.#connector = connector;
     this.#ports = ports;
+    this.#protection = protection;
+  }
+
+  /** What is in force to protect the source; as it was looked at last, where nothing runs. */
+  get pressure(): Pressure | null {
+    return this.#protection.pressure;
   }
 
   /** Asks until `signal` is aborted. Never throws. */
-  async follow(source: Source, signal: AbortSignal): Promise<void> {
+  async follow(watched: Watched, signal: AbortSignal): Promise<void> {
     const { metrics, log, runtime } = this.#ports;
     while (!signal.aborted) {
       try {
-        this.health = await source.observe(signal);
+        this.health = await watched.source.observe(signal, watched.saved());
         const { overdueMs = 0, retainedBytes, safeBytes } = this.health;
         this.isStalled = overdueMs > STALLED_MS && metrics.figures(this.#connector).inFlightBytes === 0;
         const grownBytes = this.#growth.take(retainedBytes, runtime.monotonicMs());
-        metrics.health(this.#connector, this.health, secondsLeft(safeBytes ?? null, grownBytes));
+        const left = secondsLeft(safeBytes ?? null, grownBytes);
+        metrics.health(this.#connector, this.health, left);
+        if (!signal.aborted) this.#protection.observed(figuresOf(this.health, left), runtime.monotonicMs(), watched);
+        metrics.pressure(this.#connector, PROTECT_ACTIONS.indexOf(this.pressure?.action as ProtectAction) + 1);
       } catch (error) {
         if (!signal.aborted) log.debug(`The source could not be observed: ${rootMessage(error)}`);
       }

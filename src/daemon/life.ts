@@ -3,8 +3,10 @@ import type { DeadLetterFile } from '../dead-letters/file.ts';
 import type { Checkpoint } from '../pipeline/checkpoints.ts';
 import { type PipelineEvents, runPipeline } from '../pipeline/pipeline.ts';
 import type { PluginContext, PreviousShutdown, SinkContext, SourceContext } from '../plugin/context.ts';
+import type { SluiceError } from '../plugin/error.ts';
 import type { Timer } from '../plugin/runtime.ts';
 import type { Sink } from '../plugin/sink.ts';
+import type { Position } from '../record/position.ts';
 import type { TableRegistry } from '../record/table.ts';
 import type { SnapshotCommands } from '../snapshot/commands.ts';
 import { sinkPlace } from '../stopped-tables/place.ts';
@@ -37,6 +39,9 @@ export interface LifeOptions {
   };
 }
 
+/** How long what is on its way is waited for where the source is to be protected. */
+const PROTECT_WAIT_MS = 5_000;
+
 /** One life of a connector: from the stored offset until the end, a failure, or a word that ends it. */
 export class Life {
   readonly #options: LifeOptions;
@@ -48,6 +53,10 @@ export class Life {
   #snapshots: SnapshotCommands | null = null;
   /** Null: it does not run yet, or any more. */
   #undelivered: UndeliveredMessages | null = null;
+  /** Where the next life would go on. */
+  #saved: Position | null = null;
+  /** It is ended for the good of its source. */
+  #protected: { readonly error: SluiceError; readonly givesUp: boolean } | null = null;
 
   constructor(options: LifeOptions) {
     this.#options = options;
@@ -91,7 +100,8 @@ export class Life {
     const context = this.#sourceContext(tables, (table) => refusalOf(definition, sink, table, abort));
     // Until streaming begins there is nothing to drain: a stop then ends at once.
     const starting = AbortSignal.any([drain, abort]);
-    const { source, snapshots } = rounds.open(stored, context);
+    const { source, snapshots, hold } = rounds.open(stored, context);
+    this.#saved = stored.offset?.position ?? null;
     const stopped = await openStopped({ definition, ...ports }, stored.place);
     const { mapping, policy } = await openShapes(definition, stored, store, log);
     const sink: Sink = definition.sink.plugin.create(definition.sink.config, this.#sinkContext());
@@ -108,7 +118,8 @@ export class Life {
       await undelivered.begin();
       this.#snapshots = snapshots;
       told.running(captured);
-      void watch.follow(source, observing.signal);
+      const stop = (error: SluiceError, givesUp: boolean): void => this.#protect({ error, givesUp }, broken);
+      void watch.follow({ source, saved: () => this.#saved, hold, stop }, observing.signal);
       const events = metrics.events(name, () => runtime.nowMicros());
       await runPipeline(
         {
@@ -124,16 +135,20 @@ export class Life {
           undelivered,
           announcements: openAnnouncements(definition, stored, mapping),
           broken: broken.signal,
+          tap: ports.tap,
           save: (checkpoint) => store.save(name, saveOf(checkpoint, undelivered)),
           saveHistory: saveHistoryOf(store, name, tables, policy),
           policy,
           mapping,
-          events: { ...events, saved: (checkpoint) => this.#saved(checkpoint, undelivered, events) },
+          events: { ...events, saved: (checkpoint) => this.#noteSaved(checkpoint, undelivered, events) },
         },
         drain,
         abort,
       );
       if (!drain.aborted) rounds.ended(snapshots);
+    } catch (error) {
+      if (this.#protected?.givesUp === true && error === this.#protected.error) await source.giveUp?.();
+      throw error;
     } finally {
       observing.abort();
       const ended = this.#undelivered?.end();
@@ -143,7 +158,16 @@ export class Life {
     }
   }
 
-  #saved(checkpoint: Checkpoint, undelivered: UndeliveredMessages, events: PipelineEvents): void {
+  /** Ends it for the good of its source: what is on its way is waited for, but not for long. */
+  #protect(stop: { readonly error: SluiceError; readonly givesUp: boolean }, broken: AbortController): void {
+    if (this.#protected !== null) return;
+    this.#protected = stop;
+    broken.abort(stop.error);
+    this.#patience ??= this.#options.ports.runtime.setTimer(() => this.#leaving.abort(stop.error), PROTECT_WAIT_MS, true);
+  }
+
+  #noteSaved(checkpoint: Checkpoint, undelivered: UndeliveredMessages, events: PipelineEvents): void {
+    this.#saved = checkpoint.position;
     this.#snapshots?.saved(checkpoint.progress);
     this.#options.rounds.saved();
     undelivered.saved(checkpoint.place);

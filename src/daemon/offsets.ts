@@ -51,19 +51,6 @@ export async function showOffsets(store: StateStore, connectors: readonly string
   );
 }
 
-export async function setOffset(store: StateStore, { name, source }: ConnectorDefinition, text: string): Promise<StoredOffset> {
-  const stored = await store.inspect(name);
-  const position = source.plugin.parsePosition(text, stored.offset?.position ?? null);
-  await store.replaceOffset(name, { position, place: stored.place }, 'offsets set');
-  return current(store, name);
-}
-
-/** Forgets the offset and the schema history: the next start is a first start. */
-export async function resetOffset(store: StateStore, connector: string): Promise<StoredOffset> {
-  await store.replaceOffset(connector, null, 'offsets reset');
-  return current(store, connector);
-}
-
 /**
  * Finds a place to resume from, when the state was lost or does not fit the servers any more, in the sink or in the slot (design §9), and stores it in
  * place of what is stored. Changes nothing on either server.
@@ -97,19 +84,19 @@ export async function recoverOffset(
       { remedy: 'Look at `sluice tables list` and `sluice dlq list`. If what was there before is missing, copy the rows of those tables anew.' },
     );
   }
-  const recovered = await current(store, name);
+  const recovered = await currentOffset(store, name);
   const knowsCopies = Object.keys((await store.inspect(name)).progress).length > 0;
   return definition.source.plugin.snapshot === undefined || knowsCopies ? recovered : { ...recovered, warnings: [COPIES_UNKNOWN] };
 }
 
 /** They were lost with the state: the next start takes every table for one that is not to be copied. */
-const COPIES_UNKNOWN = {
+export const COPIES_UNKNOWN = {
   message:
     'How far copies of tables had come is not known (any more). A copy that was not finished, the first one too, does not go on by itself: its rows are missing in the sink.',
   remedy: 'If one was under way, or may have been, copy those tables anew once the connector runs: sluice snapshot start --table <schema.table>',
 } as const;
 
-async function current(store: StateStore, connector: string): Promise<StoredOffset> {
+export async function currentOffset(store: StateStore, connector: string): Promise<StoredOffset> {
   const { offset, place, tables } = await store.load(connector);
   return { connector, offset, place, tables: tables.length };
 }

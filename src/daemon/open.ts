@@ -19,11 +19,14 @@ import type { Loaded, StateStore } from '../state/state-store.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { schemaChangesDestination } from './destinations.ts';
 import { mappedVersion } from './mapped-version.ts';
+import type { ProtectHands } from './protection.ts';
 
 export interface OpenSource {
   readonly source: Source;
   /** What may be asked of its copies; null: it offers none. */
   readonly snapshots: SnapshotCommands | null;
+  /** Puts its copies off, or lets them go on. */
+  readonly hold: ProtectHands['hold'];
 }
 
 export interface CopyOptions {
@@ -44,7 +47,7 @@ export function openSource(
   const renew = (): void => (copying === null ? context.renew() : copying.renew());
   const source = plugin.create(config, { ...context, renew });
   const snapshot = plugin.snapshot?.(config);
-  if (snapshot === undefined || source.snapshot === undefined) return { source, snapshots: null };
+  if (snapshot === undefined || source.snapshot === undefined) return { source, snapshots: null, hold: () => undefined };
   const { runtime, tables, log } = context;
   const copies = new Copies(snapshot.mode, stored.progress, stored.offset !== null);
   if (round === 'again') copies.restart();
@@ -52,9 +55,10 @@ export function openSource(
   const snapshots = new SnapshotCommands(name, copies, runtime);
   const events = new CopyLog(copies, runtime, log, { isShown, once: context.once });
   const signals = snapshot.signalTable === undefined ? null : new SignalReader(snapshot.signalTable, snapshots, log);
-  const ports = { runtime, tables, events, limits: CHUNK_LIMITS, pace: new Pace(snapshot, runtime, log), signals, renew: context.renew };
+  const pace = new Pace(snapshot, runtime, log);
+  const ports = { runtime, tables, events, limits: CHUNK_LIMITS, pace, signals, renew: context.renew };
   copying = new CopyingSource(source, snapshot, copies, snapshots, ports);
-  return { source: copying, snapshots };
+  return { source: copying, snapshots, hold: (why) => pace.hold(why) };
 }
 
 /** The table versions of a connector, with what its format needs of them. */

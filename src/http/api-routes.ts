@@ -1,5 +1,6 @@
 /** The operations of a daemon as a REST API, with their OpenAPI document. */
 import type { FastifyInstance, FastifyReply } from 'fastify';
+import { ConfigurationError } from '../config/load.ts';
 import { SluiceError } from '../plugin/error.ts';
 import type { RouteGroup } from './listener.ts';
 import { openApiDocument } from './openapi.ts';
@@ -8,8 +9,11 @@ import { redacted } from './redacted.ts';
 
 export const API_PREFIX = '/api/v1';
 
+/** Codes of errors that are the request's own. */
+const WRONG: ReadonlySet<string> = new Set([REQUEST_INVALID.code, 'SLUICE_CONNECTOR_MASKED']);
+
 /** Codes of errors that say that what is named does not exist. */
-const MISSING: ReadonlySet<string> = new Set(['SLUICE_CONNECTOR_UNKNOWN', 'SLUICE_SCHEMA_TABLE_UNKNOWN']);
+const MISSING: ReadonlySet<string> = new Set(['SLUICE_CONNECTOR_UNKNOWN', 'SLUICE_SCHEMA_TABLE_UNKNOWN', 'SLUICE_DEAD_LETTER_UNKNOWN']);
 
 export interface ApiOptions {
   readonly operations: readonly Operation[];
@@ -34,11 +38,13 @@ function addRoute(app: FastifyInstance, operation: Operation, url: string, redac
     config: { scope: operation.scope },
     handler: async (request, reply) => {
       try {
-        const given = readArguments(operation, merged(request.query, request.body, request.params));
-        return redacted(await operation.run(given), redact);
+        const body = operation.body === undefined || request.body === undefined ? request.body : { [operation.body]: request.body };
+        const given = readArguments(operation, merged(request.query, body, request.params));
+        const answer = redacted(await operation.run(given), redact);
+        return operation.creates === true ? reply.status(201).send(answer) : answer;
       } catch (error) {
         if (!(error instanceof SluiceError)) throw error;
-        return answerError(error, reply, redact);
+        return error instanceof ConfigurationError ? answerProblems(error, reply, redact) : answerError(error, reply, redact);
       }
     },
   });
@@ -55,7 +61,17 @@ function merged(...parts: readonly unknown[]): unknown {
   return Object.fromEntries(all);
 }
 
+/** A configuration that is refused, with all that is wrong in it. */
+function answerProblems(
+  { code, message, remedy, problems }: ConfigurationError,
+  reply: FastifyReply,
+  redact: (text: string) => string,
+): FastifyReply {
+  const shown = problems.map((each) => ({ path: each.path, code: each.code, message: redact(each.message), remedy: redact(each.remedy) }));
+  return reply.status(400).send({ error_code: 400, code, message, remedy, problems: shown });
+}
+
 function answerError({ code, message, remedy, kind }: SluiceError, reply: FastifyReply, redact: (text: string) => string): FastifyReply {
-  const status = MISSING.has(code) ? 404 : code === REQUEST_INVALID.code ? 400 : 409;
+  const status = MISSING.has(code) ? 404 : WRONG.has(code) ? 400 : 409;
   return reply.status(status).send({ error_code: status, code, message: redact(message), remedy: redact(remedy), retry: kind.retry });
 }

@@ -29,6 +29,14 @@ export function openApiDocument(operations: readonly Operation[], prefix: string
             message: { type: 'string' },
             remedy: { type: 'string' },
             retry: { type: 'string', enum: ['auto', 'manual', 'never'] },
+            problems: {
+              type: 'array',
+              description: 'Of a configuration that is refused: all that is wrong in it.',
+              items: {
+                type: 'object',
+                properties: { path: { type: 'string' }, code: { type: 'string' }, message: { type: 'string' }, remedy: { type: 'string' } },
+              },
+            },
           },
         },
       },
@@ -36,7 +44,7 @@ export function openApiDocument(operations: readonly Operation[], prefix: string
   };
 }
 
-function described({ id, method, summary, scope, arguments: all }: Operation, path: string): object {
+function described({ id, method, summary, scope, arguments: all, body: whole, creates }: Operation, path: string): object {
   const inPath = new Set([...path.matchAll(/:(\w+)/g)].map(([, name]) => name));
   const entries = Object.entries(all);
   const pathParameters = entries
@@ -44,23 +52,19 @@ function described({ id, method, summary, scope, arguments: all }: Operation, pa
     .map(([name, argument]) => ({ ...parameter(name, argument), in: 'path', required: true }));
   const rest = entries.filter(([name]) => !inPath.has(name) && (name !== 'connector' || inPath.size === 0));
   const hasBody = method === 'POST' || method === 'PUT';
-  const queryParameters = hasBody
-    ? []
-    : rest.map(([name, argument]) => ({ ...parameter(name, argument), in: 'query', required: argument.isRequired === true }));
+  const inQuery = hasBody && whole === undefined ? [] : rest.filter(([name]) => name !== whole);
+  const queryParameters = inQuery.map(([name, argument]) => ({ ...parameter(name, argument), in: 'query', required: argument.isRequired === true }));
   const required = rest.filter(([, { isRequired }]) => isRequired === true).map(([name]) => name);
-  const body = {
-    required: required.length > 0,
-    content: {
-      'application/json': {
-        schema: {
+  const schema =
+    whole === undefined
+      ? {
           type: 'object',
           additionalProperties: false,
           required,
           properties: Object.fromEntries(rest.map(([name, argument]) => [name, { ...schemaOf(argument), description: argument.about }])),
-        },
-      },
-    },
-  };
+        }
+      : { type: 'object', description: all[whole]?.about };
+  const body = { required: required.length > 0, content: { 'application/json': { schema } } };
   const failed = (description: string): object => ({ description, content: { 'application/json': { schema: ERROR } } });
   return {
     operationId: id.replace('/', '.'),
@@ -69,7 +73,7 @@ function described({ id, method, summary, scope, arguments: all }: Operation, pa
     parameters: [...pathParameters, ...queryParameters],
     ...(hasBody && rest.length > 0 ? { requestBody: body } : {}),
     responses: {
-      '200': { description: 'Done.', content: { 'application/json': {} } },
+      [creates === true ? '201' : '200']: { description: 'Done.', content: { 'application/json': {} } },
       '400': failed('The request is not understood.'),
       '401': failed('The token is missing or wrong, or its scope too small.'),
       '404': failed('What is named does not exist.'),
@@ -83,6 +87,7 @@ function parameter(name: string, argument: Argument): object {
 }
 
 function schemaOf({ kind, choices }: Argument): object {
+  if (kind === 'object') return { type: 'object' };
   const text = { type: 'string', ...(choices === undefined ? {} : { enum: choices }) };
   return kind === 'string' ? text : { type: 'array', items: text };
 }

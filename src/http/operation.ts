@@ -8,9 +8,9 @@ export const REQUEST_INVALID = defineError({
   remedy: 'Ask as the OpenAPI document says (/api/v1/openapi.json), or use the `sluice` command of the same version as the daemon.',
 });
 
-/** One thing that an operation is told. `strings`: a list, or one string. */
+/** One thing that an operation is told. `strings`: a list, or one string. `object`: JSON of its own. */
 export interface Argument {
-  readonly kind: 'string' | 'strings';
+  readonly kind: 'string' | 'strings' | 'object';
   readonly isRequired?: boolean;
   /** The only values that it may have. */
   readonly choices?: readonly string[];
@@ -23,6 +23,8 @@ export interface Arguments {
   text(name: string): string;
   given(name: string): string | undefined;
   list(name: string): readonly string[];
+  /** Of an argument that is required. */
+  object(name: string): Readonly<Record<string, unknown>>;
 }
 
 /**
@@ -37,6 +39,10 @@ export interface Operation {
   readonly scope: 'read' | 'operate';
   readonly summary: string;
   readonly arguments: Readonly<Record<string, Argument>>;
+  /** The argument that is the whole body of an HTTP request; left out: the body's members are arguments. */
+  readonly body?: string;
+  /** It makes something new: HTTP says so. */
+  readonly creates?: true;
   /** Throws a SluiceError. What it answers is JSON. */
   readonly run: (given: Arguments) => Promise<unknown>;
 }
@@ -46,22 +52,31 @@ export function readArguments(operation: Operation, sent: unknown): Arguments {
   const refuse = (reason: string): never => {
     throw new SluiceError(REQUEST_INVALID, { operation: operation.id, reason });
   };
-  if (sent !== undefined && (typeof sent !== 'object' || sent === null || Array.isArray(sent))) refuse('it is one JSON object');
+  if (sent !== undefined && !isObject(sent)) refuse('it is one JSON object');
   const values = new Map<string, readonly string[]>();
+  const objects = new Map<string, Readonly<Record<string, unknown>>>();
   for (const [name, value] of Object.entries(sent ?? {})) {
     const known = Object.hasOwn(operation.arguments, name) ? operation.arguments[name] : undefined;
     if (known === undefined) refuse(`it has no "${name}"`);
     // A command says null for what was not asked for.
-    else if (value !== null && value !== undefined) values.set(name, textsOf(name, value, known, refuse));
+    else if (value === null || value === undefined) continue;
+    else if (known.kind !== 'object') values.set(name, textsOf(name, value, known, refuse));
+    else if (isObject(value)) objects.set(name, value);
+    else refuse(`"${name}" is one JSON object`);
   }
   for (const [name, { isRequired }] of Object.entries(operation.arguments)) {
-    if (isRequired === true && (values.get(name) ?? []).length === 0) refuse(`"${name}" is missing`);
+    if (isRequired === true && (values.get(name) ?? []).length === 0 && !objects.has(name)) refuse(`"${name}" is missing`);
   }
   return {
     text: (name) => values.get(name)?.[0] ?? '',
     given: (name) => values.get(name)?.[0],
     list: (name) => values.get(name) ?? [],
+    object: (name) => objects.get(name) ?? {},
   };
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function textsOf(name: string, value: unknown, { kind, choices }: Argument, refuse: (reason: string) => never): readonly string[] {

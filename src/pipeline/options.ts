@@ -3,6 +3,7 @@ import type { Format } from '../plugin/format.ts';
 import type { Runtime } from '../plugin/runtime.ts';
 import type { Sink } from '../plugin/sink.ts';
 import type { ReadOptions, Source } from '../plugin/source.ts';
+import type { RecordBatch } from '../record/batch.ts';
 import type { MessageBatch, MessageWriter } from '../record/messages.ts';
 import type { Place } from '../record/position.ts';
 import type { SchemaAnnouncements } from '../schema-history/announcements.ts';
@@ -20,6 +21,18 @@ export interface PipelineEvents {
   idle(): void;
   inFlight(bytes: number, batches: number, oldestCommitMicros: number | null): void;
   saved(checkpoint: Checkpoint): void;
+}
+
+/** Somebody who looks on. Called behind each step, in order; what is given is read before it returns. Throws nothing and holds nothing up. */
+export interface Tap {
+  /** A batch as the source has given it. */
+  read(batch: RecordBatch): void;
+  /** As readers get it. */
+  mapped(batch: RecordBatch): void;
+  /** Messages that are given to the sink next. */
+  encoded(messages: MessageBatch): void;
+  /** Those of them that the sink has made durable. */
+  durable(messages: MessageBatch): void;
 }
 
 export interface PipelineOptions {
@@ -48,6 +61,8 @@ export interface PipelineOptions {
   readonly policy: SchemaPolicy | null;
   /** Ends it as an error of the sink does; the reason is thrown. For what works beside it. */
   readonly broken?: AbortSignal;
+  /** Left out: nobody looks on. */
+  readonly tap?: Tap;
 }
 
 /** What becomes of messages that the sink cannot deliver. */

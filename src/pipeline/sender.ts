@@ -43,8 +43,10 @@ export class Sender {
    * where new shapes are announced, that is durable before the rows in them go. What a format must learn of a version elsewhere, it has learned.
    */
   send(batch: RecordBatch): Promise<void> | null {
-    const { mapping, policy, saveHistory } = this.#options;
+    const { mapping, policy, saveHistory, tap } = this.#options;
+    tap?.read(batch);
     mapping?.apply(batch);
+    tap?.mapped(batch);
     const refusals = policy === null ? null : refusalsOf(batch, policy);
     const stored = saveHistory();
     const ready = this.#parts.encoder.ready(batch, refusals, this.#parts.ending);
@@ -188,7 +190,7 @@ export class Sender {
 
 /** Resolves when every message is durable, in the sink or where undeliverable ones are kept (I1), with the entries of the place that moved. */
 async function deliver(
-  { sink, undelivered }: PipelineOptions,
+  { sink, undelivered, tap }: PipelineOptions,
   messages: MessageWriter,
   abort: AbortSignal,
   refused: RefusedTables | null,
@@ -196,8 +198,10 @@ async function deliver(
   const diverted = undelivered.divert(messages, refused);
   const kept = diverted === null ? null : await diverted;
   undelivered.passing(messages);
+  tap?.encoded(messages);
   const place = messages.count === 0 ? {} : await sink.write(messages, abort);
   const rest = undelivered.settled(messages);
+  tap?.durable(messages);
   if (rest === null) return kept === null ? place : { ...kept, ...place };
   // The sink's own entry is the one that covers no later call.
   return { ...kept, ...(await rest), ...place };

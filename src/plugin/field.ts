@@ -11,6 +11,10 @@ interface Common {
   readonly secret?: boolean;
   /** With `secret`: the value may also be the absolute path of a file that holds it. A path is no secret. */
   readonly orPath?: boolean;
+  /** With `secret`: `sluice init` asks for it although it may be left out. */
+  readonly asked?: boolean;
+  /** The value names a file that is read (or holds its PEM text), or a program that is run: more than a connector that came over HTTP may do by itself. */
+  readonly reaches?: 'file' | 'program';
   /** Shown in the documentation and in the JSON Schema. */
   readonly example?: unknown;
 }
@@ -85,4 +89,11 @@ export type ConfigOf<T extends FieldTable> = {
 /** Declares a field table. Identity function that keeps the literal types. */
 export function fields<const T extends FieldTable>(table: T): T {
   return table;
+}
+
+/** An object that may be left out is one whose own options may all be left out. */
+export function isRequired(field: Field): boolean {
+  if (field.kind === 'notYet' || field.kind === 'map') return false;
+  if (field.optional === true) return false;
+  return field.kind === 'object' ? Object.values(field.fields).some(isRequired) : field.default === undefined;
 }

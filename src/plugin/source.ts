@@ -51,6 +51,12 @@ export interface SourceHealth {
   readonly standbyLagBytes?: number | null;
   /** Bytes of log that the server will still keep before it gives the slot up; null = as much as there is disk; left out: not known. */
   readonly safeBytes?: number | null;
+  /** Bytes of older log that the server still has: what it may delete before it deletes what is not saved yet; null = not known; left out: it deletes nothing that is not. */
+  readonly headroomBytes?: number | null;
+  /** Until the server deletes, by the age of its log, what is not saved yet; null = it does not, or that is not known; left out: it does not go by age. */
+  readonly headroomSeconds?: number | null;
+  /** Of what the server keeps at most, by size or by age, the part that is left before it gives up what is not saved yet, 0 to 1; null or left out: there is no bound, or it is not known. */
+  readonly freeShare?: number | null;
   /** For how long the source should have ended its silent connection already, milliseconds; left out: it does not watch it. */
   readonly overdueMs?: number;
   /** True while the stream is connected. */
@@ -70,6 +76,14 @@ export interface SourcePreflight {
   readonly findings: readonly Finding[];
   /** The tables that are captured as things stand. */
   readonly tables: readonly TableOutline[];
+}
+
+/** What lies between two positions, in words such as `1200 bytes of log`. */
+export interface Distance {
+  /** What is read again where the second is gone on from; null: nothing. */
+  readonly back: string | null;
+  /** What is left out; null: nothing. */
+  readonly forward: string | null;
 }
 
 /** How `offsets recover` finds a place to resume from when the state is lost (design §9). */
@@ -95,10 +109,25 @@ export interface Source {
   acknowledge(checkpoint: Position): void;
   /** Resolves once `read` knows the server, before its first batch. Left out: it offers no copies of tables. */
   snapshot?(): Promise<SnapshotSource>;
-  observe(signal: AbortSignal): Promise<SourceHealth>;
+  /** `saved`: where it would be gone on from, whether it is read or not; null or left out: nowhere yet. */
+  observe(signal: AbortSignal, saved?: Position | null): Promise<SourceHealth>;
+  /** Lets the server forget what it keeps for this connector; it can never be gone on with then. `read` has ended by then, or is ended. Left out: the server keeps nothing for it. Throws a SluiceError. */
+  giveUp?(): Promise<void>;
   /** The position that `offsets recover` stores. Changes nothing on the server. */
   recover(options: RecoverOptions, signal: AbortSignal): Promise<Position>;
   close(): Promise<void>;
+}
+
+/** What the bounds of `protect` are compared with; `SourceHealth` tells it. */
+export type ProtectFigure = 'retained' | 'headroom' | 'freePercent' | 'timeLeft';
+
+export interface SourceProtection<T extends FieldTable> {
+  /** That are known of this source. */
+  readonly figures: readonly ProtectFigure[];
+  /** It has `Source.giveUp`. */
+  readonly givesUp: boolean;
+  /** How an operator lets the server go, or makes it keep its log longer. */
+  remedy(config: ConfigOf<T>, connector: string): string;
 }
 
 export interface SourcePlugin<T extends FieldTable = FieldTable> {
@@ -116,10 +145,16 @@ export interface SourcePlugin<T extends FieldTable = FieldTable> {
   validate?(config: ConfigOf<T>): readonly { readonly path: string; readonly message: string; readonly remedy: string }[];
   /** Resources that one connector must have for itself, such as `slot:host/database/name`: two connectors with an equal claim are an error. */
   claims?(config: ConfigOf<T>, connector: string): readonly string[];
+  /** What a connector leaves on its server when it is removed, a sentence each, with the statement that removes it; left out: nothing. */
+  remains?(config: ConfigOf<T>, connector: string): readonly string[];
   /** The database that the configuration names: `source.db` in Debezium's format. */
   catalog(config: ConfigOf<T>): string;
   /** The user's own form of a position (`--lsn 0/16B3748`) for `offsets set`; throws a SluiceError if it is none. */
   parsePosition(text: string, current: Position | null): Position;
+  /** For who moves a connector from one position to another; null: it cannot be told. Left out: it never can. */
+  distance?(from: Position, to: Position): Distance | null;
+  /** How the source can be protected from a connector that is behind; left out: it needs none. */
+  readonly protection?: SourceProtection<T>;
   /** Which tables are to be copied, and how; left out: it offers no copies. */
   snapshot?(config: ConfigOf<T>): SnapshotConfig;
   create(config: ConfigOf<T>, context: SourceContext): Source;

@@ -53,14 +53,18 @@ export class CopyingSource implements Source {
     this.#source.acknowledge(checkpoint);
   }
 
-  async observe(signal: AbortSignal): Promise<SourceHealth> {
-    const health = await this.#source.observe(signal);
+  async observe(signal: AbortSignal, saved: Position | null = null): Promise<SourceHealth> {
+    const health = await this.#source.observe(signal, saved);
     this.#ports.pace.observed(health);
     return health;
   }
 
   recover(options: RecoverOptions, signal: AbortSignal): Promise<Position> {
     return this.#source.recover(options, signal);
+  }
+
+  async giveUp(): Promise<void> {
+    await this.#source.giveUp?.();
   }
 
   async close(): Promise<void> {
@@ -127,6 +131,8 @@ export class CopyingSource implements Source {
       next.progress = { ...this.#copies.takeChanged(), [copy.entry]: copy.toText() };
       this.#ports.events.moved(copy);
       yield next;
+      // The server keeps its log for as long as this goes on, or deletes it: what is left is copied beside the log.
+      if (this.#ports.pace.isPressed) break;
     }
   }
 

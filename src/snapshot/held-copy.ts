@@ -54,8 +54,9 @@ export async function* copyHeld(
   } finally {
     channel.fail(new Error('nobody reads'));
     ending.abort();
-    await Promise.all(views.map((view) => view.close()));
+    // They are in the midst of rows, and a view knows only then that its connection cannot be used again.
     await workers;
+    await Promise.all(views.map((view) => view.close()));
   }
 }
 

@@ -9,6 +9,11 @@ const BURST_MS = 250;
 const GO_ON_AT = 0.8;
 const HELD_POLL_MS = 200;
 
+interface Reason {
+  readonly message: string;
+  readonly remedy: string;
+}
+
 type Limits = Pick<SnapshotConfig, 'maxRowsPerSecond' | 'maxLag' | 'maxStandbyLag'>;
 
 /** How fast a connector may copy: its rows a second, and whether copying is put off because the source falls behind. */
@@ -18,8 +23,10 @@ export class Pace {
   readonly #log: Logger;
   /** When what was taken so far is paid for. */
   #freeAtMs = Number.NEGATIVE_INFINITY;
-  /** Why copying is put off; null: it is not. */
-  #held: { readonly message: string; readonly remedy: string } | null = null;
+  /** Why copying is put off, by the lag; null: it is not. */
+  #late: Reason | null = null;
+  /** Why nothing is to be copied, whatever the lag; null: it may. */
+  #pressure: Reason | null = null;
   #isSaid = false;
 
   constructor(limits: Limits, runtime: Runtime, log: Logger) {
@@ -31,22 +38,41 @@ export class Pace {
   /** The source was looked at. */
   observed({ lagBytes, standbyLagBytes = null }: SourceHealth): void {
     const { maxLag, maxStandbyLag } = this.#limits;
-    const factor = this.#held === null ? 1 : GO_ON_AT;
+    const factor = this.#late === null ? 1 : GO_ON_AT;
     const isOver = lagBytes !== null && lagBytes > maxLag * factor;
     const isStandbyOver = standbyLagBytes !== null && maxStandbyLag !== undefined && standbyLagBytes > maxStandbyLag * factor;
-    if (isOver) this.#held ??= put('the connector', lagBytes, 'snapshot.maxLag', maxLag);
-    else if (isStandbyOver) this.#held ??= put('a standby of the server', standbyLagBytes, 'snapshot.maxStandbyLag', maxStandbyLag);
-    else this.#held = null;
+    if (isOver) this.#late ??= put('the connector', lagBytes, 'snapshot.maxLag', maxLag);
+    else if (isStandbyOver) this.#late ??= put('a standby of the server', standbyLagBytes, 'snapshot.maxStandbyLag', maxStandbyLag);
+    else this.#late = null;
+    this.#sayEnd();
+  }
+
+  /** The source is to be protected; null: no more. */
+  hold(why: Reason | null): void {
+    this.#pressure = why;
+    this.#sayEnd();
+  }
+
+  /** The source is to be protected: a first copy keeps its log waiting. */
+  get isPressed(): boolean {
+    return this.#pressure !== null;
+  }
+
+  get #held(): Reason | null {
+    return this.#pressure ?? this.#late;
+  }
+
+  #sayEnd(): void {
     if (this.#held !== null || !this.#isSaid) return;
     this.#isSaid = false;
-    this.#log.info('Copying beside the log goes on: the lag is small enough again.');
+    this.#log.info('Copying beside the log goes on: the connector is no longer too far behind.');
   }
 
   /** A chunk of so many rows may be read: beside the log, of at most `cap(rows)`. Resolves when it is its turn. */
   async turn(rows: number, signal: AbortSignal): Promise<void> {
-    while (this.#held !== null) {
+    for (let why = this.#held; why !== null; why = this.#held) {
       // Of interest only to whom it keeps waiting.
-      if (!this.#isSaid) this.#log.warn(this.#held.message, { remedy: this.#held.remedy });
+      if (!this.#isSaid) this.#log.warn(why.message, { remedy: why.remedy });
       this.#isSaid = true;
       await sleep(this.#runtime, HELD_POLL_MS, signal);
     }
@@ -75,7 +101,7 @@ export class Pace {
   }
 }
 
-function put(who: string, lag: number, option: string, bound: number): { readonly message: string; readonly remedy: string } {
+function put(who: string, lag: number, option: string, bound: number): Reason {
   return {
     message: `Copying beside the log is put off: ${who} is ${mebibytes(lag)} behind, and "${option}" is ${mebibytes(bound)}.`,
     remedy: `It goes on by itself below ${mebibytes(bound * GO_ON_AT)}. Where it does not, find what is slow (the sink, the network, a long transaction), or raise "${option}".`,

@@ -71,6 +71,21 @@ export class Metrics {
   readonly #secondsLeft = this.#gauge('sluice_safe_log_seconds', 'Time until sluice_safe_log_bytes is used up at the rate of the last minutes', [
     'connector',
   ]);
+  readonly #headroomBytes = this.#gauge(
+    'sluice_log_headroom_bytes',
+    'Older log that the server (MySQL, MariaDB) still has in front of what is not confirmed yet',
+    ['connector'],
+  );
+  readonly #headroomSeconds = this.#gauge(
+    'sluice_log_headroom_seconds',
+    'Time until the server (MySQL, MariaDB) may delete, by the age of its log, what is not confirmed yet; +Inf: it deletes none by its age',
+    ['connector'],
+  );
+  readonly #pressure = this.#gauge(
+    'sluice_source_pressure',
+    'What `protect` has come to: 0 nothing, 1 warn, 2 copies are paused, 3 bound of stop passed, 4 bound of dropSlot passed',
+    ['connector'],
+  );
   readonly #slot = this.#gauge('sluice_slot_state', 'State of the replication slot: 1 for the state it is in', ['connector', 'state']);
   readonly #connected = this.#gauge('sluice_source_connected', '1 while the change stream is connected', ['connector']);
   readonly #inFlightBytes = this.#gauge('sluice_in_flight_bytes', 'Encoded bytes that are not durable yet', ['connector']);
@@ -181,8 +196,16 @@ export class Metrics {
     this.#secondsLeft.labels(connector).set(secondsLeft);
     if (health.lagBytes !== null) this.#lagBytes.labels(connector).set(health.lagBytes);
     if (health.retainedBytes !== null) this.#retained.labels(connector).set(health.retainedBytes);
+    const { headroomBytes = null, headroomSeconds } = health;
+    if (headroomBytes !== null) this.#headroomBytes.labels(connector).set(headroomBytes);
+    if (headroomBytes !== null) this.#headroomSeconds.labels(connector).set(headroomSeconds ?? Number.POSITIVE_INFINITY);
     this.#connected.labels(connector).set(health.connected ? 1 : 0);
     this.#only(this.#slot, connector, health.slotState ?? 'none');
+  }
+
+  /** @param step of `protect`, 0: none */
+  pressure(connector: string, step: number): void {
+    this.#pressure.labels(connector).set(step);
   }
 
   /** Between two lives nothing is connected. */

@@ -26,6 +26,11 @@ if (process.argv[2] === 'mysql') {
   process.exit(0);
 }
 
+if (process.argv[2] === 'fleet') {
+  await import('./fleet.ts');
+  process.exit(0);
+}
+
 const HELP = `Usage: npm run bench [-- --rows N] [--rounds N] [--sinks LIST] [--partitions N] [--without-debezium] [--json]
 
 Drains the same backlog by pg_recvlogical, a bare reader, Sluice into nothing, into NATS and into Kafka, and by the NATS publisher and the Kafka lanes
@@ -40,6 +45,7 @@ alone, and by Debezium's engine into nothing and into Kafka; then start-up, late
 
 npm run bench -- snapshot --help: the first copy of a table, against psql.
 npm run bench -- mysql --help: the log of MySQL and MariaDB, against their own readers, and the first copy.
+npm run bench -- fleet --help: fifty connectors in one process, and two in a process each.
 `;
 
 const { values } = parseArgs({

@@ -24,6 +24,14 @@ describe('help and version', () => {
     ['offsets', 'show'],
     ['offsets', 'set'],
     ['offsets', 'reset'],
+    ['offsets', 'export'],
+    ['offsets', 'import'],
+    ['connectors'],
+    ['connectors', 'create'],
+    ['connectors', 'configure'],
+    ['connectors', 'validate'],
+    ['connectors', 'show'],
+    ['connectors', 'delete'],
     ['offsets', 'recover'],
     ['dlq'],
     ['dlq', 'list'],
@@ -157,7 +165,11 @@ describe('with servers', () => {
     const running = await create('busy', toNats('BUSY'));
     running.start();
     await running.waitForLog(({ msg }) => msg.startsWith('Streaming'));
-    for (const [verb, ...options] of [['set', '--position', '0/1'], ['reset'], ['recover', '--from', 'slot']] as [string, ...string[]][]) {
+    for (const [verb, ...options] of [
+      ['set', '--position', '0/1'],
+      ['reset', '--yes'],
+      ['recover', '--from', 'slot'],
+    ] as [string, ...string[]][]) {
       expectRefused(await sluice(['offsets', verb, ...options, running.directory]), 'SLUICE_CONNECTOR_RUNNING');
     }
     expect(await running.stop()).toBe(0);
@@ -171,14 +183,14 @@ describe('with servers', () => {
     await insert(2);
     expectRefused(await sluice(['offsets', 'set', '--position', 'here', running.directory]), 'SLUICE_PG_POSITION');
     expectRefused(await sluice(['offsets', 'reset', '--connector', 'nobody', running.directory]), 'SLUICE_CONNECTOR_UNKNOWN');
-    const set = await sluice(['offsets', 'set', '--connector', 'moved', '--position', lsn, running.directory]);
+    const set = await sluice(['offsets', 'set', '--connector', 'moved', '--position', lsn, '--yes', running.directory]);
     expect(set).toMatchObject({ exit: 0, stderr: '' });
     expect(set.stdout).toContain(`lsn=${lsn} `);
     expect((await shown(running.directory)).offset?.position.lsn).toBe(lsn);
     expect(await running.start(['--once']).exit()).toBe(0);
     expect(await delivered('MOVED')).toEqual([2]);
-    const reset = await sluice(['offsets', 'reset', '--json', running.directory]);
-    expect([reset.exit, JSON.parse(reset.stdout)]).toEqual([0, { connector: 'moved', offset: null, place: null, tables: 0 }]);
+    const reset = await sluice(['offsets', 'reset', '--yes', '--json', running.directory]);
+    expect([reset.exit, JSON.parse(reset.stdout)]).toMatchObject([0, { connector: 'moved', offset: null, place: null, tables: 0, isApplied: true }]);
   });
 
   it.each(['sink', 'slot'] as const)(

@@ -43,7 +43,11 @@ describe('dead letters', () => {
   }
 
   /** A daemon that streams a table of its own. */
-  async function begin(to: LimitedSink, options: Readonly<Record<string, unknown>>): Promise<{ readonly database: string; readonly daemon: Daemon }> {
+  async function begin(
+    to: LimitedSink,
+    options: Readonly<Record<string, unknown>>,
+    settings: Record<string, unknown> = {},
+  ): Promise<{ readonly database: string; readonly daemon: Daemon }> {
     const database = await postgres.createDatabase('dead');
     await postgres.query('CREATE TABLE t (id bigint PRIMARY KEY, v text NOT NULL)', database);
     const source = {
@@ -54,7 +58,7 @@ describe('dead letters', () => {
       publication: `dead_${count}`,
       snapshot: { mode: 'no_data' },
     };
-    daemon = await Daemon.create([{ name: 'shop', source, sink: to.sink, checkpoint: { maxDelay: '20ms' }, ...options }]);
+    daemon = await Daemon.create([{ name: 'shop', source, sink: to.sink, checkpoint: { maxDelay: '20ms' }, ...options }], settings);
     daemon.start();
     await daemon.waitForLog(({ msg }) => msg.startsWith('Streaming'));
     return { database, daemon };
@@ -65,6 +69,42 @@ describe('dead letters', () => {
   const list = async (running: Daemon): Promise<View[]> => JSON.parse((await sluice(['dlq', 'list', '--json', running.directory])).stdout) as View[];
   const rows = async (to: LimitedSink): Promise<number[]> =>
     (await to.stored()).filter(({ destination }) => destination !== to.deadLetterTopic).flatMap(({ row }) => row ?? []);
+
+  it('over HTTP: listed, shown without its content (I12), sent again and dropped, each by its id', async () => {
+    const to = await target('nats');
+    const { database, daemon: running } = await begin(
+      to,
+      { onError: 'deadLetter', deadLetter: { topic: to.deadLetterTopic, maxPercent: 100 } },
+      { http: { listen: '127.0.0.1:0' } },
+    );
+    await insert(database, 1, LARGE);
+    await insert(database, 2, LARGE);
+    const api = `${await running.apiUrl()}/connectors/shop/dead-letters`;
+    const http = async (method: string, path: string): Promise<{ status: number; text: string; body: never }> => {
+      const response = await fetch(api + path, { method });
+      const text = await response.text();
+      return { status: response.status, text, body: JSON.parse(text) as never };
+    };
+    await expect.poll(async () => (await http('GET', '')).body, { timeout: 20_000 }).toHaveLength(2);
+    const [first, second] = (await http('GET', '')).body as View[];
+    const path = (view: View | undefined): string => `/${encodeURIComponent(view?.id ?? '')}`;
+    const shown = await http('GET', path(first));
+    expect([shown.status, shown.body]).toEqual([200, first]);
+    expect(shown.text).not.toContain('xxxx');
+    expect(await http('GET', '/shop%2Fnothing')).toMatchObject({ status: 404, body: { code: 'SLUICE_DEAD_LETTER_UNKNOWN' } });
+    expect((await http('POST', `${path(first)}/replay`)).body).toMatchObject([{ id: first?.id, outcome: 'refused' }]);
+    expect((await http('DELETE', path(first))).body).toMatchObject([{ id: first?.id }]);
+    expect((await http('DELETE', path(first))).status).toBe(404);
+    expect((await http('GET', '')).body).toMatchObject([{ id: second?.id }]);
+    await to.allow();
+    await fetch(`${api.replace('/dead-letters', '')}/restart`, { method: 'POST' });
+    await expect
+      .poll(async () => (await http('POST', `${path(second)}/replay`)).body, { timeout: 20_000 })
+      .toMatchObject([{ id: second?.id, outcome: 'replayed' }]);
+    expect(await rows(to)).toEqual([2]);
+    expect((await sluice(['dlq', 'drop', '--all', running.directory])).stdout).toBe('0 discarded.\n');
+    expect(await running.stop('SIGTERM')).toBe(0);
+  });
 
   it.each(SINK_KINDS)('%s: kept by policy, the others go on in order; sent again when the cause is mended (I1, I3)', async (kind) => {
     const to = await target(kind);

@@ -7,6 +7,7 @@ import type { Logger, SinkContext } from '../../src/plugin/context.ts';
 import type { Runtime } from '../../src/plugin/runtime.ts';
 import type { Sink } from '../../src/plugin/sink.ts';
 import { openStore, type StoreOptions } from '../../src/state/store.ts';
+import { TailPoint } from '../../src/tail/tail.ts';
 import type { Metrics } from '../../src/telemetry/metrics.ts';
 import { BinlogServer } from './binlog/server.ts';
 import { binlogSource } from './binlog/source.ts';
@@ -61,7 +62,7 @@ export class Daemon implements Owner {
     world.tell(`${this.name} has opened the state, shutdown before: ${store.previousShutdown}`);
     this.#around.checks.opened(this.#around.disk.storedLsn);
     const own = { store, memory: MEMORY, runtime: this.runtime, metrics: silentMetrics(), log: this.log() };
-    const ports = { ...own, once: false, isPaused: false, dataDir: DIRECTORY, showsCopies: false };
+    const ports = { ...own, tap: new TailPoint(), once: false, isPaused: false, dataDir: DIRECTORY, showsCopies: false };
     this.#connector = new Connector(this.definition(), ports);
     await this.#connector.run(this.#drain.signal, this.#abort.signal);
     const failed = await store.close().then(
@@ -126,6 +127,7 @@ export class Daemon implements Owner {
       schemaChanges: {},
       compatibility: { level: 'none', levels: {}, rules: 'avro', action: 'stopTable', actions: {}, deprecated: [] },
       mapping: { rename: {}, cast: {}, defaults: {}, fixed: {}, rest: 'rest' },
+      protect: { warn: { retained: 0, freePercent: 0 }, pauseSnapshot: { freePercent: 0 }, patience: 60_000 },
       maxInFlightBytes: plan.maxInFlightBytes,
     } satisfies Omit<ConnectorDefinition, 'format'> & { readonly format: unknown };
     return definition as unknown as ConnectorDefinition;

@@ -7,6 +7,7 @@ import type { Finding } from '../../src/plugin/finding.ts';
 import { NOTHING_WRITTEN, type Sink } from '../../src/plugin/sink.ts';
 import type { RecordBatch } from '../../src/record/batch.ts';
 import type { StateStore } from '../../src/state/state-store.ts';
+import { TailPoint } from '../../src/tail/tail.ts';
 import { Metrics } from '../../src/telemetry/metrics.ts';
 import { FakeRuntime, settle } from './fake-runtime.ts';
 import { unboundedMemory } from './memory.ts';
@@ -103,6 +104,7 @@ export function connectorWith(
     schemaChanges: {},
     compatibility: { level: 'none', levels: {}, actions: {}, deprecated: [] },
     mapping: { rename: {}, cast: {}, defaults: {}, fixed: {} },
+    protect: { warn: { retained: 0, freePercent: 0 }, pauseSnapshot: { freePercent: 0 }, patience: 60_000 },
   } as unknown as ConnectorDefinition;
   const store = {
     instance: 'i',
@@ -117,6 +119,7 @@ export function connectorWith(
     runtime,
     metrics: new Metrics(),
     memory: unboundedMemory(),
+    tap: new TailPoint(),
     once: false,
     isPaused: changes.isPaused === true,
     dataDir: '/data',

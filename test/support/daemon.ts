@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Confidential, shown } from './artefacts.ts';
 
 /** What the package's `bin` names, built. */
 export const SLUICE_MAIN = fileURLToPath(new URL('../../dist/src/main.js', import.meta.url));
@@ -33,8 +34,15 @@ export class Daemon {
   #startedAt = 0;
   readonly #watchers = new Set<() => void>();
 
-  private constructor(directory: string) {
+  /** Of `sluice.json`. */
+  readonly #settings: Readonly<Record<string, unknown>>;
+  readonly #confidential = new Confidential();
+
+  private constructor(directory: string, settings: Readonly<Record<string, unknown>>, connectors: readonly unknown[]) {
     this.directory = directory;
+    this.#settings = settings;
+    this.#confidential.learn(settings);
+    this.#confidential.learn(connectors);
   }
 
   /** Writes sluice.json and one file per connector into a new temporary directory. */
@@ -47,11 +55,12 @@ export class Daemon {
     const daemon = { dataDir: join(directory, 'data'), health: { listen: '127.0.0.1:0' }, log: { level: 'info', format: 'json' }, ...settings };
     await writeFile(join(directory, 'sluice.json'), JSON.stringify(daemon));
     for (const connector of connectors) await writeFile(join(directory, 'connectors', `${connector.name}.json`), JSON.stringify(connector));
-    return new Daemon(directory);
+    return new Daemon(directory, settings, connectors);
   }
 
   /** The file of a connector, written again: for its next start. */
   async rewrite(connector: { readonly name: string; readonly [option: string]: unknown }): Promise<void> {
+    this.#confidential.learn(connector);
     await writeFile(join(this.directory, 'connectors', `${connector.name}.json`), JSON.stringify(connector));
   }
 
@@ -63,11 +72,13 @@ export class Daemon {
     return this.child?.pid ?? 0;
   }
 
-  start(args: readonly string[] = [], environment: Record<string, string> = {}): this {
-    const child = spawn(process.execPath, [SLUICE_MAIN, 'run', ...args, this.directory], {
+  /** `node`: options of Node's own. */
+  start(args: readonly string[] = [], environment: Record<string, string> = {}, node: readonly string[] = []): this {
+    const child = spawn(process.execPath, [...node, SLUICE_MAIN, 'run', ...args, this.directory], {
       env: { ...process.env, ...environment },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
+    this.#confidential.learnEnvironment(environment);
     this.child = child;
     this.#startedAt = this.log.length;
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -156,9 +167,26 @@ export class Daemon {
     return Number(new RegExp(`${field}:\\s+(\\d+) kB`).exec(status)?.[1] ?? 0) * 1024;
   }
 
+  /** Ends it. Throws if a secret of its configuration, or a value of a row, stands where it must not (I12). */
   async dispose(): Promise<void> {
-    if (this.child !== null && this.child.exitCode === null && this.child.signalCode === null) await this.stop('SIGKILL');
+    const artefacts = [{ origin: 'its log', text: this.stderr }];
+    if (this.child !== null && this.child.exitCode === null && this.child.signalCode === null) {
+      artefacts.push(...(await this.#shown()));
+      await this.stop('SIGKILL');
+    }
     await rm(this.directory, { recursive: true, force: true });
+    const found = await this.#confidential.found(artefacts);
+    if (found.length > 0) throw new Error(`shown, and must not be (I12):\n${found.slice(0, 10).join('\n')}`);
+  }
+
+  #shown(): ReturnType<typeof shown> {
+    const urlAfter = (start: string): string | null => {
+      const line = this.logSinceStart.findLast(({ msg }) => msg.startsWith(start));
+      return line === undefined ? null : (/https?:\/\/\S+?:\d+(\/api\/v1)?/.exec(line.msg)?.[0] ?? null);
+    };
+    const api = urlAfter('HTTP API on ');
+    const http = this.#settings['http'] as { readonly token?: string } | undefined;
+    return shown(urlAfter('Health and metrics on '), api === null ? null : { url: api, token: http?.token });
   }
 
   #take(line: string): void {

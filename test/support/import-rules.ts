@@ -33,6 +33,7 @@ const ENGINE = [
   'pipeline',
   'config',
   'telemetry',
+  'tail',
   'daemon',
   'version',
 ] as const;
@@ -60,6 +61,7 @@ const LAYERS: Record<string, Layer> = {
   pipeline: { layers: ['plugin', 'record', 'state', 'schema-history', 'schema-policy', 'mapping'] },
   telemetry: { layers: ['plugin', 'record', 'pipeline', 'version'], packages: ['pino', 'prom-client'] },
   config: { layers: ['plugin', 'mapping'] },
+  tail: { layers: ['plugin', 'record', 'pipeline'] },
   daemon: { layers: ENGINE, packages: ['prom-client', 'pino'] },
   cli: { layers: ENGINE, packages: ['commander', 'cli-progress'] },
   index: { layers: ENGINE },

@@ -123,6 +123,23 @@ export async function dropSlot({ client, name, log }: SlotWork): Promise<void> {
   log.info(`Slot "${name}", which the server had invalidated, was dropped.`);
 }
 
+/** `object_in_use`. */
+const IN_USE = '55006';
+const RELEASE_ATTEMPTS = 50;
+
+/** Drops a slot whose session of ours was ended just now, which takes the server a moment. None of that name: it is gone already. */
+export async function releaseSlot({ client, name, runtime }: Pick<SlotWork, 'client' | 'name' | 'runtime'>): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await client.query(withinLimit('SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = $1', [name]));
+      return;
+    } catch (error) {
+      if ((error as { code?: string }).code !== IN_USE || attempt === RELEASE_ATTEMPTS) throw error;
+      await sleep(runtime, 100);
+    }
+  }
+}
+
 interface Blocker {
   pid: number;
   seconds: number | null;
@@ -224,7 +241,9 @@ export async function observeSlot(client: pg.Client, name: string): Promise<Omit
   const { rows } = await client.query<Observed>(withinLimit(OBSERVE, [name]));
   const row = rows[0];
   if (row === undefined) return { lagBytes: null, retainedBytes: null, slotState: null };
-  return { lagBytes: bytesOf(row.lag), retainedBytes: bytesOf(row.retained), safeBytes: bytesOf(row.safe), slotState: row.wal_status };
+  const [retainedBytes, safeBytes] = [bytesOf(row.retained), bytesOf(row.safe)];
+  const freeShare = retainedBytes === null || safeBytes === null ? null : safeBytes / Math.max(1, safeBytes + retainedBytes);
+  return { lagBytes: bytesOf(row.lag), retainedBytes, safeBytes, freeShare, slotState: row.wal_status };
 }
 
 function bytesOf(text: string | null): number | null {

@@ -33,7 +33,7 @@ import { LogQueue, type Mark } from './queue.ts';
 import { recoverPosition } from './recover.ts';
 import type { CatalogFacts, CatalogTable, Relation } from './relation.ts';
 import { ReplicationSession } from './session.ts';
-import { observeSlot, observeStandbys } from './slot.ts';
+import { observeSlot, observeStandbys, releaseSlot } from './slot.ts';
 import { isVisible, SNAPSHOT } from './visibility.ts';
 
 /** A commit becomes visible right after it was sent, unless a synchronous standby keeps it waiting. */
@@ -154,6 +154,15 @@ export class PostgresLogSource implements Source {
 
   recover(options: RecoverOptions, signal: AbortSignal): Promise<Position> {
     return recoverPosition(this.#config, this.#context, options, signal);
+  }
+
+  async giveUp(): Promise<void> {
+    this.#heartbeat?.stop();
+    this.#queue?.close();
+    await this.#session?.stop();
+    const slot = slotName(this.#config, this.#context.connector);
+    await this.#control.run('the drop of the slot', (client) => releaseSlot({ ...this.#context, client, name: slot }));
+    this.#context.log.warn(`Slot "${slot}" was dropped, as "protect.dropSlot" says.`);
   }
 
   async close(): Promise<void> {

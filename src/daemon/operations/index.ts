@@ -5,6 +5,7 @@ import { offsetOperations } from './offsets.ts';
 import type { OperationPorts } from './ports.ts';
 import { schemaOperations } from './schemas.ts';
 import { snapshotOperations } from './snapshots.ts';
+import { tailOperations } from './tail.ts';
 import { undeliveredOperations } from './undelivered.ts';
 
 /** All that a running daemon can be asked for. */
@@ -16,5 +17,6 @@ export function daemonOperations(ports: OperationPorts): readonly Operation[] {
     ...schemaOperations(ports),
     ...undeliveredOperations(ports),
     ...doctorOperations(ports),
+    ...tailOperations(ports),
   ];
 }

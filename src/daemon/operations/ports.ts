@@ -2,13 +2,17 @@ import type { Argument, Arguments } from '../../http/operation.ts';
 import type { Logger } from '../../plugin/context.ts';
 import type { Runtime } from '../../plugin/runtime.ts';
 import type { StateStore } from '../../state/state-store.ts';
+import type { TailPoints } from '../../tail/tail.ts';
 import type { Connector } from '../connector.ts';
 import type { Fleet } from '../fleet.ts';
+import type { StoredConnectors } from '../stored-connectors.ts';
 
 /** What operations work on. */
 export interface OperationPorts {
   readonly store: StateStore;
   readonly fleet: Fleet;
+  readonly tails: TailPoints;
+  readonly stored: StoredConnectors;
   readonly runtime: Runtime;
   readonly log: Logger;
   /** How long what is in flight is waited for where a connector is told to end, milliseconds. */

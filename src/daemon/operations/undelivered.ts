@@ -1,4 +1,5 @@
 import type { Argument, Operation } from '../../http/operation.ts';
+import { letterView } from '../dead-letters.ts';
 import { CONNECTOR, connectorOf, connectorsOf, ONE_OR_ALL, type OperationPorts } from './ports.ts';
 
 const TABLE = { kind: 'string', isRequired: true, about: 'The table, such as `public.orders`.' } as const satisfies Argument;
@@ -21,9 +22,22 @@ function letterOperations(ports: OperationPorts): readonly Operation[] {
       run: async (given) => (await Promise.all(connectorsOf(ports, given).map((connector) => connector.deadLetters()))).flat(),
     },
     {
+      id: 'dlq/show',
+      method: 'GET',
+      paths: ['/connectors/:connector/dead-letters/:id'],
+      scope: 'read',
+      summary:
+        'A dead letter: where it was to go and why it did not. Its content holds rows: `sluice dlq show` reads it from the file, and no answer of the API has it.',
+      arguments: { connector: CONNECTOR, id: { ...ID, isRequired: true, about: 'Its id, percent-encoded in the path.' } },
+      run: async (given) => {
+        const connector = connectorOf(ports, given);
+        return letterView(connector.name, await connector.deadLetters(), given.text('id'));
+      },
+    },
+    {
       id: 'dlq/replay',
       method: 'POST',
-      paths: ['/connectors/:connector/dead-letters/replay'],
+      paths: ['/connectors/:connector/dead-letters/replay', '/connectors/:connector/dead-letters/:id/replay'],
       scope: 'operate',
       summary: 'Send dead letters again.',
       arguments: { connector: CONNECTOR, id: ID },
@@ -32,7 +46,7 @@ function letterOperations(ports: OperationPorts): readonly Operation[] {
     {
       id: 'dlq/discard',
       method: 'DELETE',
-      paths: ['/connectors/:connector/dead-letters'],
+      paths: ['/connectors/:connector/dead-letters', '/connectors/:connector/dead-letters/:id'],
       scope: 'operate',
       summary: 'Let dead letters go: they are never sent.',
       arguments: { connector: CONNECTOR, id: ID },

@@ -18,6 +18,7 @@ export const registryFields = fields({
       ca: {
         kind: 'string',
         optional: true,
+        reaches: 'file',
         about: 'Path of the PEM file with the certificates to trust. Left out: those that Node.js trusts.',
         example: '/etc/sluice/ca.pem',
       },

@@ -78,7 +78,7 @@ describe.each(EDGE_MYSQL_VARIANTS)('logs and servers of $title that change (I1, 
       );
       const [status] = hasGtids ? [] : await server.query<{ File: string; Position: string }>('SHOW BINARY LOG STATUS');
       const position = status === undefined ? (row?.position ?? '').replace(/\s/g, '') : `${status.File}:${status.Position}`;
-      const set = await sluice(['offsets', 'set', '--connector', each.name, '--position', position, each.daemon.directory]);
+      const set = await sluice(['offsets', 'set', '--connector', each.name, '--position', position, '--yes', each.daemon.directory]);
       expect(set, set.stderr).toMatchObject({ exit: 0 });
       await startAgain(each);
       const { messages } = await each.standing();

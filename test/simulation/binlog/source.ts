@@ -4,6 +4,7 @@ import type { Client } from '../../../connectors/mysql/client.ts';
 import type { MysqlConfig } from '../../../connectors/mysql/config.ts';
 import { asSluiceError } from '../../../connectors/mysql/connection-error.ts';
 import { positionUnreadable, recoverUnsafe, startedWithOutput } from '../../../connectors/mysql/errors.ts';
+import { type LogLook, NOTHING_KNOWN } from '../../../connectors/mysql/headroom.ts';
 import { mariadb, mysql } from '../../../connectors/mysql/index.ts';
 import type { Library } from '../../../connectors/mysql/log/library.ts';
 import { type LogPosition, NO_PROOF, readPosition } from '../../../connectors/mysql/log/position.ts';
@@ -117,9 +118,9 @@ class SimulatedUpstream implements Upstream {
     }
   }
 
-  async bytesBehind(position: LogPosition): Promise<number | null> {
+  async look(position: LogPosition): Promise<LogLook> {
     const { server } = this.#around;
-    return Math.max(0, server.log.head - server.layout.offsetOf(position.file, Number(position.pos)));
+    return { ...NOTHING_KNOWN, lagBytes: Math.max(0, server.log.head - server.layout.offsetOf(position.file, Number(position.pos))) };
   }
 
   /** No sink with many lanes tells its last transaction: an operator has the offset that was acknowledged last. */

@@ -1,6 +1,5 @@
 /* biome-ignore-all lint/suspicious/noTemplateCurlyInString: references are written so in configuration files */
 import { describe, expect, test } from 'vitest';
-import { commandPaths } from '../../../src/config/credential-fields.ts';
 import { Redaction } from '../../../src/config/redact.ts';
 import { connector, loadOne, problemsOf, valid } from './plugins.ts';
 
@@ -32,13 +31,6 @@ describe('secrets that are got anew', () => {
     [['x'], 'SLUICE_CONFIG_WRONG_TYPE', 'source.token'],
   ])('%j is wrong', async (value, code, path) => {
     expect(problemsOf(await loadOne(withToken(value))).map((problem) => [problem.code, problem.path])).toEqual([[code, path]]);
-  });
-
-  test('commands of a document are found wherever they stand', () => {
-    expect(commandPaths(withToken({ command: ['x'] }))).toEqual(['source.token']);
-    expect(commandPaths({ sink: { sasl: { token: { command: ['x'] } }, list: [{ command: [] }] } })).toEqual(['sink.sasl.token', 'sink.list[0]']);
-    expect(commandPaths(withToken({ file: '/x' }))).toEqual([]);
-    expect(commandPaths(withToken('command'))).toEqual([]);
   });
 });
 

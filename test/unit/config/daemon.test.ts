@@ -36,6 +36,7 @@ test('the environment goes before the file; relative paths start at the current 
     health: { host: '0.0.0.0', port: 1 },
     http: null,
     registry: { enabled: false },
+    stored: { env: [], files: [] },
     log: { level: 'error', format: 'json' },
     shutdown: { timeout: 60_000 },
     maxMemory: null,

@@ -31,6 +31,7 @@ test('a small file is filled with every default, durations in milliseconds and s
     health: { host: '127.0.0.1', port: 9010 },
     http: null,
     registry: { enabled: false },
+    stored: { env: [], files: [] },
     log: { level: 'info', format: 'auto' },
     shutdown: { timeout: 10_000 },
     maxMemory: null,

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { Fleet, type FleetPorts } from '../../../src/daemon/fleet.ts';
 import { MemoryBudget } from '../../../src/pipeline/memory.ts';
+import { TailPoints } from '../../../src/tail/tail.ts';
 import { connectorWith } from '../../support/connector-lives.ts';
 
 it('an exchange that cannot read the state leaves what runs as it is, and works once it can', async () => {
@@ -9,7 +10,13 @@ it('an exchange that cannot read the state leaves what runs as it is, and works 
   const { connector, ports, runtime } = connectorWith([], [], 'shop', { store: { isPaused } });
   const never = new AbortController().signal;
   const log = { ...ports.log, child: () => ports.log };
-  const fleet = new Fleet({ ...ports, log, memory: new MemoryBudget(null), shutdown: { drain: never, abort: never } } as unknown as FleetPorts);
+  const fleet = new Fleet({
+    ...ports,
+    log,
+    tails: new TailPoints(),
+    memory: new MemoryBudget(null),
+    shutdown: { drain: never, abort: never },
+  } as unknown as FleetPorts);
   const { definition } = connector;
   await fleet.start([definition]);
   await runtime.advance(100);

@@ -1,25 +1,33 @@
 import { describe, expect, it } from 'vitest';
+import type { ConnectorDefinition } from '../../../src/config/load.ts';
 import { HealthWatch } from '../../../src/daemon/health.ts';
-import type { Source, SourceHealth } from '../../../src/plugin/source.ts';
+import { Protection } from '../../../src/daemon/protection.ts';
+import type { SourceHealth } from '../../../src/plugin/source.ts';
 import { Metrics } from '../../../src/telemetry/metrics.ts';
 import { FakeRuntime } from '../../support/fake-runtime.ts';
 
 const GOOD: SourceHealth = { lagBytes: 0, retainedBytes: 1000, safeBytes: null, slotState: 'reserved', overdueMs: 0, connected: true };
 
 /** A source that says what `now` holds. */
-function watched(): { now: SourceHealth; watch: HealthWatch; metrics: Metrics; runtime: FakeRuntime; begin: () => () => void } {
+function watched(): { now: SourceHealth; said: string[]; watch: HealthWatch; metrics: Metrics; runtime: FakeRuntime; begin: () => () => void } {
   const runtime = new FakeRuntime();
   const metrics = new Metrics();
-  const quiet = (): void => undefined;
-  const watch = new HealthWatch('shop', { runtime, metrics, log: { debug: quiet, info: quiet, warn: quiet, error: quiet } });
+  const said: string[] = [];
+  const say = (message: string): void => void said.push(message);
+  const log = { debug: () => undefined, info: say, warn: say, error: say };
+  const protect = { warn: { retained: 100_000, freePercent: 0 }, pauseSnapshot: { freePercent: 0 }, stop: { retained: 200_000 }, patience: 20_000 };
+  const protection = new Protection({ name: 'shop', source: { plugin: {}, config: {} }, protect } as unknown as ConnectorDefinition, log);
+  const watch = new HealthWatch('shop', { runtime, metrics, log }, protection);
   const all = {
     now: GOOD,
+    said,
     watch,
     metrics,
     runtime,
     begin: () => {
       const stop = new AbortController();
-      void watch.follow({ observe: () => Promise.resolve(all.now) } as unknown as Source, stop.signal);
+      const hands = { hold: () => undefined, stop: (error: Error) => void said.push(error.message) };
+      void watch.follow({ source: { observe: () => Promise.resolve(all.now) }, saved: () => null, ...hands }, stop.signal);
       return () => stop.abort();
     },
   };
@@ -70,6 +78,23 @@ describe('HealthWatch', () => {
     all.now = { ...GOOD, retainedBytes: 500, safeBytes: 100_500 };
     await all.runtime.advance(5_000);
     expect(await gauge(all.metrics, 'sluice_safe_log_seconds')).toBe(Infinity);
+    end();
+  });
+
+  it('looks at what protects the source: it is said, shown, and stops what does not catch up', async () => {
+    const all = watched();
+    const end = all.begin();
+    all.now = { ...GOOD, retainedBytes: 150_000 };
+    await all.runtime.advance(6_000);
+    expect(await gauge(all.metrics, 'sluice_source_pressure')).toBe(1);
+    expect(all.watch.pressure).toEqual({ action: 'warn', reason: expect.stringContaining('"protect.warn.retained"') });
+    expect(all.said).toEqual([expect.stringContaining('far behind')]);
+    all.now = { ...GOOD, retainedBytes: 250_000 };
+    await all.runtime.advance(10_000);
+    expect(await gauge(all.metrics, 'sluice_source_pressure')).toBe(3);
+    expect(all.said).toHaveLength(1);
+    await all.runtime.advance(15_000);
+    expect(all.said).toEqual([expect.anything(), expect.stringContaining('"protect.stop.retained"')]);
     end();
   });
 });
