@@ -179,7 +179,7 @@ export function validateKafka(config: KafkaConfig): readonly Problem[] {
       remedy: 'Write name=value, as in "cleanup.policy=compact".',
     });
   });
-  return [...problems, ...saslProblems(config.sasl), ...tlsProblems(config.tls)];
+  return [...problems, ...saslProblems(config.sasl), ...clearProblems(config), ...tlsProblems(config.tls)];
 }
 
 function saslProblems(sasl: KafkaConfig['sasl']): Problem[] {
@@ -204,6 +204,21 @@ function saslProblems(sasl: KafkaConfig['sasl']): Problem[] {
     return [{ path: 'sasl', message: `The mechanism "${sasl.mechanism}" needs user and password.`, remedy: 'Give both.' }];
   }
   return [];
+}
+
+/** What these two send is the secret itself (security.md 9; RFC 4616 section 4, RFC 7628 section 4). */
+function clearProblems({ sasl, tls, brokers }: KafkaConfig): Problem[] {
+  if (tls !== undefined || (sasl?.mechanism !== 'plain' && sasl?.mechanism !== 'oauthbearer')) return [];
+  const away = brokers.find((broker) => !isLocalHost(parseBroker(broker)?.host ?? ''));
+  if (away === undefined) return [];
+  const what = sasl.mechanism === 'plain' ? 'password' : 'token';
+  return [
+    {
+      path: 'sasl.mechanism',
+      message: `The mechanism "${sasl.mechanism}" would send the ${what} in clear text to ${away}.`,
+      remedy: `Set "tls": {"ca": "/etc/sluice/ca.pem"}${sasl.mechanism === 'plain' ? ', or "mechanism": "scram-sha-512"' : ''}.`,
+    },
+  ];
 }
 
 function tlsProblems(tls: KafkaConfig['tls']): Problem[] {

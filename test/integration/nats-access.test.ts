@@ -51,6 +51,7 @@ describe.runIf(natsAvailable)('NATS sink: who may connect, and how', () => {
   it('token', async () => {
     const { url } = await start({ config: 'authorization { token: "t0ken" }' });
     await works({ servers: [url], auth: { token: 't0ken' } });
+    await works({ servers: [url], auth: { token: { command: ['/bin/echo', 't0ken'], timeout: 5_000 } } });
     expect(await answer({ servers: [url], auth: { token: 'other' } })).toBe('SLUICE_NATS_AUTH');
   });
 

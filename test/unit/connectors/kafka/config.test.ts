@@ -29,6 +29,8 @@ describe('validateKafka', () => {
     [{ sasl: { mechanism: 'oauthbearer' } }, 'sasl.token', 'command'],
     [{ sasl: { mechanism: 'oauthbearer', token: 'x', user: 'u' } }, 'sasl', 'token'],
     [{ sasl: { mechanism: 'plain', user: 'u', password: 'p', token: 'x' } }, 'sasl.token', 'Remove'],
+    [{ sasl: { mechanism: 'plain', user: 'u', password: 'p' } }, 'sasl.mechanism', 'scram-sha-512'],
+    [{ sasl: { mechanism: 'oauthbearer', token: 't' } }, 'sasl.mechanism', '"tls"'],
     [{ tls: { cert: '/x' } }, 'tls', 'both'],
   ])('%j', (options, path, remedy) => {
     const [problem] = validateKafka(config(options));
