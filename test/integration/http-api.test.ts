@@ -1,6 +1,7 @@
 /** The HTTP API on a real listener: who may ask for what, how errors are told, and that no secret leaves (I12; reference: Kafka Connect's answers held passwords until KIP-297). */
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { request as secureRequest } from 'node:https';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -164,6 +165,55 @@ describe('the HTTP API', () => {
   it('a page of another name cannot ask (DNS rebinding)', async () => {
     const response = await fetch(`${open}/things`, { headers: { origin: 'http://evil.example' } });
     expect(response.status).toBe(403);
+  });
+
+  /** Sends pieces, one every half second, until the server ends the connection. Answers with what came, and after how many seconds it was ended. */
+  const drip = (port: number, first: string, piece: string): Promise<{ readonly text: string; readonly seconds: number }> =>
+    new Promise((resolve) => {
+      const began = performance.now();
+      const socket = connect({ port, host: '127.0.0.1' });
+      let text = '';
+      const timer = setInterval(() => piece !== '' && socket.writable && socket.write(piece), 500);
+      socket.on('data', (bytes) => {
+        text += bytes.toString('latin1');
+      });
+      socket.on('error', () => undefined);
+      socket.on('close', () => {
+        clearInterval(timer);
+        resolve({ text, seconds: (performance.now() - began) / 1000 });
+      });
+      if (first !== '') socket.write(first);
+    });
+
+  it('a client that takes its time is cut off: for its headers, its body, its handshake, and for nothing at all', async () => {
+    const port = Number(new URL(open).port);
+    const slow = await Promise.all([
+      drip(port, '', ''),
+      drip(port, 'GET /api/v1/things HTTP/1.1\r\nHost: localhost\r\n', 'X-A: 1\r\n'),
+      drip(
+        port,
+        'PUT /api/v1/connectors/shop/things HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{',
+        ' ',
+      ),
+      drip(Number(new URL(secured).port), '', ''),
+    ]);
+    for (const { seconds } of slow) expect(seconds).toBeLessThan(16);
+    expect(slow.map(({ text }) => text.slice(0, 12))).toEqual(['HTTP/1.1 408', 'HTTP/1.1 408', 'HTTP/1.1 408', '']);
+    // Others were answered all the while, and are now.
+    expect((await call(open, 'GET', '/things')).status).toBe(200);
+  }, 30_000);
+
+  it('bounds headers and bodies, and takes no form of a web page', async () => {
+    const put = (headers: Record<string, string>, body: string): Promise<Response> =>
+      fetch(`${open}/connectors/shop/things`, { method: 'PUT', headers, body });
+    const json = { 'content-type': 'application/json' };
+    expect((await fetch(`${open}/things`, { headers: { 'x-large': 'x'.repeat(20_000) } })).status).toBe(431);
+    expect((await put(json, JSON.stringify({ how: 'x'.repeat(2 ** 20) }))).status).toBe(413);
+    expect((await put({ 'content-type': 'text/plain' }, '{"how":"well"}')).status).toBe(415);
+    expect((await put({ 'content-type': 'application/x-www-form-urlencoded' }, 'how=well')).status).toBe(415);
+    expect((await put(json, '{"how": ')).status).toBe(400);
+    expect((await put(json, '{"__proto__": {"how": "well"}}')).status).toBe(400);
+    expect((await put(json, '{"how": "well"}')).status).toBe(200);
   });
 
   it('says all of it as OpenAPI', async () => {

@@ -1,5 +1,8 @@
-import { describe, expect, it } from 'vitest';
+import * as crypto from 'node:crypto';
+import { describe, expect, it, vi } from 'vitest';
 import { hasToken, isTrustedHost, RateGuard } from '../../../src/http/guards.ts';
+
+vi.mock('node:crypto', { spy: true });
 
 describe('the guard against DNS rebinding', () => {
   it.each([
@@ -42,6 +45,16 @@ describe('the token', () => {
     expect(hasToken('secret', authorization)).toBe(expected);
   });
 });
+
+it.each(['Bearer s', 'Bearer secret', `Bearer ${'x'.repeat(5_000)}`, undefined])(
+  'is compared in constant time, whatever its length: %s',
+  (authorization) => {
+    const compared = vi.mocked(crypto.timingSafeEqual);
+    compared.mockClear();
+    hasToken('secret', authorization);
+    expect(compared.mock.calls.map(([a, b]) => [a.byteLength, b.byteLength])).toEqual([[32, 32]]);
+  },
+);
 
 describe('the rate guard', () => {
   it('lets a burst pass, then so many each second, and counts each address by itself', () => {
