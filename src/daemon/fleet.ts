@@ -7,6 +7,7 @@ import type { StateStore } from '../state/state-store.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { Connector } from './connector.ts';
 import { isFinal } from './lifecycle.ts';
+import { objectiveOf } from './objective.ts';
 import { findConnector } from './offsets.ts';
 import type { Shutdown } from './signals.ts';
 
@@ -75,6 +76,7 @@ export class Fleet {
       const share = shares[index];
       if (share === undefined) throw new RangeError('each connector has its share');
       this.#ports.metrics.memoryOf(name, share);
+      if (definition.freshness !== undefined) this.#ports.metrics.objective(name, objectiveOf(definition.freshness));
       const ports = { ...this.#ports, memory: share, isPaused: paused.has(name), log: this.#ports.log.child({ connector: name }) };
       const member = { definition, share, connector: new Connector(definition, ports), drain: new AbortController(), abort: new AbortController() };
       this.#members.set(name, member);

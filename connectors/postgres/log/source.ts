@@ -222,6 +222,7 @@ export class PostgresLogSource implements Source {
     });
     return new ReplicationSession({
       runtime: this.#context.runtime,
+      decoded: this.#context.decoded,
       clientConfig: await replicationClientConfig(this.#config, { applicationName: this.#applicationName, files: this.#context.runtime.files }),
       slot,
       publications: prepared.publications,
