@@ -4,11 +4,13 @@ import type { Client } from './client.ts';
 import type { MysqlConfig } from './config.ts';
 import type { System } from './log/position.ts';
 import { probeLog } from './log/probe.ts';
-import { keptSeconds, listFiles, readServer } from './server.ts';
+import { keptSeconds, type LogFile, listFiles, readServer } from './server.ts';
 
 export interface LogLook {
   /** Bytes from the place to the log's end. */
   readonly lagBytes: number | null;
+  /** Bytes to the log's end from where it began when it was looked at first. */
+  readonly endBytes: number | null;
   /** Bytes in the files before that of the place. */
   readonly headroomBytes: number | null;
   /** Until the file of the place may be deleted by its age, at the earliest. */
@@ -17,7 +19,7 @@ export interface LogLook {
   readonly freeShare: number | null;
 }
 
-export const NOTHING_KNOWN: LogLook = { lagBytes: null, headroomBytes: null, headroomSeconds: null, freeShare: null };
+export const NOTHING_KNOWN: LogLook = { lagBytes: null, endBytes: null, headroomBytes: null, headroomSeconds: null, freeShare: null };
 
 interface Place {
   readonly file: string;
@@ -31,6 +33,9 @@ export class Headroom {
   readonly #config: MysqlConfig;
   readonly #system: System;
   readonly #runtime: Runtime;
+  /** Of files that were there and are gone. */
+  #deletedBytes = 0;
+  #files: readonly LogFile[] = [];
   #ended: { readonly file: string; readonly atSeconds: number } | null = null;
 
   constructor(config: MysqlConfig, system: System, runtime: Runtime) {
@@ -46,8 +51,14 @@ export class Headroom {
     const files = await listFiles(client);
     const at = files.findIndex(({ Log_name }) => Log_name === file);
     if (at < 0) return NOTHING_KNOWN;
-    const sizeOf = (some: typeof files): number => some.reduce((sum, { File_size }) => sum + Number(File_size), 0);
-    const figures = { lagBytes: Math.max(0, sizeOf(files.slice(at)) - Number(pos)), headroomBytes: sizeOf(files.slice(0, at)) };
+    const names = new Set(files.map(({ Log_name }) => Log_name));
+    this.#deletedBytes += sizeOf(this.#files.filter(({ Log_name }) => !names.has(Log_name)));
+    this.#files = files;
+    const figures = {
+      lagBytes: Math.max(0, sizeOf(files.slice(at)) - Number(pos)),
+      endBytes: this.#deletedBytes + sizeOf(files),
+      headroomBytes: sizeOf(files.slice(0, at)),
+    };
     const kept = keptSeconds(server);
     if (kept === 0 || server.settings['binlog_expire_logs_auto_purge'] === 'OFF') return { ...figures, headroomSeconds: null, freeShare: null };
     const next = files[at + 1]?.Log_name;
@@ -69,3 +80,7 @@ export class Headroom {
 }
 
 const FIRST_EVENT = '4';
+
+function sizeOf(files: readonly LogFile[]): number {
+  return files.reduce((sum, { File_size }) => sum + Number(File_size), 0);
+}

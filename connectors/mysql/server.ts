@@ -21,6 +21,12 @@ export interface ServerFacts {
   readonly hasGtids: boolean;
 }
 
+/** A line of SHOW BINARY LOGS. */
+export interface LogFile {
+  readonly Log_name: string;
+  readonly File_size: string | number;
+}
+
 /** Where the log of a server ends. */
 export interface LogEnd {
   readonly file: string;
@@ -97,7 +103,7 @@ export async function logFiles(client: Client): Promise<string[]> {
 }
 
 /** The same, with their sizes. */
-export function listFiles(client: Client): Promise<{ Log_name: string; File_size: string | number }[]> {
+export function listFiles(client: Client): Promise<LogFile[]> {
   return client.rows('the files of its log', 'SHOW BINARY LOGS');
 }
 

@@ -204,6 +204,7 @@ export class MysqlLogSource implements Source {
       until: once ? end : null,
       mayEnd,
       includesQuery: this.#config.includeQuery,
+      decoded: this.#context.decoded,
       heartbeatMs: this.#config.heartbeat.interval,
       learn: (question) => this.#upstream.learn(question, known),
       toError: (error) => this.#upstream.toError(error, from.by),

@@ -120,7 +120,20 @@ function statusText(all: readonly ConnectorStatus[], rates: ReadonlyMap<string, 
     ),
   );
   const pressed = all.map(({ name, pressure }) => (pressure === null ? '' : `${name}: behind (${pressure.action}): ${pressure.reason}.\n`));
-  return `${table(shown)}${pressed.join('')}${errors.join('')}`;
+  return `${table(shown)}${all.map(freshnessText).join('')}${pressed.join('')}${errors.join('')}`;
+}
+
+/** Tables that have used up more than may be late, the worst first; or that there is none. */
+function freshnessText({ name, freshness }: ConnectorStatus): string {
+  if (freshness === null || freshness.length === 0) return '';
+  const late = freshness.filter(({ burnRate }) => burnRate['1h'] > 1).toSorted((a, b) => b.burnRate['1h'] - a.burnRate['1h']);
+  if (late.length === 0) return `${name}: fresh: all ${freshness.length} tables are within their objective.\n`;
+  return late
+    .map((each) => {
+      const { table: label, freshShare, objectiveSeconds, burnRate } = each;
+      return `${name}: late: ${label}, ${(freshShare * 100).toFixed(1)} % of the last hour within ${objectiveSeconds} s, burn rate ${burnRate['1h'].toFixed(1)} (5 min: ${burnRate['5m'].toFixed(1)}).\n`;
+    })
+    .join('');
 }
 
 const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const;

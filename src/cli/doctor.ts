@@ -1,6 +1,5 @@
 import { type Applied, type ConnectorReport, examine } from '../daemon/doctor.ts';
 import { DOCTOR_STATE_UNSEEN } from '../daemon/doctor-findings.ts';
-import { nodeRuntime } from '../daemon/node-runtime.ts';
 import { findConnector } from '../daemon/offsets.ts';
 import type { PartFinding } from '../daemon/preflight.ts';
 import { findingOf } from '../plugin/finding.ts';
@@ -21,13 +20,13 @@ export async function doctorCommand(
   output: Output,
   registry: Registry,
 ): Promise<number> {
-  const { configuration, log, redaction } = await setUp(paths, registry);
+  const { configuration, log, redaction, runtime } = await setUp(paths, registry);
   const { connectors: all, daemon } = configuration;
   const connectors = connector === undefined ? all : [findConnector(all, connector)];
   const names = connectors.map(({ name }) => name);
   const { view, missed } = await seeState(daemon.dataDir, names);
   const unseen: readonly PartFinding[] = missed === null ? [] : [{ ...findingOf(DOCTOR_STATE_UNSEEN, missed), part: 'state' }];
-  const ports = { runtime: nodeRuntime((secret) => redaction.hideRenewed(secret)), view, fix };
+  const ports = { runtime, view, fix };
   const reports = await Promise.all(
     connectors.map(async (definition) => {
       const report = await examine(definition, { ...ports, log: log.child({ connector: definition.name }) });

@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Problem } from '../config/problem.ts';
-import { redactor } from '../config/redact.ts';
+import { Redaction } from '../config/redact.ts';
 import { nodeRuntime } from '../daemon/node-runtime.ts';
 import { visibleTables } from '../daemon/visible-tables.ts';
 import { rootMessage, SluiceError } from '../plugin/error.ts';
@@ -122,9 +122,10 @@ class Interview {
     const { definition, problems, secrets } = await this.#draft.load(process.env, { tables: ['*.*'], sink: { type: 'stdout' } });
     if (definition === null)
       return new SluiceError({ code: 'SLUICE_CONFIG_INVALID', retry: 'never', exit: 2, cause: formatProblems(problems), remedy: 'Mend it' });
-    const log = createLogger({ level: 'error', format: 'pretty', redact: redactor(secrets) });
+    const redaction = new Redaction(secrets);
+    const log = createLogger({ level: 'error', format: 'pretty', redact: (text) => redaction.redact(text) });
     try {
-      return await visibleTables(definition, { runtime: nodeRuntime(), log }, AbortSignal.timeout(LOOK_MS));
+      return await visibleTables(definition, { runtime: nodeRuntime((secret) => redaction.hideRenewed(secret)), log }, AbortSignal.timeout(LOOK_MS));
     } catch (error) {
       if (error instanceof SluiceError) return error;
       throw error;

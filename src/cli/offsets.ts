@@ -31,13 +31,13 @@ type Answer = StoredOffset | readonly StoredOffset[] | OffsetsDocument;
  * `sluice offsets …`: asks the daemon that owns the data directory, or opens the state itself when none runs. Throws a SluiceError.
  */
 export async function offsetsCommand(paths: readonly string[], action: OffsetsAction, output: Output, registry: Registry): Promise<number> {
-  const { configuration, log } = await setUp(paths, registry);
+  const { configuration, log, runtime } = await setUp(paths, registry);
   const { dataDir } = configuration.daemon;
   const answer = await askDaemon(dataDir, action).catch(async (error: unknown): Promise<Answer> => {
     if (!(error instanceof SluiceError) || error.kind !== CONTROL_NO_DAEMON) throw error;
     if (action.verb === 'show' && (await hasNoState(dataDir)))
       return configuration.connectors.map(({ name }) => ({ connector: name, offset: null, place: null, tables: 0 }));
-    return withStore(configuration, action, (store) => act(store, configuration, action, log));
+    return withStore(configuration, action, (store) => act(store, configuration, action, { runtime, log }));
   });
   if (action.verb === 'export') {
     output.out(`${JSON.stringify(answer, null, 2)}\n`);
@@ -66,14 +66,13 @@ async function act(
   store: StateStore,
   { connectors }: Configuration,
   action: OffsetsAction,
-  log: Parameters<typeof recoverOffset>[3]['log'],
+  { runtime, log }: Parameters<typeof recoverOffset>[3],
 ): Promise<Answer> {
   if (action.verb === 'show')
     return showOffsets(
       store,
       connectors.map(({ name }) => name),
     );
-  const runtime = nodeRuntime();
   if (action.verb === 'export') {
     const asked = action.connector === undefined ? connectors : [findConnector(connectors, action.connector)];
     return exportOffsets(store, asked, runtime.nowMicros());

@@ -1,7 +1,6 @@
 import { setFlagsFromString } from 'node:v8';
 import { shownConnector } from '../config/shown.ts';
 import { runDaemon } from '../daemon/daemon.ts';
-import { nodeRuntime } from '../daemon/node-runtime.ts';
 import type { ConnectorReader } from '../daemon/stored-connectors.ts';
 import type { Registry } from '../plugin/registry.ts';
 import { VERSION } from '../version.ts';
@@ -16,7 +15,7 @@ export interface RunOptions {
 export async function runCommand({ paths, once }: RunOptions, registry: Registry): Promise<number> {
   const { stderr, stdout, env } = process;
   const bars = stderr.isTTY && env['TERM'] !== 'dumb' ? new (await import('./copy-bars.ts')).CopyBars(stderr) : null;
-  const { configuration, log, redaction, read } = await setUp(paths, registry, bars === null ? undefined : (line) => bars.write(line));
+  const { configuration, log, redaction, runtime, read } = await setUp(paths, registry, bars === null ? undefined : (line) => bars.write(line));
   const { daemon, connectors } = configuration;
   log.info(
     `Sluice ${VERSION}, process ${process.pid}: ${connectors.map(({ name }) => name).join(', ') || 'no connector yet'}. State in ${daemon.dataDir}.`,
@@ -37,7 +36,7 @@ export async function runCommand({ paths, once }: RunOptions, registry: Registry
     configuration,
     watched,
     reader,
-    runtime: nodeRuntime((secret) => redaction.hideRenewed(secret)),
+    runtime,
     log,
     once,
     redaction,

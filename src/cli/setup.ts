@@ -4,7 +4,9 @@ import type { Problem } from '../config/problem.ts';
 import { Redaction } from '../config/redact.ts';
 import { WatchedFiles } from '../config/watched-files.ts';
 import type { ReadConfiguration } from '../daemon/live-configuration.ts';
+import { nodeRuntime } from '../daemon/node-runtime.ts';
 import type { Registry } from '../plugin/registry.ts';
+import type { Runtime } from '../plugin/runtime.ts';
 import { createLogger } from '../telemetry/logger.ts';
 
 export type ProcessLogger = ReturnType<typeof createLogger>;
@@ -14,6 +16,8 @@ export interface Ready {
   readonly log: ProcessLogger;
   /** What hides the secrets of the configuration in `log`. */
   readonly redaction: Redaction;
+  /** Tells `redaction` what secrets it gets anew. */
+  readonly runtime: Runtime;
   /** The configuration that was read, as files. */
   readonly read: ReadConfiguration;
 }
@@ -44,7 +48,8 @@ export async function setUp(paths: readonly string[], registry: Registry, write?
   for (const problem of result.ok ? [] : result.problems)
     log.error(`${problemText(problem)} This connector is left out.`, { code: problem.code, remedy: problem.remedy });
   for (const warning of result.warnings) log.warn(problemText(warning), { code: warning.code, remedy: warning.remedy });
-  return { configuration, log, redaction, read };
+  const runtime = nodeRuntime((secret) => redaction.hideRenewed(secret));
+  return { configuration, log, redaction, runtime, read };
 }
 
 function problemText({ file, path, message }: Problem): string {

@@ -270,6 +270,35 @@ export const connectorFields = fields({
       'What happens, in this order, when the connector falls so far behind that the server fills its disk for it, or comes to delete what was not read yet. Each action has bounds of its own; one that is passed is enough. What can be passed depends on the source.',
     fields: protectFields,
   },
+  freshness: {
+    kind: 'object',
+    optional: true,
+    about:
+      'How soon changes are to arrive. `sluice status` and the metrics `sluice_freshness_…` say, for each table, how much of the time that held, and how fast what may be late is used up. Nothing else follows from it.',
+    fields: {
+      objective: {
+        kind: 'duration',
+        minMs: 10,
+        maxMs: 86_400_000,
+        example: '30s',
+        about: 'A change is to be durable in the sink so soon after its commit, by the clock of this machine.',
+      },
+      share: {
+        kind: 'string',
+        default: '99%',
+        pattern: /^\d{1,2}(\.\d{1,3})?%$/,
+        patternHint: 'a percentage less than 100, such as "99.9%"',
+        about: 'The part of the time in which that is to hold.',
+      },
+      tables: {
+        kind: 'map',
+        namePattern: TABLES,
+        nameHint: TABLES_HINT,
+        example: { 'public.audit_*': '10m' },
+        about: 'Another `objective` for some tables; the first that matches counts.',
+      },
+    },
+  },
   maxInFlightBytes: {
     kind: 'size',
     default: '64MiB',

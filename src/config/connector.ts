@@ -5,6 +5,7 @@ import type { SourcePlugin } from '../plugin/source.ts';
 import { connectorFields, formatFields, SECTIONS, sectionFields, sinkFields, sourceFields } from './connector-fields.ts';
 import type { ConnectorDefinition, Part } from './definition.ts';
 import { CONFIG_CHECK, CONFIG_CHOICE, CONFIG_DEBEZIUM_FILE, CONFIG_MISSING, CONFIG_NOT_SUPPORTED, CONFIG_WRONG_TYPE } from './errors.ts';
+import { checkFreshness } from './freshness.ts';
 import type { JsonNode, ObjectNode } from './json.ts';
 import { checkMapping } from './mapping.ts';
 import { nearest } from './nearest.ts';
@@ -55,11 +56,13 @@ export async function loadConnector(tree: JsonNode, file: string, registry: Regi
   const loaded = { ...nothing, name, nameAt: nodeAt(tree, 'name') };
   if (source === null || format === null || sink === null || name === null || problems.errors > errorsBefore || validation.failed.size > 0)
     return loaded;
-  const { batch, checkpoint, retry, onError, deadLetter, spool, schemaChanges, compatibility, mapping, protect, maxInFlightBytes } = common;
+  const { batch, checkpoint, retry, onError, deadLetter, spool, schemaChanges, compatibility, mapping, protect, freshness, maxInFlightBytes } =
+    common;
   checkDeadLetters(common, sink.plugin, tree, validation);
   checkCompatibility(common, 'registry' in format.plugin.fields, tree, validation);
   checkMapping(common, tree, validation);
   checkProtection(source.plugin, tree, validation);
+  checkFreshness(common, tree, validation);
   if (problems.errors > errorsBefore) return loaded;
   return {
     ...loaded,
@@ -79,6 +82,7 @@ export async function loadConnector(tree: JsonNode, file: string, registry: Regi
       compatibility,
       mapping,
       protect,
+      ...(freshness === undefined ? {} : { freshness }),
       maxInFlightBytes,
     },
     claims: [...claimsOf('source', source, name, validation), ...claimsOf('sink', sink, name, validation)],

@@ -32,5 +32,7 @@ export interface ConnectorDefinition {
   readonly compatibility: CommonConfig['compatibility'];
   readonly mapping: CommonConfig['mapping'];
   readonly protect: CommonConfig['protect'];
+  /** Left out: there is none. */
+  readonly freshness?: NonNullable<CommonConfig['freshness']>;
   readonly maxInFlightBytes: number;
 }

@@ -4,6 +4,7 @@ import type { Logger } from '../plugin/context.ts';
 import type { Runtime } from '../plugin/runtime.ts';
 import type { SourceHealth } from '../plugin/source.ts';
 import type { StateStore } from '../state/state-store.ts';
+import type { TableFreshness } from '../telemetry/freshness.ts';
 import type { ConnectorFigures, Metrics } from '../telemetry/metrics.ts';
 import type { ConnectorState } from './lifecycle.ts';
 import type { Pressure } from './protection.ts';
@@ -44,6 +45,8 @@ export interface ConnectorStatus {
   readonly health: SourceHealth | null;
   /** What `protect` has come to, and why; null: nothing. */
   readonly pressure: Pressure | null;
+  /** Tables of which changes came since the process began, by their objective; null: there is none. */
+  readonly freshness: readonly TableFreshness[] | null;
   /** It neither reads nor notices that it does not: only another process helps. */
   readonly isStalled: boolean;
   /** Where it is configured; left out: not asked for. */

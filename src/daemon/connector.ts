@@ -101,6 +101,7 @@ export class Connector {
       figures: this.#ports.metrics.figures(name),
       health: this.#watch.health,
       pressure: this.#watch.pressure,
+      freshness: this.#ports.metrics.freshness(name),
       isStalled: this.#watch.isStalled,
       ...(error === null ? {} : { error: { code: error.code, message: error.message, remedy: error.remedy } }),
     };

@@ -8,6 +8,7 @@ import type { TailPoints } from '../tail/tail.ts';
 import type { Metrics } from '../telemetry/metrics.ts';
 import { Connector } from './connector.ts';
 import { isFinal } from './lifecycle.ts';
+import { objectiveOf } from './objective.ts';
 import { findConnector } from './offsets.ts';
 import type { Shutdown } from './signals.ts';
 
@@ -77,6 +78,7 @@ export class Fleet {
       const share = shares[index];
       if (share === undefined) throw new RangeError('each connector has its share');
       this.#ports.metrics.memoryOf(name, share);
+      if (definition.freshness !== undefined) this.#ports.metrics.objective(name, objectiveOf(definition.freshness));
       const tap = this.#ports.tails.of(name);
       tap.isBinary = definition.format.plugin.isBinary === true;
       const ports = { ...this.#ports, tap, memory: share, isPaused: paused.has(name), log: this.#ports.log.child({ connector: name }) };

@@ -11,6 +11,9 @@ const OBSERVE_MS = 5_000;
 /** Until the stream is connected: `/readyz` says so soon after. */
 const OBSERVE_STARTING_MS = 500;
 
+/** A look that takes longer is not waited for. */
+const ONE_LOOK_MS = 2_000;
+
 /** A silent connection that its source should have ended for so long, while nothing is on its way to the sink, is not going to be ended. */
 const STALLED_MS = 60_000;
 
@@ -51,25 +54,43 @@ export class HealthWatch {
 
   /** Asks until `signal` is aborted. Never throws. */
   async follow(watched: Watched, signal: AbortSignal): Promise<void> {
-    const { metrics, log, runtime } = this.#ports;
     while (!signal.aborted) {
-      try {
-        this.health = await watched.source.observe(signal, watched.saved());
-        const { overdueMs = 0, retainedBytes, safeBytes } = this.health;
-        this.isStalled = overdueMs > STALLED_MS && metrics.figures(this.#connector).inFlightBytes === 0;
-        const grownBytes = this.#growth.take(retainedBytes, runtime.monotonicMs());
-        const left = secondsLeft(safeBytes ?? null, grownBytes);
-        metrics.health(this.#connector, this.health, left);
-        if (!signal.aborted) this.#protection.observed(figuresOf(this.health, left), runtime.monotonicMs(), watched);
-        metrics.pressure(this.#connector, PROTECT_ACTIONS.indexOf(this.pressure?.action as ProtectAction) + 1);
-      } catch (error) {
-        if (!signal.aborted) log.debug(`The source could not be observed: ${rootMessage(error)}`);
-      }
-      await sleep(runtime, this.health?.connected === true ? OBSERVE_MS : OBSERVE_STARTING_MS, signal).catch(() => undefined);
+      await this.#look(watched, signal);
+      await sleep(this.#ports.runtime, this.health?.connected === true ? OBSERVE_MS : OBSERVE_STARTING_MS, signal).catch(() => undefined);
     }
+    this.#over();
+  }
+
+  /** Asks once, of a life that comes to nothing: its server suffers all the same. Never throws, and does not take long. */
+  async lookOnce(watched: Watched): Promise<void> {
+    const ending = new AbortController();
+    const patience = sleep(this.#ports.runtime, ONE_LOOK_MS, ending.signal).catch(() => undefined);
+    await Promise.race([this.#look(watched, ending.signal), patience]);
+    ending.abort();
+    this.#over();
+  }
+
+  async #look(watched: Watched, signal: AbortSignal): Promise<void> {
+    const { metrics, log, runtime } = this.#ports;
+    try {
+      const health = await watched.source.observe(signal, watched.saved());
+      if (signal.aborted) return;
+      this.health = health;
+      const { overdueMs = 0, retainedBytes, safeBytes } = health;
+      this.isStalled = overdueMs > STALLED_MS && metrics.figures(this.#connector).inFlightBytes === 0;
+      const left = secondsLeft(safeBytes ?? null, this.#growth.take(retainedBytes, runtime.monotonicMs()));
+      metrics.health(this.#connector, health, left);
+      this.#protection.observed(figuresOf(health, left), runtime.monotonicMs(), watched);
+      metrics.pressure(this.#connector, PROTECT_ACTIONS.indexOf(this.pressure?.action as ProtectAction) + 1);
+    } catch (error) {
+      if (!signal.aborted) log.debug(`The source could not be observed: ${rootMessage(error)}`);
+    }
+  }
+
+  #over(): void {
     this.health = null;
     this.isStalled = false;
-    metrics.disconnected(this.#connector);
+    this.#ports.metrics.disconnected(this.#connector);
   }
 }
 

@@ -14,7 +14,7 @@ import type { ConnectorPorts } from './connector-ports.ts';
 import type { CopyRounds } from './copy-rounds.ts';
 import { openDeadLetters } from './dead-letters.ts';
 import { definitionsDestination, extraDestinations } from './destinations.ts';
-import type { HealthWatch } from './health.ts';
+import type { HealthWatch, Watched } from './health.ts';
 import { type Judge, refusalOf } from './judge.ts';
 import { mappedVersion } from './mapped-version.ts';
 import { openAnnouncements, openFormat, openShapes, openTables } from './open.ts';
@@ -113,13 +113,14 @@ export class Life {
       const undelivered = await this.#openUndelivered(ofLife, (label, version) => mappedVersion(tables.find(label, version), mapping));
       const { findings, tables: captured } = await preflight(definition, { source, sink }, starting);
       judge.judge(findings, rounds.isLost);
-      const written = await sink.open(sinkPlace(stored.place), starting);
+      const stop = (error: SluiceError, givesUp: boolean): void => this.#protect({ error, givesUp }, broken);
+      const watched = { source, saved: () => this.#saved, hold, stop };
+      const written = await this.#opened(sink.open(sinkPlace(stored.place), starting), watched, starting);
       told.sinkOpened();
       await undelivered.begin();
       this.#snapshots = snapshots;
       told.running(captured);
-      const stop = (error: SluiceError, givesUp: boolean): void => this.#protect({ error, givesUp }, broken);
-      void watch.follow({ source, saved: () => this.#saved, hold, stop }, observing.signal);
+      void watch.follow(watched, observing.signal);
       const events = metrics.events(name, () => runtime.nowMicros());
       await runPipeline(
         {
@@ -155,6 +156,16 @@ export class Life {
       this.#undelivered = null;
       this.#snapshots = null;
       await Promise.allSettled([sink.close(), source.close(), ended]);
+    }
+  }
+
+  /** Where the sink is not reached, its server is looked at all the same: nothing is read meanwhile, and it keeps its log. */
+  async #opened<T>(opening: Promise<T>, watched: Watched, starting: AbortSignal): Promise<T> {
+    try {
+      return await opening;
+    } catch (error) {
+      if (!starting.aborted) await this.#options.watch.lookOnce(watched);
+      throw this.#protected?.error ?? error;
     }
   }
 
@@ -209,7 +220,7 @@ export class Life {
 
   #sourceContext(tables: TableRegistry, refusal: SourceContext['refusalOf']): SourceContext {
     const { definition, ports } = this.#options;
-    const { store, once, memory } = ports;
+    const { store, once, memory, metrics } = ports;
     const { name, batch } = definition;
     return {
       ...this.#context(),
@@ -220,6 +231,7 @@ export class Life {
       intent: { get: () => store.getIntent(name), set: (intent) => store.setIntent(name, intent) },
       renew: () => this.end(),
       refusalOf: refusal,
+      decoded: (ms) => metrics.spent(name, 'decode', ms),
       tellsDefinitions: definitionsDestination(definition) !== null,
     };
   }

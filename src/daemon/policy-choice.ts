@@ -10,7 +10,7 @@ export function actionOf({ action, actions }: ConnectorDefinition['compatibility
 }
 
 /** Of the first pattern that matches a table. */
-export function firstMatch(map: Readonly<Record<string, string>>, otherwise: string): (table: TableVersion) => string {
+export function firstMatch(map: Readonly<Record<string, string>>, otherwise: string): (table: TableIdentity) => string {
   const patterns = parsePatterns(Object.keys(map));
   return (table) => {
     const found = patterns.find((pattern) => pattern.matches(schemaOf(table), table.name));

@@ -13,10 +13,16 @@ import type { RowCounts } from './encode.ts';
 import type { MemoryShare } from './memory.ts';
 import type { RefusedTables } from './refusals.ts';
 
+/** Where the pipeline's time goes. `send`: from giving a batch to the sink until it is durable; several may be under way, so it may be more than the time that has passed. */
+export type Stage = 'encode' | 'send' | 'save' | 'acknowledge';
+
 /** What the pipeline tells about itself, once per batch. */
 export interface PipelineEvents {
-  /** Rows that are durable in the sink now; `commitMicros` of the newest of them. */
-  durable(rows: RowCounts, messages: number, bytes: number, commitMicros: number): void;
+  /** Rows that are durable in the sink now; `newestMicros` and `oldestMicros`: when they were committed. */
+  durable(rows: RowCounts, messages: number, bytes: number, newestMicros: number, oldestMicros: number): void;
+  spent(stage: Stage, ms: number): void;
+  /** Nothing was to be done: the source had nothing, or what is in flight had come to `maxInFlightBytes`, or to the bound of the process. */
+  waited(what: 'source' | 'sink' | 'memory', ms: number): void;
   /** The log moved on without captured rows, and nothing is in flight. */
   idle(): void;
   inFlight(bytes: number, batches: number, oldestCommitMicros: number | null): void;

@@ -10,7 +10,7 @@ import type { PipelineOptions } from './options.ts';
 import { Saver } from './saver.ts';
 import { Sender } from './sender.ts';
 
-export type { PipelineEvents, PipelineOptions, Undelivered } from './options.ts';
+export type { PipelineEvents, PipelineOptions, Stage, Undelivered } from './options.ts';
 
 /** From this many batches in flight on it is better to let the next one fill than to send it at once. */
 const BUSY_BATCHES = 4;
@@ -30,8 +30,15 @@ export async function runPipeline(options: PipelineOptions, drain: AbortSignal, 
   const tracker = new CheckpointTracker(options.read.from);
   const saver = new Saver(tracker, {
     ...options,
+    save: async (checkpoint) => {
+      const begun = runtime.monotonicMs();
+      await options.save(checkpoint);
+      events.spent('save', runtime.monotonicMs() - begun);
+    },
     saved: (checkpoint) => {
+      const begun = runtime.monotonicMs();
       source.acknowledge(checkpoint.position);
+      events.spent('acknowledge', runtime.monotonicMs() - begun);
       events.saved(checkpoint);
     },
     failed: (error) => gate.fail(error),
@@ -81,6 +88,7 @@ interface Way {
 
 /** Pulls batches until the source ends or `drain` is aborted. Not pulling is the back-pressure. */
 async function readAll(options: PipelineOptions, { gate, flight, send, beat, saved }: Way, drain: AbortSignal, abort: AbortSignal): Promise<void> {
+  const { runtime, events } = options;
   const batches = options.source.read(options.read, abort)[Symbol.asyncIterator]();
   let arrived: IteratorResult<RecordBatch> | null = null;
   let pulling = false;
@@ -117,7 +125,10 @@ async function readAll(options: PipelineOptions, { gate, flight, send, beat, sav
       if (flight.batches >= BUSY_BATCHES) await fill(options, gate);
       pull();
     }
+    const what = pulling ? 'source' : flight.full ? 'sink' : 'memory';
+    const begun = runtime.monotonicMs();
     await gate.wait();
+    events.waited(what, runtime.monotonicMs() - begun);
   }
 }
 

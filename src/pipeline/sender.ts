@@ -7,7 +7,7 @@ import { type BatchEncoder, countRows } from './encode.ts';
 import type { Flight } from './flight.ts';
 import type { Gate } from './gate.ts';
 import { News } from './news.ts';
-import type { PipelineOptions } from './options.ts';
+import type { PipelineOptions, Stage } from './options.ts';
 import { pressingOf, type Refusals, type RefusedTables, refusalsOf, refusedTables, runOf } from './refusals.ts';
 import type { Saver } from './saver.ts';
 
@@ -45,7 +45,7 @@ export class Sender {
   send(batch: RecordBatch): Promise<void> | null {
     const { mapping, policy, saveHistory, tap } = this.#options;
     tap?.read(batch);
-    mapping?.apply(batch);
+    if (mapping !== null) this.#timed('encode', () => mapping.apply(batch));
     tap?.mapped(batch);
     const refusals = policy === null ? null : refusalsOf(batch, policy);
     const stored = saveHistory();
@@ -85,16 +85,18 @@ export class Sender {
       return this.#giveInParts(batch, { refusals, pressing }, oldest, (place, shapes, count, bytes) => {
         batch.release();
         tracker.finish(entry, place, shapes);
-        events.durable(rows, count, bytes, newest);
+        events.durable(rows, count, bytes, newest, oldest);
         saver.kick();
       });
     }
+    const begun = runtime.monotonicMs();
     const messages = encoder.encode(batch, runtime.nowMicros());
+    events.spent('encode', runtime.monotonicMs() - begun);
     const { count, bytesLength } = messages;
     // One that is aside now may be live when they go.
     const refused = refusals === null ? null : refusedTables(batch, refusals);
     batch.release();
-    this.#give(messages, entry, oldest, refused, () => events.durable(rows, count, bytesLength, newest));
+    this.#give(messages, entry, oldest, refused, () => events.durable(rows, count, bytesLength, newest, oldest));
     return null;
   }
 
@@ -123,7 +125,7 @@ export class Sender {
         const end = next < 0 ? batch.count : next;
         const { to, refused } = refusals === null ? { to: end, refused: null } : runOf(batch, refusals, from, end);
         // What is said of transactions stands in front of the news, or behind all.
-        if (to > from || encoder.marksTransactions) await give(encoder.encode(batch, runtime.nowMicros(), from, to), refused);
+        if (to > from || encoder.marksTransactions) await give(this.#encoded(batch, from, to), refused);
         from = to;
         if (to < end) continue;
         if (next < 0) break;
@@ -141,13 +143,28 @@ export class Sender {
     }
   }
 
+  #encoded(batch: RecordBatch, from: number, to: number): MessageWriter {
+    return this.#timed('encode', () => this.#parts.encoder.encode(batch, this.#options.runtime.nowMicros(), from, to));
+  }
+
+  #timed<T>(stage: Stage, work: () => T): T {
+    const { runtime, events } = this.#options;
+    const begun = runtime.monotonicMs();
+    const done = work();
+    events.spent(stage, runtime.monotonicMs() - begun);
+    return done;
+  }
+
   async #deliver(messages: MessageWriter, oldestMicros: number, refused: RefusedTables | null): Promise<Place | null> {
     const { flight, abort } = this.#parts;
     const { bytesLength } = messages;
+    const { runtime, events } = this.#options;
+    const begun = runtime.monotonicMs();
     flight.add(bytesLength, oldestMicros);
     try {
       return messages.count === 0 ? null : await deliver(this.#options, messages, abort, refused);
     } finally {
+      events.spent('send', runtime.monotonicMs() - begun);
       flight.remove(bytesLength, oldestMicros);
     }
   }
@@ -181,7 +198,13 @@ export class Sender {
       durable(null);
       return;
     }
-    deliver(this.#options, messages, abort, refused).then(durable, (error: unknown) => {
+    const { runtime, events } = this.#options;
+    const begun = runtime.monotonicMs();
+    const delivered = (place: Place): void => {
+      events.spent('send', runtime.monotonicMs() - begun);
+      durable(place);
+    };
+    deliver(this.#options, messages, abort, refused).then(delivered, (error: unknown) => {
       flight.remove(bytesLength, oldestMicros);
       gate.fail(error);
     });

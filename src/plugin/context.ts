@@ -72,6 +72,8 @@ export interface SourceContext extends PluginContext {
   readonly refusalOf: (table: TableOutline) => Promise<SluiceError | null>;
   /** Statements that change the definition of tables are wanted as records. */
   readonly tellsDefinitions: boolean;
+  /** So long was spent on decoding what came of the log, milliseconds; once for what came at a time. Left out: nobody counts it. */
+  readonly decoded?: (ms: number) => void;
   /** `run --once`: end the stream at the log's end as it stood when reading began. */
   readonly once: boolean;
 }

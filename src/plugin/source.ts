@@ -43,6 +43,8 @@ export interface Origin {
 export interface SourceHealth {
   /** Bytes of log between what is acknowledged and the server's newest position; null = not known. */
   readonly lagBytes: number | null;
+  /** The server's newest position in bytes of log, counted from some fixed beginning for as long as this source lives; null or left out: not known. */
+  readonly endBytes?: number | null;
   /** Bytes of log that the server keeps for this connector; null = not known. */
   readonly retainedBytes: number | null;
   /** The server's word for the state of the slot, `reserved`, `lost`, …; null = there is none. */

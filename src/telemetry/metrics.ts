@@ -1,8 +1,10 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { RowCounts } from '../pipeline/encode.ts';
-import type { PipelineEvents } from '../pipeline/pipeline.ts';
+import type { PipelineEvents, Stage } from '../pipeline/pipeline.ts';
 import type { SourceHealth } from '../plugin/source.ts';
-import { OP_NAMES } from '../record/batch.ts';
+import { OP, OP_NAMES } from '../record/batch.ts';
+import { Freshness, type Objective, type TableFreshness } from './freshness.ts';
+import { ReadLag } from './read-lag.ts';
 
 /** What a connector has done since the process began. */
 export interface ConnectorFigures {
@@ -45,7 +47,7 @@ export class Metrics {
   readonly #spoolBytes = this.#gauge('sluice_spool_bytes', 'Changes of stopped tables on the local disk', ['connector']);
   readonly #lagSeconds = this.#gauge(
     'sluice_lag_seconds',
-    'Age of the oldest change that is not durable in the sink; when all are, how long the newest took',
+    'Age of the oldest change that was read and is not durable in the sink; when all are, how long the newest took. Where the place that is acknowledged has stayed behind an end of the log that was seen 15 s ago or earlier, or how the source stands has not been known for as long: the time since then, if that is more',
     ['connector'],
   );
   readonly #acknowledged = this.#histogram(
@@ -58,6 +60,26 @@ export class Metrics {
     'sluice_recovery_seconds',
     'From the end of a stream by a failure until the next one ran',
     [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800],
+  );
+  readonly #stages = this.#counter(
+    'sluice_stage_seconds_total',
+    'Time spent on decode (of the log, as it comes off the socket), encode (mapping too), send (until durable; batches overlap, so it may exceed the time that has passed), save and acknowledge',
+    ['connector', 'stage'],
+  );
+  readonly #waiting = this.#counter(
+    'sluice_waiting_seconds_total',
+    'Time in which no batch was handed on: the source had none, maxInFlightBytes was used up (sink), or the bound of the process (memory)',
+    ['connector', 'what'],
+  );
+  readonly #freshSeconds = this.#counter(
+    'sluice_freshness_seconds_total',
+    'With an objective: time in which the changes of the table came within it (fresh yes) or not; the lag of the connector counts for all tables of which changes came since the start',
+    ['connector', 'table', 'fresh'],
+  );
+  readonly #burnRate = this.#gauge(
+    'sluice_freshness_burn_rate',
+    'With an objective: late part of the window by the part that may be late; 1 uses up just all of it',
+    ['connector', 'table', 'window'],
   );
   readonly #snapshotRows = this.#gauge('sluice_snapshot_rows', 'Rows that were copied, of copies that are under way', ['connector', 'table']);
   readonly #snapshotTables = this.#gauge('sluice_snapshot_tables', 'Copies of tables of this process, by state', ['connector', 'state']);
@@ -118,9 +140,14 @@ export class Metrics {
     const unsaved: number[] = [];
     const figures = this.#figuresOf(connector);
     this.#lagSeconds.labels(connector).set(0);
-    this.#lag.set(connector, () => (oldest === null ? lastDelay : Math.max(lastDelay, (nowMicros() - oldest) / 1e6)));
+    const readLag = this.#readLagOf(connector);
+    const sent = (): number => (oldest === null ? lastDelay : Math.max(lastDelay, (nowMicros() - oldest) / 1e6));
+    this.#lag.set(connector, () => Math.max(sent(), readLag.seconds(this.#nowMs())));
     return {
-      durable: (rows, messages, bytes, commitMicros) => {
+      spent: (stage, ms) => this.spent(connector, stage, ms),
+      waited: (what, ms) => this.#waiting.labels(connector, what).inc(ms / 1000),
+      durable: (rows, messages, bytes, commitMicros, oldestMicros) => {
+        this.#arrived(connector, rows, (nowMicros() - oldestMicros) / 1000);
         figures.rows += this.#countRows(connector, rows);
         figures.messages += messages;
         figures.bytes += bytes;
@@ -147,7 +174,52 @@ export class Metrics {
   }
 
   figures(connector: string): ConnectorFigures {
-    return { ...this.#figuresOf(connector), lagSeconds: this.#lag.get(connector)?.() ?? 0 };
+    return { ...this.#figuresOf(connector), lagSeconds: this.#lagOf(connector) };
+  }
+
+  spent(connector: string, stage: Stage | 'decode', ms: number): void {
+    this.#stages.labels(connector, stage).inc(ms / 1000);
+  }
+
+  /** What the tables of a connector are held to. */
+  objective(connector: string, objective: Objective): void {
+    this.#freshness.set(connector, new Freshness(objective));
+  }
+
+  /** Null: it has no objective. */
+  freshness(connector: string): readonly TableFreshness[] | null {
+    const known = this.#freshness.get(connector);
+    known?.look(this.#lagOf(connector) * 1000, this.#nowMs());
+    return known?.views() ?? null;
+  }
+
+  #lagOf(connector: string): number {
+    return this.#lag.get(connector)?.() ?? 0;
+  }
+
+  #readLagOf(connector: string): ReadLag {
+    const known = this.#readLags.get(connector) ?? new ReadLag(this.#nowMs());
+    this.#readLags.set(connector, known);
+    return known;
+  }
+
+  /** Once for each table of a batch. Rows of copies have no time of their own. */
+  #arrived(connector: string, { tables, rows }: RowCounts, ageMs: number): void {
+    const known = this.#freshness.get(connector);
+    if (known === undefined) return;
+    for (const [index, table] of tables.entries()) {
+      const at = index * OP_NAMES.length;
+      if (rows.subarray(at, at + OP_NAMES.length).some((count, op) => count > 0 && op !== OP.read)) known.arrived(table, ageMs, this.#nowMs());
+    }
+  }
+
+  #showFreshness(connector: string): void {
+    for (const { table, burnRate } of this.freshness(connector) ?? [])
+      for (const [window, rate] of Object.entries(burnRate)) this.#burnRate.labels(connector, table, window).set(rate);
+    for (const { table, freshMs, lateMs } of this.#freshness.get(connector)?.take() ?? []) {
+      this.#freshSeconds.labels(connector, table, 'yes').inc(freshMs / 1000);
+      this.#freshSeconds.labels(connector, table, 'no').inc(lateMs / 1000);
+    }
   }
 
   /** `maxMemory`, null: there is none. */
@@ -162,7 +234,7 @@ export class Metrics {
 
   /** There is no such connector any more: nothing of it is shown. */
   async forget(connector: string): Promise<void> {
-    for (const known of [this.#held, this.#lag, this.#figures, this.#since]) known.delete(connector);
+    for (const known of [this.#held, this.#lag, this.#readLags, this.#freshness, this.#figures, this.#since]) known.delete(connector);
     for (const key of [...this.#states.keys()]) if (key.startsWith(`${connector}\n`)) this.#states.delete(key);
     for (const metric of this.registry.getMetricsAsArray() as unknown as readonly Labelled[]) {
       if (!metric.name.startsWith('sluice_')) continue;
@@ -194,6 +266,10 @@ export class Metrics {
   health(connector: string, health: SourceHealth, secondsLeft: number): void {
     this.#safe.labels(connector).set(health.safeBytes ?? Number.POSITIVE_INFINITY);
     this.#secondsLeft.labels(connector).set(secondsLeft);
+    const { endBytes = null } = health;
+    const readLag = this.#readLagOf(connector);
+    if (endBytes === null || health.lagBytes === null) readLag.unknown(this.#nowMs());
+    else readLag.looked(endBytes, health.lagBytes, this.#nowMs());
     if (health.lagBytes !== null) this.#lagBytes.labels(connector).set(health.lagBytes);
     if (health.retainedBytes !== null) this.#retained.labels(connector).set(health.retainedBytes);
     const { headroomBytes = null, headroomSeconds } = health;
@@ -237,6 +313,7 @@ export class Metrics {
     for (const [connector, { state, atMs }] of this.#since) this.#spend(connector, state, Math.max(atMs, this.#nowMs()));
     this.#showCopies();
     for (const [connector, lag] of this.#lag) this.#lagSeconds.labels(connector).set(lag());
+    for (const connector of this.#freshness.keys()) this.#showFreshness(connector);
     for (const [connector, { held }] of this.#held) this.#buffers.labels(connector).set(held);
     return this.registry.metrics();
   }
@@ -265,6 +342,8 @@ export class Metrics {
   readonly #held = new Map<string, { readonly held: number }>();
   readonly #figures = new Map<string, { rows: number; messages: number; bytes: number; inFlightBytes: number }>();
   readonly #lag = new Map<string, () => number>();
+  readonly #readLags = new Map<string, ReadLag>();
+  readonly #freshness = new Map<string, Freshness>();
   readonly #states = new Map<string, string>();
 
   /** Of the states of one thing exactly one is 1. */

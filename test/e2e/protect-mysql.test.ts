@@ -66,6 +66,7 @@ describe.each(VARIANTS)('protection from what $title deletes', ({ options }) => 
     await run.daemon.waitForLog(({ msg }) => msg.startsWith('Streaming'));
     await expect.poll(() => metric(run.daemon, 'log_headroom_seconds'), { timeout: 10_000 }).toBe(KEPT_SECONDS);
     expect(await metric(run.daemon, 'log_headroom_bytes')).toBeGreaterThan(0);
+    expect(await metric(run.daemon, 'stage_seconds_total')).toBeGreaterThan(0);
     nats.signal('SIGSTOP');
     await run.write(1001, 3000);
     const warned = await run.daemon.waitForLog(({ level, msg }) => level === 'warn' && msg.startsWith('The connector is far behind'), 30_000);

@@ -30,7 +30,7 @@ describe('protection of a Postgres server', () => {
     await sql(`CREATE TABLE t (id int PRIMARY KEY, pad text); INSERT INTO t SELECT g, 'old' FROM generate_series(1, ${rows}) g; ANALYZE t`);
     const source = { type: 'postgres', url: postgres.url(database), tables: ['public.t'], slot: name, publication: name, snapshot };
     const sink = { type: 'nats', servers: [nats.url], stream: name.toUpperCase(), subject: `${name.toUpperCase()}.{schema}.{table}` };
-    const connector = { name, source, sink, protect, checkpoint: { maxDelay: '20ms' } };
+    const connector = { name, source, sink, protect, freshness: { objective: '1s' }, checkpoint: { maxDelay: '20ms' } };
     const running = await Daemon.create([connector]);
     daemon = running;
     running.start();
@@ -65,6 +65,8 @@ describe('protection of a Postgres server', () => {
     const run = await begin({ warn: { retained: '12MiB' }, stop: { retained: '40MiB' }, patience: '6s' });
     await run.daemon.waitForLog(({ msg }) => msg.startsWith('Streaming'));
     expect(await pressure(run.daemon)).toBe(0);
+    await run.write(1);
+    await expect.poll(async () => (await run.arrived()).ids.length).toBe(1024);
     nats.signal('SIGSTOP');
     await run.write(20);
     const warned = await run.daemon.waitForLog(({ level, msg }) => level === 'warn' && msg.startsWith('The connector is far behind'), 30_000);
@@ -75,6 +77,13 @@ describe('protection of a Postgres server', () => {
     expect(await pressure(run.daemon)).toBe(1);
     const { stdout } = await sluice(['status', run.daemon.directory]);
     expect(stdout).toContain('protect.warn.retained');
+    await expect
+      .poll(async () => (await sluice(['status', run.daemon.directory])).stdout, { timeout: 10_000 })
+      .toMatch(/late: public\.t, .* burn rate \d/);
+    const text = await (await fetch(`${await run.daemon.healthUrl()}/metrics`)).text();
+    for (const stage of ['decode', 'encode', 'send', 'save', 'acknowledge'])
+      expect(Number(new RegExp(`stage_seconds_total\\{[^}]*stage="${stage}"\\} (.*)`).exec(text)?.[1])).toBeGreaterThan(0);
+    expect(text).toMatch(/^sluice_freshness_seconds_total\{[^}]*table="public\.t",fresh="no"\} [1-9]/m);
     await run.write(40);
     expect(await run.daemon.exit()).toBe(3);
     const stopped = run.daemon.log.find(({ code }) => code === 'SLUICE_SOURCE_PROTECTED');
@@ -83,9 +92,9 @@ describe('protection of a Postgres server', () => {
     // Started again it has its patience once more, and catches up.
     nats.signal('SIGCONT');
     run.daemon.start();
-    await expect.poll(async () => (await run.arrived()).ids.length, { timeout: 60_000, interval: 500 }).toBe(60 * 1024);
+    await expect.poll(async () => (await run.arrived()).ids.length, { timeout: 60_000, interval: 500 }).toBe(61 * 1024);
     const { ids } = await run.arrived();
-    expect(ids).toEqual(Array.from({ length: 60 * 1024 }, (_, index) => 1_000_001 + index));
+    expect(ids).toEqual(Array.from({ length: 61 * 1024 }, (_, index) => 1_000_001 + index));
   });
 
   it('breaks a first copy off for the log, and copies what is left once that is read', async () => {

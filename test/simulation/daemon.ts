@@ -181,11 +181,13 @@ export class Daemon implements Owner {
 /** prom-client's registry is made once per process; nothing here reads it. */
 function silentMetrics(): Metrics {
   const nothing = (): void => undefined;
-  const events = { durable: nothing, idle: nothing, inFlight: nothing, saved: nothing };
+  const events = { durable: nothing, idle: nothing, inFlight: nothing, saved: nothing, spent: nothing, waited: nothing };
   return {
     events: () => events,
     figures: () => ({ rows: 0, messages: 0, bytes: 0, lagSeconds: 0, inFlightBytes: 0 }),
     retried: nothing,
+    spent: nothing,
+    pressure: nothing,
     health: nothing,
     disconnected: nothing,
     state: nothing,

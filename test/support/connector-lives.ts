@@ -5,6 +5,7 @@ import type { SinkContext } from '../../src/plugin/context.ts';
 import { defineError } from '../../src/plugin/error.ts';
 import type { Finding } from '../../src/plugin/finding.ts';
 import { NOTHING_WRITTEN, type Sink } from '../../src/plugin/sink.ts';
+import type { Source } from '../../src/plugin/source.ts';
 import type { RecordBatch } from '../../src/record/batch.ts';
 import type { StateStore } from '../../src/state/state-store.ts';
 import { TailPoint } from '../../src/tail/tail.ts';
@@ -34,7 +35,13 @@ export function connectorWith(
   lives: (() => AsyncIterable<RecordBatch>)[],
   findings: readonly Finding[] = [],
   name = 'shop',
-  changes: { readonly sink?: Partial<Sink>; readonly store?: Partial<StateStore>; readonly isPaused?: boolean } = {},
+  changes: {
+    readonly sink?: Partial<Sink>;
+    readonly source?: Partial<Source>;
+    readonly store?: Partial<StateStore>;
+    readonly isPaused?: boolean;
+    readonly protect?: Partial<ConnectorDefinition['protect']>;
+  } = {},
 ): { connector: Connector; runtime: FakeRuntime; log: Logged[]; closed: () => number; contexts: SinkContext[]; ports: ConnectorPorts } {
   const runtime = new FakeRuntime();
   const log: Logged[] = [];
@@ -51,6 +58,7 @@ export function connectorWith(
       closed++;
       return Promise.resolve();
     },
+    ...changes.source,
   };
   const sink = {
     preflight: () => Promise.resolve([]),
@@ -104,7 +112,7 @@ export function connectorWith(
     schemaChanges: {},
     compatibility: { level: 'none', levels: {}, actions: {}, deprecated: [] },
     mapping: { rename: {}, cast: {}, defaults: {}, fixed: {} },
-    protect: { warn: { retained: 0, freePercent: 0 }, pauseSnapshot: { freePercent: 0 }, patience: 60_000 },
+    protect: { warn: { retained: 0, freePercent: 0 }, pauseSnapshot: { freePercent: 0 }, patience: 60_000, ...changes.protect },
   } as unknown as ConnectorDefinition;
   const store = {
     instance: 'i',

@@ -26,6 +26,8 @@ export interface SessionOptions {
   /** How often the server is to say that it lives. */
   readonly heartbeatMs: number;
   /** Finds the answer while the stream is held. */
+  /** As `SourceContext.decoded`. */
+  readonly decoded?: ((ms: number) => void) | undefined;
   readonly learn: (question: Question) => Promise<void>;
   readonly toError: (error: unknown) => SluiceError;
 }
@@ -204,9 +206,11 @@ export class LogSession {
   }
 
   #event(bytes: Buffer): void {
-    const { decoder } = this.#options;
+    const { decoder, runtime, decoded } = this.#options;
+    const begun = runtime.monotonicMs();
     try {
       decoder.handle(bytes);
+      decoded?.(runtime.monotonicMs() - begun);
     } catch (error) {
       if (error instanceof Question) this.#learn(error, bytes);
       else this.#fail(error);

@@ -31,6 +31,8 @@ export interface SessionOptions {
   readonly queue: LogQueue;
   /** Loads what the catalogue says about a relation once the transaction `xid` is visible in it, while the stream is held. */
   readonly learn: (relation: Relation, xid: number) => Promise<void>;
+  /** As `SourceContext.decoded`. */
+  readonly decoded?: ((ms: number) => void) | undefined;
   readonly toError: (error: unknown) => SluiceError;
 }
 
@@ -232,7 +234,12 @@ export class ReplicationSession {
       },
       broken: () => this.#fail(new SluiceError(protocolViolation, { what: 'bytes that are no message', lsn: 'an unknown position' })),
     });
-    stream.on('data', (piece: Buffer) => frames.push(piece));
+    const { runtime, decoded } = this.#options;
+    stream.on('data', (piece: Buffer) => {
+      const begun = runtime.monotonicMs();
+      frames.push(piece);
+      decoded?.(runtime.monotonicMs() - begun);
+    });
   }
 
   /** Of copy messages only keepalives: the transport would throw out of the socket's callback at anything shorter, or pass over it. */

@@ -215,6 +215,7 @@ interface Observed {
   lag: string | null;
   retained: string | null;
   safe: string | null;
+  log_end: string | null;
 }
 
 // What another walsender's client has replayed; those of logical slots replay nothing. Without pg_monitor the positions of others are null.
@@ -231,7 +232,7 @@ export async function observeStandbys(client: pg.Client): Promise<number | null>
 
 // On a standby the log's end is what it has replayed: nothing later can be decoded there.
 const OBSERVE = `SELECT s.wal_status, pg_wal_lsn_diff(e.lsn, s.confirmed_flush_lsn)::text AS lag, pg_wal_lsn_diff(e.lsn, s.restart_lsn)::text AS retained,
-    s.safe_wal_size::text AS safe
+    s.safe_wal_size::text AS safe, pg_wal_lsn_diff(e.lsn, '0/0')::text AS log_end
   FROM pg_replication_slots s,
     LATERAL (SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END AS lsn) e
   WHERE s.slot_name = $1`;
@@ -243,7 +244,7 @@ export async function observeSlot(client: pg.Client, name: string): Promise<Omit
   if (row === undefined) return { lagBytes: null, retainedBytes: null, slotState: null };
   const [retainedBytes, safeBytes] = [bytesOf(row.retained), bytesOf(row.safe)];
   const freeShare = retainedBytes === null || safeBytes === null ? null : safeBytes / Math.max(1, safeBytes + retainedBytes);
-  return { lagBytes: bytesOf(row.lag), retainedBytes, safeBytes, freeShare, slotState: row.wal_status };
+  return { lagBytes: bytesOf(row.lag), endBytes: bytesOf(row.log_end), retainedBytes, safeBytes, freeShare, slotState: row.wal_status };
 }
 
 function bytesOf(text: string | null): number | null {

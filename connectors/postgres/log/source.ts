@@ -222,6 +222,7 @@ export class PostgresLogSource implements Source {
     });
     return new ReplicationSession({
       runtime: this.#context.runtime,
+      decoded: this.#context.decoded,
       clientConfig: await replicationClientConfig(this.#config, { applicationName: this.#applicationName, runtime: this.#context.runtime }),
       slot,
       publications: prepared.publications,

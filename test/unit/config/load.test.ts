@@ -162,6 +162,20 @@ describe('each mistake has its own answer', () => {
     await single(connector({ sink: { type: 'lake' } }), 'SLUICE_CONFIG_NOT_SUPPORTED', 'sink.type');
   });
 
+  test('bounds of a figure that the source does not tell: said, never read and ignored', async () => {
+    expect(await single(connector({ protect: { warn: { retained: '1GiB' } } }), 'SLUICE_CONFIG_CHECK', 'protect.warn.retained')).toContain(
+      'does not tell "retained"',
+    );
+    await single(connector({ protect: { dropSlot: { retained: '1GiB' } } }), 'SLUICE_CONFIG_CHECK', 'protect.dropSlot');
+    await single(connector({ protect: { stop: {} } }), 'SLUICE_CONFIG_CHECK', 'protect.stop');
+  });
+
+  test('an objective that is none', async () => {
+    await single(connector({ freshness: { share: '99%' } }), 'SLUICE_CONFIG_MISSING', 'freshness.objective');
+    await single(connector({ freshness: { objective: '30s', share: '100%' } }), 'SLUICE_CONFIG_PATTERN', 'freshness.share');
+    await single(connector({ freshness: { objective: '30s', tables: { 'public.a': 'soon' } } }), 'SLUICE_CONFIG_CHECK', 'freshness.tables');
+  });
+
   test('dead letters that nobody would write: said, never read and ignored', async () => {
     await single(connector({ deadLetter: { topic: 'x' } }), 'SLUICE_CONFIG_CHECK', 'deadLetter');
     await single(connector({ onError: 'deadLetter' }), 'SLUICE_CONFIG_CHECK', 'onError');

@@ -26,7 +26,16 @@ describe('startHealthServer', () => {
   }
 
   const figures = { rows: 0, messages: 0, bytes: 0, lagSeconds: 0, inFlightBytes: 0 };
-  const shared = { since: '2026-01-01T00:00:00.000Z', source: 'postgres', sink: 'nats', tables: 1, figures, isStalled: false, pressure: null };
+  const shared = {
+    since: '2026-01-01T00:00:00.000Z',
+    source: 'postgres',
+    sink: 'nats',
+    tables: 1,
+    figures,
+    isStalled: false,
+    pressure: null,
+    freshness: null,
+  };
   const connected = { lagBytes: 0, retainedBytes: 0, slotState: 'reserved', connected: true };
 
   it('is ready when every connector runs and is connected, and not before', async () => {

@@ -86,7 +86,14 @@ function rig(announced: Readonly<Record<string, number>>) {
     mapping: null,
     saveHistory: () => null,
     announcements: new SchemaAnnouncements({ connector: 'g', capture: 'log', destination: TOPIC }, announced, [narrow, wide]),
-    events: { durable: () => undefined, idle: () => undefined, inFlight: () => undefined, saved: () => undefined },
+    events: {
+      durable: () => undefined,
+      idle: () => undefined,
+      inFlight: () => undefined,
+      saved: () => undefined,
+      spent: () => undefined,
+      waited: () => undefined,
+    },
   };
   const offer = (...batches: RecordBatch[]): void => {
     waiting.push(...batches);

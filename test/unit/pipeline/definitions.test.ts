@@ -114,7 +114,14 @@ function rig(marks = false) {
     mapping: null,
     saveHistory: () => null,
     announcements: null,
-    events: { durable: () => undefined, idle: () => undefined, inFlight: () => undefined, saved: () => undefined },
+    events: {
+      durable: () => undefined,
+      idle: () => undefined,
+      inFlight: () => undefined,
+      saved: () => undefined,
+      spent: () => undefined,
+      waited: () => undefined,
+    },
   };
   const ended = runPipeline(options, drain.signal, new AbortController().signal);
   const offer = async (...batches: RecordBatch[]): Promise<void> => {

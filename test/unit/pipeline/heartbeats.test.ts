@@ -58,7 +58,14 @@ function rig(from: { readonly lsn: string } | null) {
     mapping: null,
     saveHistory: () => null,
     announcements: null,
-    events: { durable: () => undefined, idle: () => undefined, inFlight: () => undefined, saved: () => undefined },
+    events: {
+      durable: () => undefined,
+      idle: () => undefined,
+      inFlight: () => undefined,
+      saved: () => undefined,
+      spent: () => undefined,
+      waited: () => undefined,
+    },
   };
   const offer = (lsn: string, isOpen = false): void => {
     const batch = new BatchWriter(registry, () => undefined, 64);

@@ -114,7 +114,14 @@ class Rig {
       mapping: null,
       saveHistory: () => null,
       announcements: null,
-      events: { durable: () => undefined, idle: () => undefined, inFlight: () => undefined, saved: () => undefined },
+      events: {
+        durable: () => undefined,
+        idle: () => undefined,
+        inFlight: () => undefined,
+        saved: () => undefined,
+        spent: () => undefined,
+        waited: () => undefined,
+      },
       ...changes,
     };
     return runPipeline(options, this.drain.signal, this.abort.signal);
