@@ -1,3 +1,5 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Configuration } from '../config/load.ts';
 import { CONTROL_NO_DAEMON } from '../daemon/control-errors.ts';
@@ -37,7 +39,9 @@ export async function offsetsCommand(paths: readonly string[], action: OffsetsAc
     if (!(error instanceof SluiceError) || error.kind !== CONTROL_NO_DAEMON) throw error;
     if (action.verb === 'show' && (await hasNoState(dataDir)))
       return configuration.connectors.map(({ name }) => ({ connector: name, offset: null, place: null, tables: 0 }));
-    return withStore(configuration, action, (store) => act(store, configuration, action, { runtime, log }));
+    const work = (directory: string): Promise<Answer> =>
+      withStore(configuration, directory, action, (store) => act(store, configuration, action, { runtime, log }));
+    return 'isDryRun' in action && action.isDryRun && (await hasNoState(dataDir)) ? inPassing(work) : work(dataDir);
   });
   if (action.verb === 'export') {
     output.out(`${JSON.stringify(answer, null, 2)}\n`);
@@ -95,9 +99,24 @@ async function hasNoState(directory: string): Promise<boolean> {
   }
 }
 
+/** In a directory that is gone again, where there is no state to look at. */
+async function inPassing<T>(work: (directory: string) => Promise<T>): Promise<T> {
+  const directory = await mkdtemp(join(tmpdir(), 'sluice-'));
+  try {
+    return await work(directory);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
 /** Only recovering may set damaged state aside and begin anew: it is what its errors name as the remedy. */
-async function withStore<T>({ daemon, connectors }: Configuration, action: OffsetsAction, use: (store: StateStore) => Promise<T>): Promise<T> {
-  const options = { directory: daemon.dataDir, runtime: nodeRuntime(), openEngine: openLevel };
+async function withStore<T>(
+  { connectors }: Configuration,
+  directory: string,
+  action: OffsetsAction,
+  use: (store: StateStore) => Promise<T>,
+): Promise<T> {
+  const options = { directory, runtime: nodeRuntime(), openEngine: openLevel };
   const store = await openStore(options).catch(async (error: unknown) => {
     if (action.verb !== 'recover' || !isDamage(error)) throw error;
     return (

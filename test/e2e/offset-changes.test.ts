@@ -1,5 +1,5 @@
 /** `offsets set`, `reset`, `export` and `import`: looked at first, against what the source still has; nothing is changed without a word (I6), and nothing that would be a gap is taken (I8). */
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type MysqlServer, type NatsServer, type PostgresServer, startMysql, startNats, startPostgres } from '../servers/index.ts';
@@ -112,6 +112,8 @@ describe('offsets that are changed by a word', () => {
       before: null,
       warnings: [{ message: expect.stringContaining('How far copies of tables had come is not known') }],
     });
+    // Looking makes no data directory: it would belong to whoever looked.
+    await expect(stat(daemon.dataDir)).rejects.toThrow('ENOENT');
     expect(await saved()).toBeUndefined();
     expect(await change('import', '--file', file, '--yes')).toMatchObject({ isApplied: true });
     expect(await daemon.start(['--once']).exit()).toBe(0);
