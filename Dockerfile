@@ -14,11 +14,12 @@ RUN npm run build && chmod a+x dist/src/main.js
 
 # What runs needs no install script: the one native module (LevelDB) brings its binaries for glibc, x64 and arm64, in its package.
 FROM node:26-bookworm-slim AS dependencies
-WORKDIR /app
+# The directory's name is the one in the bill of materials.
+WORKDIR /sluice
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev --ignore-scripts
-# What is in it, for scanners: CycloneDX.
-RUN npm sbom --package-lock-only --omit=dev --sbom-format=cyclonedx > sbom.cdx.json
+# What is in it, for scanners: CycloneDX, of what is installed. Not `--omit=dev`: that leaves out whatever a development dependency needs as well (npm/cli#7909).
+RUN npm pkg delete devDependencies && npm sbom --sbom-format=cyclonedx --sbom-type=application > sbom.cdx.json
 
 FROM node:26-bookworm-slim
 # All that is ever written is the data directory: the root file system can be mounted read-only.
@@ -31,8 +32,8 @@ RUN install -d -o node -g node -m 0700 /var/lib/sluice && install -d /etc/sluice
 WORKDIR /app
 COPY package.json LICENSE CHANGELOG.md ./
 COPY config config
-COPY --from=dependencies /app/sbom.cdx.json ./
-COPY --from=dependencies /app/node_modules node_modules
+COPY --from=dependencies /sluice/sbom.cdx.json ./
+COPY --from=dependencies /sluice/node_modules node_modules
 COPY --from=build /app/dist dist
 # The user `node`, as numbers: Kubernetes' runAsNonRoot cannot tell who a name is.
 USER 1000:1000

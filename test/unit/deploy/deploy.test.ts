@@ -154,6 +154,14 @@ describe('ports and paths', () => {
     expect(one(/fsGroup: (\d+)/, KUBERNETES)).toBe(user.split(':')[1]);
   });
 
+  // npm/cli#7909: with --omit=dev it leaves out what runs, if a development dependency needs it as well (pg-protocol because of @types/pg).
+  it('the bill of materials is that of what is installed', () => {
+    const made = one(/^RUN (.*npm sbom.*)$/, DOCKERFILE);
+    expect(made).not.toMatch(/--omit|--package-lock-only/);
+    expect(made).toContain('npm pkg delete devDependencies');
+    expect(DOCKERFILE).toMatch(/npm ci --omit=dev[\s\S]*npm sbom/);
+  });
+
   it('the image has the version of the package', () => {
     expect(one(/^ARG VERSION=(\S+)/, DOCKERFILE)).toBe(VERSION);
     expect(one(/image: registry\.example\/sluice:(\S+)/, KUBERNETES)).toBe(VERSION);
