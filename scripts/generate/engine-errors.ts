@@ -7,7 +7,7 @@ import { doctorFindings } from '../../src/daemon/doctor-findings.ts';
 import { HEALTH_LISTEN } from '../../src/daemon/health-server.ts';
 import { lifecycleErrors } from '../../src/daemon/lifecycle-errors.ts';
 import { OFFSETS_DOCUMENT } from '../../src/daemon/offset-documents.ts';
-import { CONNECTOR_RUNNING, CONNECTOR_UNKNOWN } from '../../src/daemon/offsets.ts';
+import { CONNECTOR_RUNNING, CONNECTOR_UNKNOWN, CONNECTOR_UNNAMED } from '../../src/daemon/offsets.ts';
 import { protectionErrors } from '../../src/daemon/protection-errors.ts';
 import { storedConnectorErrors } from '../../src/daemon/stored-connectors-errors.ts';
 import { deadLetterErrors } from '../../src/dead-letters/errors.ts';
@@ -36,6 +36,7 @@ export const engineErrors: readonly { readonly title: string; readonly kinds: re
     title: 'Daemon and commands',
     kinds: [
       CONNECTOR_UNKNOWN,
+      CONNECTOR_UNNAMED,
       CONNECTOR_RUNNING,
       OFFSETS_DOCUMENT,
       ...lifecycleErrors,

@@ -38,10 +38,15 @@ function controlError(error: unknown, directory: string, route: string): SluiceE
 }
 
 /**
- * Asks the daemon of a data directory for an operation that answers as long as it is listened to: gives its text as it comes. Ends with the daemon, or when `signal` is aborted.
+ * Asks the daemon of a data directory for an operation that answers as long as it is listened to: gives its text as it comes, after `onOpen` once it answers. Ends with the daemon, or when `signal` is aborted.
  * Throws as `controlRequest`.
  */
-export async function* controlStream(directory: string, route: string, body: unknown, signal: AbortSignal): AsyncGenerator<string> {
+export async function* controlStream(
+  directory: string,
+  route: string,
+  body: unknown,
+  { signal, onOpen }: { readonly signal: AbortSignal; readonly onOpen: () => void },
+): AsyncGenerator<string> {
   let incoming: IncomingMessage;
   try {
     incoming = await open(controlPath(directory), `/${route}`, body, signal);
@@ -50,6 +55,7 @@ export async function* controlStream(directory: string, route: string, body: unk
   }
   if (incoming.statusCode !== 200) throw failureOf(JSON.parse(await readAll(incoming)) as ControlFailure);
   incoming.setEncoding('utf8');
+  onOpen();
   try {
     yield* incoming as AsyncIterable<string>;
   } catch (error) {

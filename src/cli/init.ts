@@ -6,6 +6,7 @@ import { nodeRuntime } from '../daemon/node-runtime.ts';
 import { visibleTables } from '../daemon/visible-tables.ts';
 import { rootMessage, SluiceError } from '../plugin/error.ts';
 import type { TableOutline } from '../plugin/outline.ts';
+import { isPatternError, parsePattern } from '../plugin/patterns.ts';
 import type { Registry } from '../plugin/registry.ts';
 import { tableLabel } from '../record/table.ts';
 import { createLogger } from '../telemetry/logger.ts';
@@ -14,7 +15,6 @@ import { asFieldHas, Draft, type Part, type Question } from './init-draft.ts';
 import { INIT_EXISTS, INIT_UNANSWERED, INIT_WRITE } from './init-errors.ts';
 import { type Output, print } from './output.ts';
 import { Questions } from './questions.ts';
-import { formatProblems } from './validate.ts';
 
 export interface InitOptions {
   readonly directory: string;
@@ -31,6 +31,8 @@ export interface InitOptions {
 const LOOK_MS = 30_000;
 /** More tables are not listed one by one. */
 const LISTED = 40;
+/** As shells have it of what ended by Ctrl-C. */
+const INTERRUPTED = 130;
 const NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/i;
 
 /** `sluice init`: writes a connector file, and says what the servers still lack. Returns 0 once it is written. Throws a SluiceError. */
@@ -42,13 +44,18 @@ export async function initCommand(options: InitOptions, output: Output, registry
     await write(draft);
     const { path, name } = draft;
     const secrets = interview.variables.map((variable) => `  export ${variable}=…\n`).join('');
-    const next = `${secrets}  sluice doctor ${path}\n  sluice run ${path}\n`;
+    const sluice = process.env['npm_command'] === 'exec' ? 'npx sluice' : 'sluice';
+    const next = `${secrets}  ${sluice} doctor ${path}\n  ${sluice} run ${path}\n`;
     if (!output.json && !options.isOffline) {
       output.err('\nWhat doctor says of it:\n');
       await doctorCommand([path], { fix: false }, output, registry);
     }
     print(output, { connector: name, file: path, variables: interview.variables }, `\nWritten: ${path}\nNext:\n${next}`);
     return 0;
+  } catch (error) {
+    if (!questions.isInterrupted) throw error;
+    output.err('Nothing was written.\n');
+    return INTERRUPTED;
   } finally {
     questions.close();
   }
@@ -121,7 +128,13 @@ class Interview {
     this.#questions.say('Looking at the database …\n');
     const { definition, problems, secrets } = await this.#draft.load(process.env, { tables: ['*.*'], sink: { type: 'stdout' } });
     if (definition === null)
-      return new SluiceError({ code: 'SLUICE_CONFIG_INVALID', retry: 'never', exit: 2, cause: formatProblems(problems), remedy: 'Mend it' });
+      return new SluiceError({
+        code: 'SLUICE_CONFIG_INVALID',
+        retry: 'never',
+        exit: 2,
+        cause: problems.map(({ path, message }) => `${path}: ${message}`).join(' '),
+        remedy: problems[0]?.remedy ?? '',
+      });
     const redaction = new Redaction(secrets);
     const log = createLogger({ level: 'error', format: 'pretty', redact: (text) => redaction.redact(text) });
     try {
@@ -145,7 +158,7 @@ class Interview {
     const text = await this.#answer(
       'Tables to capture, with commas between and * for any characters, as in public.orders, public.customer_*',
       '--table PATTERN',
-      (answer) => answer !== '',
+      (answer) => answer !== '' && answer.split(',').every((each) => !isPatternError(parsePattern(each.trim()))),
     );
     return text.split(',').map((each) => each.trim());
   }
@@ -194,7 +207,11 @@ class Interview {
     if (process.env[variable] !== undefined || this.#options.isOffline) return;
     const value = await this.#questions.ask(`${variable} is not set. The ${option}, to look at the server now; it is not stored`, { isHidden: true });
     if (value === null) throw new SluiceError(INIT_UNANSWERED, { what: `the ${option}`, option: `export ${variable}=…` });
-    process.env[variable] = value;
+    if (value === '') {
+      // It asks for none, then.
+      this.#draft.drop(part, option);
+      this.variables.pop();
+    } else process.env[variable] = value;
   }
 
   #choice(part: Part): Promise<string> {

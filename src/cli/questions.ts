@@ -6,6 +6,8 @@ export class Questions {
   readonly #lines: string[] = [];
   readonly #reader: Interface;
   readonly #write: (text: string) => void;
+  /** By Ctrl-C. */
+  isInterrupted = false;
   #isHidden = false;
   #isOver = false;
   #wake: (() => void) | null = null;
@@ -23,7 +25,11 @@ export class Questions {
       this.#lines.push(line);
       this.#wake?.();
     });
-    // Also on Ctrl-C and Ctrl-D.
+    this.#reader.on('SIGINT', () => {
+      this.isInterrupted = true;
+      this.#reader.close();
+    });
+    // Also on Ctrl-D.
     this.#reader.on('close', () => {
       this.#isOver = true;
       this.#wake?.();

@@ -1,4 +1,4 @@
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { Registry } from '../plugin/registry.ts';
 import { OPERATIONS, STAGES } from '../tail/filter.ts';
 import { type Action, PATHS } from './action.ts';
@@ -30,9 +30,9 @@ export function addTail(program: Command, action: Action, registry: Registry): v
     )
     .argument('[paths...]', PATHS)
     .option('--connector <name>', 'which one, if there are several')
-    .addOption(several('--stage <stage>', `behind which step, one of ${STAGES.join(', ')}; may be repeated (default: mapped)`))
+    .addOption(several('--stage <stage>', `behind which step, one of ${STAGES.join(', ')}; may be repeated (default: mapped)`, STAGES))
     .addOption(several('--table <pattern>', 'only tables that match, as in a connector file; may be repeated'))
-    .addOption(several('--op <operation>', `only this operation, one of ${OPERATIONS.join(', ')}; may be repeated`))
+    .addOption(several('--op <operation>', `only this operation, one of ${OPERATIONS.join(', ')}; may be repeated`, OPERATIONS))
     .addOption(
       several(
         '--where <column=value>',
@@ -51,6 +51,9 @@ export function addTail(program: Command, action: Action, registry: Registry): v
     );
 }
 
-function several(flags: string, about: string): Option {
-  return new Option(flags, about).argParser((value: string, before: readonly string[] | undefined) => [...(before ?? []), value]);
+function several(flags: string, about: string, choices?: readonly string[]): Option {
+  return new Option(flags, about).argParser((value: string, before: readonly string[] | undefined) => {
+    if (choices !== undefined && !choices.includes(value)) throw new InvalidArgumentError(`It is one of ${choices.join(', ')}.`);
+    return [...(before ?? []), value];
+  });
 }

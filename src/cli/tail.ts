@@ -25,8 +25,10 @@ export async function tailCommand(paths: readonly string[], wish: TailRequest, o
   let part = '';
   let shown = 0;
   try {
-    if (!output.json) output.err('Waiting for changes; Ctrl-C ends it.\n');
-    for await (const text of controlStream(configuration.daemon.dataDir, 'tail', wish, ending.signal)) {
+    const onOpen = (): void => {
+      if (!output.json) output.err('Waiting for changes; Ctrl-C ends it.\n');
+    };
+    for await (const text of controlStream(configuration.daemon.dataDir, 'tail', wish, { signal: ending.signal, onOpen })) {
       const lines = (part + text).split('\n');
       part = lines.pop() as string;
       shown += lines.length;

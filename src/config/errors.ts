@@ -108,6 +108,11 @@ export const CONFIG_SECRET_INLINE = configuration(
   'A secret stands in the file itself.',
   'Write ${env:NAME} or ${file:/path} in its place, so that the file can be shown and kept under version control.',
 );
+export const CONFIG_SECRET_WORD = configuration(
+  'SLUICE_CONFIG_SECRET_WORD',
+  'This secret is a name or a word that the configuration, or Sluice itself, says openly: it is not hidden where it is said, or nothing could be told of what is called so.',
+  'Choose a long random password: openssl rand -hex 24',
+);
 export const CONFIG_SECRET_FILE_MODE = configuration(
   'SLUICE_CONFIG_SECRET_FILE_MODE',
   'The secret file {name} can be read by other users of this machine (mode {mode}).',
@@ -115,7 +120,7 @@ export const CONFIG_SECRET_FILE_MODE = configuration(
 );
 
 /** Warnings: the configuration is used all the same. */
-export const configWarnings: readonly ErrorKind[] = [CONFIG_SECRET_INLINE, CONFIG_SECRET_FILE_MODE, CONFIG_STORED_HIDDEN];
+export const configWarnings: readonly ErrorKind[] = [CONFIG_SECRET_INLINE, CONFIG_SECRET_WORD, CONFIG_SECRET_FILE_MODE, CONFIG_STORED_HIDDEN];
 
 export const configErrors: readonly ErrorKind[] = [
   CONFIG_INVALID,

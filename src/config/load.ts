@@ -11,6 +11,7 @@ import {
   CONFIG_NO_CONNECTORS,
   CONFIG_NOT_FOUND,
   CONFIG_PATHS,
+  CONFIG_SECRET_WORD,
   CONFIG_STORED_HIDDEN,
   CONFIG_STORED_NAME,
   CONFIG_SYNTAX,
@@ -112,12 +113,18 @@ interface Found {
   readonly empty?: string;
 }
 
+/** Words that stand in messages and remedies everywhere. */
+const OWN_WORDS =
+  'sluice secret password token public postgres postgresql mysql mariadb kafka nats connector table database schema stream topic subject publication slot snapshot position server source sink user role admin root';
+
 class Loader {
   readonly #options: LoadOptions;
   readonly #cwd: string;
   readonly #references: ReferenceSources;
   readonly #problems = new ProblemList();
   readonly #secrets = new Set<string>();
+  readonly #places: NonNullable<Validation['places']> = new Map();
+  readonly #words = new Set<string>();
   readonly #connectorFiles = new Set<string>();
   readonly #storedFiles = new Set<string>();
   readonly #names = new Map<string, string>();
@@ -145,6 +152,7 @@ class Loader {
     if (found.empty !== undefined && this.#storedFiles.size === 0 && (daemon === null || daemon.http === null))
       this.#problems.add(found.empty, '', null, CONFIG_NO_CONNECTORS, { directory: found.empty });
     if (parsed !== null && daemon !== null) checkMemory(daemon.maxMemory, connectors, parsed);
+    this.#tellWords();
     const redact = redactor(this.#secrets);
     const shown = (severity: Problem['severity']): Problem[] =>
       this.#problems.sorted(severity).map((problem) => ({ ...problem, message: redact(problem.message), remedy: redact(problem.remedy) }));
@@ -152,6 +160,17 @@ class Loader {
     const warnings = shown('warning');
     if (problems.length > 0 || daemon === null) return { ok: false, problems, warnings, usable: this.#usable(daemon, connectors, problems) };
     return { ok: true, configuration: this.#configuration(daemon, connectors), warnings };
+  }
+
+  /** What is said openly anyway cannot be hidden: it would only take the names out of remedies. */
+  #tellWords(): void {
+    const said = [...this.#words, OWN_WORDS].join('\n').toLowerCase();
+    for (const secret of [...this.#secrets]) {
+      if (!said.includes(secret.toLowerCase())) continue;
+      this.#secrets.delete(secret);
+      const place = this.#places.get(secret);
+      place?.problems.add(place.path, place.node, CONFIG_SECRET_WORD);
+    }
   }
 
   /** One wrong file leaves the other connectors as they are. */
@@ -230,7 +249,19 @@ class Loader {
       const tree = parseJson(text);
       const within = reach === undefined ? {} : { reach };
       const texts = await resolveReferences(tree, { ...this.#references, ...within }, problems);
-      return { tree, validation: { problems, texts, secrets: this.#secrets, unknown: new Set(), failed: new Set(), ...within } };
+      return {
+        tree,
+        validation: {
+          problems,
+          texts,
+          secrets: this.#secrets,
+          places: this.#places,
+          words: this.#words,
+          unknown: new Set(),
+          failed: new Set(),
+          ...within,
+        },
+      };
     } catch (error) {
       if (!(error instanceof JsonSyntaxError)) throw error;
       problems.addSyntax(error.offset, CONFIG_SYNTAX, error.message);

@@ -29,6 +29,10 @@ export interface Validation {
   readonly texts: ReadonlyMap<StringNode, Text>;
   /** Values of secret fields and secrets inside URLs are added here. */
   readonly secrets: Set<string>;
+  /** Where each of them stands; left out: nobody asks. */
+  readonly places?: Map<string, { readonly path: string; readonly node: JsonNode; readonly problems: FileProblems }>;
+  /** What the configuration says openly, passwords in URLs masked; left out: nobody asks. */
+  readonly words?: Set<string>;
   /** Paths of values that hold a reference that was not looked up: what they are is not known. */
   readonly unknown: Set<string>;
   /** Paths of values with a reference that could not be resolved. The error was added where it was looked up. */
@@ -292,17 +296,23 @@ function textOf(field: Field, node: StringNode, path: string, validation: Valida
   return text;
 }
 
-function registerSecrets(field: Field, node: StringNode, text: Text, path: string, { problems, secrets }: Validation): void {
+function registerSecrets(field: Field, node: StringNode, text: Text, path: string, { problems, secrets, places, words }: Validation): void {
   const inUrl = urlSecrets(text.value);
+  const register = (secret: string): void => {
+    secrets.add(secret);
+    places?.set(secret, { path, node, problems });
+  };
+  // What a reference stands for may be a secret.
+  if (field.secret !== true) words?.add(maskUrl(node.value.replace(/\$\{[^}]*\}/g, ' ')));
   if (field.secret === true) {
     if (text.value === '' || (field.orPath === true && isAbsolute(text.value))) return;
     if (text.state === 'plain') problems.add(path, node, CONFIG_SECRET_INLINE);
-    if (text.state !== 'left') secrets.add(text.value);
+    if (text.state !== 'left') register(text.value);
   } else if (inUrl.length > 0 && urlSecrets(node.value.replace(/\$\{[^}]*\}/g, '')).length > 0) problems.add(path, node, CONFIG_SECRET_INLINE);
   if (text.state === 'left') return;
-  for (const secret of inUrl) secrets.add(secret);
+  for (const secret of inUrl) register(secret);
   // A password with "@" or "/" in it tears the URL apart, and the check above with it.
-  for (const secret of referencedUrlSecrets(text)) secrets.add(secret);
+  for (const secret of referencedUrlSecrets(text)) register(secret);
 }
 
 /** Values of references that stand where a URL has its password, whatever signs they are made of. */

@@ -24,6 +24,7 @@ import { Life } from './life.ts';
 import { type ConnectorState, isFinal, mayFollow } from './lifecycle.ts';
 import { CONNECTOR_ENDED, CONNECTOR_FAILED, CONNECTOR_PAUSED } from './lifecycle-errors.ts';
 import { Protection } from './protection.ts';
+import { watchAtRest } from './rest-watch.ts';
 import { storedCopies } from './snapshots.ts';
 import { discardSpool, storedViews } from './stopped-tables.ts';
 import { Trouble } from './trouble.ts';
@@ -185,7 +186,8 @@ export class Connector {
       this.#become('stopped');
       return;
     }
-    await aborted(AbortSignal.any([drain, abort, this.#newWord()]));
+    const word = AbortSignal.any([drain, abort, this.#newWord()]);
+    await Promise.all([aborted(word), watchAtRest(this.#definition, this.#ports, this.#watch, word)]);
     this.#become(drain.aborted || abort.aborted ? 'stopped' : 'starting');
   }
 

@@ -70,7 +70,12 @@ async function runConnectors(options: DaemonOptions, store: StateStore, shutdown
     await fleet.start(configuration.connectors);
     if (live !== null) closers.push(follow(live, options.watched.first));
     await fleet.ended();
-    return fleet.exit;
+    const { exit } = fleet;
+    if (exit !== 0)
+      log.error(`No connector is left that runs: the daemon ends, with exit code ${exit}.`, {
+        remedy: 'Mend what they have stopped for, then: sluice run',
+      });
+    return exit;
   } finally {
     for (const close of closers) await close();
     await store.close();

@@ -13,7 +13,15 @@ export const DOCTOR_STOPPED = defineError({
   retry: 'manual',
   exit: 3,
   cause: 'The daemon has stopped this connector, with {code}: {message}.',
-  remedy: '{remedy} Then start the daemon again: until then this connector stays stopped, whatever was mended.',
+  remedy: '{remedy} Then: sluice restart --connector {connector}. Until then it stays stopped, whatever was mended.',
 });
 
-export const doctorErrors = [DOCTOR_TIMEOUT, DOCTOR_STOPPED];
+export const DOCTOR_WAITS = defineError({
+  code: 'SLUICE_DOCTOR_WAITS',
+  retry: 'auto',
+  exit: 3,
+  cause: 'The daemon tries this connector again and again, because of {code}: {message}.',
+  remedy: '{remedy} It goes on by itself.',
+});
+
+export const doctorErrors = [DOCTOR_TIMEOUT, DOCTOR_STOPPED, DOCTOR_WAITS];

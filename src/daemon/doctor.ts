@@ -5,7 +5,7 @@ import { errorFinding } from '../plugin/finding.ts';
 import type { Runtime } from '../plugin/runtime.ts';
 import { STATE_RECOVERING } from '../state/errors.ts';
 import { type DetachedPorts, detachedPlugins } from './detached.ts';
-import { DOCTOR_STOPPED, DOCTOR_TIMEOUT } from './doctor-errors.ts';
+import { DOCTOR_STOPPED, DOCTOR_TIMEOUT, DOCTOR_WAITS } from './doctor-errors.ts';
 import { asSluiceError } from './failure.ts';
 import { type Part, type PartFinding, preflight } from './preflight.ts';
 import type { StoredConnector, StoredView } from './stored-view.ts';
@@ -99,7 +99,7 @@ function stateFindings(connector: string, about: StoredConnector | null): readon
   const errors: SluiceError[] = [];
   if (about?.isLost === true) errors.push(new SluiceError(STATE_RECOVERING, { connector }));
   const error = about?.status?.error;
-  if (error !== undefined) errors.push(new SluiceError(DOCTOR_STOPPED, { ...error }));
+  if (error !== undefined) errors.push(new SluiceError(about?.status?.state === 'failed' ? DOCTOR_STOPPED : DOCTOR_WAITS, { ...error, connector }));
   return errors.map((each) => ({ ...errorFinding(each), part: 'state' }));
 }
 

@@ -63,11 +63,16 @@ export class HealthWatch {
 
   /** Asks once, of a life that comes to nothing: its server suffers all the same. Never throws, and does not take long. */
   async lookOnce(watched: Watched): Promise<void> {
+    await this.lookAtRest(watched);
+    this.#over();
+  }
+
+  /** Asks once, and what was answered stands until it is asked again. Never throws, and does not take long. */
+  async lookAtRest(watched: Watched): Promise<void> {
     const ending = new AbortController();
     const patience = sleep(this.#ports.runtime, ONE_LOOK_MS, ending.signal).catch(() => undefined);
     await Promise.race([this.#look(watched, ending.signal), patience]);
     ending.abort();
-    this.#over();
   }
 
   async #look(watched: Watched, signal: AbortSignal): Promise<void> {

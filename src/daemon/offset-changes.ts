@@ -66,7 +66,7 @@ export async function moveTo(
   const { offset, tables, progress } = await store.inspect(name);
   const checked = await problemsOf(definition, to.position, ports);
   const [problem] = checked.problems;
-  if (problem !== undefined) throw new SluiceError({ code: problem.code, retry: 'manual', exit: 3, cause: problem.message, remedy: problem.remedy });
+  if (problem !== undefined) throw refusalOf(definition, problem);
   if (!isDryRun) await store.replaceOffset(name, to, reason);
   const stored = isDryRun
     ? { connector: name, offset: { position: to.position }, place: to.place, tables: tables.length }
@@ -75,6 +75,13 @@ export async function moveTo(
   const warnings = [...checked.warnings, ...(isCopying ? [COPIES_UNKNOWN] : [])];
   const change = { isApplied: !isDryRun, before: offset?.position ?? null, effects: effectsOf(definition, offset?.position ?? null, to.position) };
   return { ...stored, ...change, ...(warnings.length === 0 ? {} : { warnings }) };
+}
+
+/** In words of the one who has named that position: those of the finding are for a connector that was left behind. */
+function refusalOf({ name }: ConnectorDefinition, { code, message }: Finding): SluiceError {
+  const cause = `Nothing was changed, because the connector could not go on from that position: ${message}`;
+  const remedy = `Name a position from the one that the source has confirmed for this connector (sluice offsets recover --connector ${name} --from slot finds it) up to the end of its log: what lies before it, the source does not have any more.`;
+  return new SluiceError({ code, retry: 'never', exit: 3, cause, remedy });
 }
 
 function effectsOf({ source }: ConnectorDefinition, before: Position | null, after: Position): readonly string[] {

@@ -14,6 +14,14 @@ export const CONNECTOR_UNKNOWN = defineError({
   remedy: 'Use --connector with one of: {known}.',
 });
 
+export const CONNECTOR_UNNAMED = defineError({
+  code: 'SLUICE_CONNECTOR_UNNAMED',
+  retry: 'never',
+  exit: 2,
+  cause: 'There are several connectors, and none is named.',
+  remedy: 'Name one of them (--connector NAME): {known}.',
+});
+
 export const CONNECTOR_RUNNING = defineError({
   code: 'SLUICE_CONNECTOR_RUNNING',
   retry: 'never',
@@ -37,7 +45,9 @@ export interface StoredOffset {
 export function findConnector(definitions: readonly ConnectorDefinition[], name: string | undefined): ConnectorDefinition {
   const found = name === undefined && definitions.length === 1 ? definitions[0] : definitions.find((definition) => definition.name === name);
   if (found !== undefined) return found;
-  throw new SluiceError(CONNECTOR_UNKNOWN, { connector: name ?? '', known: definitions.map((definition) => definition.name).join(', ') });
+  const known = definitions.map((definition) => definition.name).join(', ');
+  if (name === undefined && definitions.length > 1) throw new SluiceError(CONNECTOR_UNNAMED, { known });
+  throw new SluiceError(CONNECTOR_UNKNOWN, { connector: name ?? '', known: known === '' ? 'there is none yet' : known });
 }
 
 /** What the commands `sluice offsets …` do, with or without a daemon in between. */

@@ -6,7 +6,7 @@ export const SOURCE_PROTECTED = defineError({
   exit: 3,
   cause: 'Connector {connector} has stopped, as "protect.stop" says: {reason}.',
   remedy:
-    'Nothing is lost yet. Find what keeps it behind (the sink, the network, a long transaction), then go on: sluice restart --connector {connector} (it stops again only if it does not get better within "protect.patience"). {remedy}',
+    'Nothing is lost yet. Find what keeps it behind (the sink, the network, a long transaction), then start it again: sluice restart --connector {connector}, or sluice run where no other connector keeps the daemon alive (it stops again only if it does not get better within "protect.patience"). {remedy}',
 });
 
 export const SOURCE_GIVEN_UP = defineError({

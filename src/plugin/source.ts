@@ -17,7 +17,7 @@ export interface ReadOptions {
   readonly sinkHoldsOutput: boolean;
   /** At a first start: the moment where the log begins is held for a copy of what is there (`SnapshotSource.held`). */
   readonly holdsSnapshot?: boolean;
-  /** With `once`: whether the log may end, as far as copies beside it are concerned; asked again whenever `SnapshotSource.rest` is called. A source that copies before the log need not ask. */
+  /** With `once`: whether the log may end, as far as copies beside it are concerned; asked again whenever `SnapshotSource.rest` is called, or so often that nobody waits. */
   readonly mayEnd?: () => boolean;
   /** With `from` null: a position that is lost (`ErrorKind.positionLost`) and given up. The server must be the one that it is of; what is left of its slot may go. */
   readonly replaces?: Position;

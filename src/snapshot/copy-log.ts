@@ -78,7 +78,7 @@ export class CopyLog implements CopyEvents {
   unfinished(open: number): void {
     // Stopped, the log ends as well: what is left goes on at the next start.
     if (open === 0 || !this.#run.once) return;
-    const remedy = 'Start it without --once: what is copied beside the log needs one that goes on.';
+    const remedy = 'Start it without --once, and let them go on: sluice snapshot resume.';
     this.#log.warn(`The end of the log is reached; ${open} ${open === 1 ? 'copy is' : 'copies are'} not finished.`, { remedy });
   }
 

@@ -10,6 +10,7 @@ interface Status {
   readonly state: string;
   readonly tables: number;
   readonly figures: { readonly rows: number; readonly lagSeconds: number };
+  readonly health: { readonly retainedBytes: number | null } | null;
   readonly error?: { readonly code: string };
 }
 
@@ -73,6 +74,8 @@ describe('operating a daemon', () => {
     await becomes('running');
     expect((await http('PUT', '/connectors/bank/pause')).status).toBe(200);
     await becomes('paused');
+    // Whoever has paused it sees what that costs the server.
+    await expect.poll(async () => (await status()).health?.retainedBytes ?? 0, { timeout: 45_000, interval: 500 }).toBeGreaterThan(100_000);
     // It stays paused over the death of the process.
     await run.daemon.stop('SIGKILL');
     run.daemon.start();

@@ -56,6 +56,22 @@ describe('snapshots', () => {
     await expect.poll(arrived, { timeout: 60_000, interval: 500 }).toBe(true);
   }
 
+  it('--once finishes a first copy that was broken off, and only then ends', async () => {
+    const slow = { mode: 'initial', parallelism: 1, maxRowsPerSecond: 2_000 };
+    const run = await begin(20_000, slow, ['public.t']);
+    run.daemon.start();
+    await expect.poll(() => run.daemon.log.some(({ msg }) => msg.startsWith('Copying')), { timeout: 20_000 }).toBe(true);
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    expect(await run.daemon.stop()).toBe(0);
+    expect(run.daemon.log.some(({ msg }) => msg.startsWith('Copied public.t'))).toBe(false);
+    await run.daemon.rewrite({ ...run.connector, source: { ...(run.connector.source as object), snapshot: { mode: 'initial', parallelism: 1 } } });
+    run.daemon.start(['--once']);
+    expect(await run.daemon.exit()).toBe(0);
+    expect(run.daemon.logSinceStart.filter(({ level }) => level === 'warn' || level === 'error')).toEqual([]);
+    expect(run.daemon.logSinceStart.some(({ msg }) => msg.startsWith('Copied public.t'))).toBe(true);
+    expect((await rebuildFromStream(nats.url, run.stream, run.url, ['t'])).read['t']).toBe(20_000);
+  }, 120_000);
+
   it("copies what is there before the changes, with Debezium's marks, and goes on with the log", async () => {
     const run = await begin(2_000, { mode: 'initial', parallelism: 1 });
     run.daemon.start();

@@ -25,8 +25,9 @@ export interface SessionOptions {
   readonly publications: readonly string[];
   /** Where to start: the end of the last commit that is durable, or a later checkpoint. */
   readonly start: bigint;
-  /** End the queue once everything up to here was read; null = never. */
+  /** End the queue once everything up to here was read, and `mayEnd` agrees; null = never. */
   readonly until: bigint | null;
+  readonly mayEnd: () => boolean;
   readonly decoder: PgoutputDecoder;
   readonly queue: LogQueue;
   /** Loads what the catalogue says about a relation once the transaction `xid` is visible in it, while the stream is held. */
@@ -320,8 +321,9 @@ export class ReplicationSession {
   }
 
   #checkEnd(): void {
-    const { until, queue, decoder } = this.#options;
-    if (until === null || decoder.inTransaction || !queue.reached(until)) return;
+    const { until, queue, decoder, mayEnd } = this.#options;
+    // Asked again with each answer to the next tick.
+    if (until === null || decoder.inTransaction || !queue.reached(until) || !mayEnd()) return;
     queue.end();
     this.#reader?.hold('full', true);
   }

@@ -78,7 +78,7 @@ export class PostgresLogSource implements Source {
     const queue = this.#makeQueue(prepared);
     const newTables = new NewTables(this.#config, this.#context, this.#control, prepared);
     this.#newTables = newTables;
-    const session = await this.#makeSession(prepared, queue, newTables);
+    const session = await this.#makeSession(prepared, queue, newTables, options.mayEnd ?? (() => true));
     this.#queue = queue;
     this.#session = session;
     this.#prepared = prepared;
@@ -204,7 +204,7 @@ export class PostgresLogSource implements Source {
     });
   }
 
-  async #makeSession(prepared: PreparedLog, queue: LogQueue, newTables: NewTables): Promise<ReplicationSession> {
+  async #makeSession(prepared: PreparedLog, queue: LogQueue, newTables: NewTables, mayEnd: () => boolean): Promise<ReplicationSession> {
     const { from, slot } = prepared;
     const commit = from.lastCommit === null ? null : (parseLsn(from.lastCommit) as bigint);
     const decoder = new PgoutputDecoder({
@@ -228,6 +228,7 @@ export class PostgresLogSource implements Source {
       publications: prepared.publications,
       start: parseLsn(from.lsn) as bigint,
       until: this.#context.once ? prepared.logEnd : null,
+      mayEnd,
       decoder,
       queue,
       learn: (relation, xid) => (prepared.captures(relation.schema, relation.name) ? this.#learn(relation, xid) : newTables.noteLeft(relation)),

@@ -150,6 +150,20 @@ describe('I12: secrets', () => {
     expect(await warnings(connector({ source: { password: '/canary' } }))).toEqual([['SLUICE_CONFIG_SECRET_INLINE', 'source.password']]);
   });
 
+  test('a secret that is a name or a word said openly draws a warning, and takes no name out of any text', async () => {
+    const source = { url: 'cistern://sluice@h/shop', password: '${env:PIN}' };
+    for (const word of ['shop', 'Sluice', 'public', 'cistern']) {
+      const result = await loadOne(connector({ source }), { env: { PIN: word } });
+      expect(result.warnings.map(({ code, path }) => [code, path])).toEqual([['SLUICE_CONFIG_SECRET_WORD', 'source.password']]);
+      expect(valid(result).secrets.size).toBe(0);
+    }
+    expect([...valid(await loadOne(connector({ source }), { env: { PIN: 'shop4711' } })).secrets]).toEqual(['shop4711']);
+    // Not even by itself: what a reference stands for is not said.
+    expect([...valid(await loadOne(connector({ source: { url: 'cistern://u:${env:PIN}@h' } }), { env: { PIN: 'a@b/c' } })).secrets]).toContain(
+      'a@b/c',
+    );
+  });
+
   test('a secret file that others may read draws a warning', async () => {
     const file = connector({ source: { password: '${file:/pw}' } });
     expect(await warnings(file, { contents: { '/pw': { text: 'x', mode: 0o640 } } })).toEqual([
