@@ -31,6 +31,8 @@ function failureOf({ code, retry, exit, message, remedy, problems }: ControlFail
 
 /** Why no answer came. */
 function controlError(error: unknown, directory: string, route: string): SluiceError {
+  // The path was no path of a socket.
+  if (error instanceof SluiceError) return error;
   const code = (error as NodeJS.ErrnoException).code;
   if (code === 'ENOENT' || code === 'ECONNREFUSED' || code === 'ENOTDIR') return new SluiceError(CONTROL_NO_DAEMON, { directory });
   if (code === 'EACCES' || code === 'EPERM') return new SluiceError(CONTROL_DENIED, { path: controlPath(directory) });

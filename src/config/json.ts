@@ -38,9 +38,22 @@ export class JsonSyntaxError extends Error {
 
 /** Line and column, both from 1, of an offset. */
 export function locate(text: string, offset: number): { readonly line: number; readonly column: number } {
-  const before = text.slice(0, offset);
-  const lastBreak = before.lastIndexOf('\n');
-  return { line: before.split('\n').length, column: offset - lastBreak };
+  return locator(text)(offset);
+}
+
+/** `locate` for many places of one text: it is looked through once. */
+export function locator(text: string): (offset: number) => { readonly line: number; readonly column: number } {
+  const breaks: number[] = [];
+  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) breaks.push(at);
+  return (offset) => {
+    let [low, high] = [0, breaks.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((breaks[middle] as number) < offset) low = middle + 1;
+      else high = middle;
+    }
+    return { line: low + 1, column: offset - (breaks[low - 1] ?? -1) };
+  };
 }
 
 /** Deeper nesting is an error and not a stack overflow. */

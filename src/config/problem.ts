@@ -1,6 +1,6 @@
 import { type ErrorKind, type ErrorParameters, SluiceError } from '../plugin/error.ts';
 import { configWarnings } from './errors.ts';
-import { type JsonNode, locate } from './json.ts';
+import { type JsonNode, locator } from './json.ts';
 
 /** One thing that is wrong in a configuration, with the place where it stands. */
 export interface Problem {
@@ -42,8 +42,11 @@ function compare(a: string, b: string): number {
 /** Problems within one parsed file: places are nodes or offsets of its text. */
 export class FileProblems {
   readonly file: string;
+  /** Null: it stands in no file. */
   readonly #text: string | null;
   readonly #list: ProblemList;
+  /** Made for the first problem: most files have none. */
+  #locate: ReturnType<typeof locator> | null = null;
 
   /** `text` is null for what stands in no file. */
   constructor(file: string, text: string | null, list: ProblemList) {
@@ -59,13 +62,18 @@ export class FileProblems {
 
   add(path: string, at: JsonNode | number, kind: ErrorKind, parameters: ErrorParameters = {}): void {
     const offset = typeof at === 'number' ? at : at.at;
-    this.#list.add(this.file, path, this.#text === null ? null : locate(this.#text, offset), kind, parameters);
+    this.#list.add(this.file, path, this.#text === null ? null : this.#placeOf(offset), kind, parameters);
   }
 
   /** The text is no JSON at this offset. */
   addSyntax(offset: number, kind: ErrorKind, reason: string): void {
-    const position = locate(this.#text ?? '', offset);
+    const position = this.#placeOf(offset);
     this.#list.add(this.file, '', position, kind, { ...position, reason });
+  }
+
+  #placeOf(offset: number): { line: number; column: number } {
+    this.#locate ??= locator(this.#text ?? '');
+    return this.#locate(offset);
   }
 }
 

@@ -11,9 +11,21 @@ export interface Reach {
   advice(kind: string, name: string): string;
 }
 
-/** A host of the link: the addresses from which clouds hand out credentials to whoever asks on this machine (OWASP, "SSRF Prevention"). */
-const LINK_LOCAL =
-  /(?:^|[/@,])\[?(?:169\.254\.\d+\.\d+|fe[89ab][\da-f]:[\da-f:.]*|fd00:ec2:[\da-f:.]*|metadata(?:\.google\.internal)?)\]?(?=$|[:/,?#])/i;
+/**
+ * Hosts of the link: the addresses from which clouds hand out credentials to whoever asks on this machine (OWASP, "SSRF Prevention"), as URLs write them. What a name leads to is not
+ * asked here.
+ */
+const LINK_LOCAL = /^(?:169\.254\.\d+\.\d+|\[fe[89ab][\da-f]:.*|\[fd00:ec2:.*|\[::(?:ffff:)?a9fe:[\da-f]+\]|metadata(?:\.google\.internal)?)\.?$/;
+
+/** One address, or several with commas. An IPv4 address has many forms (`2852039166`, `0xA9FEA9FE`, `169.254.43518`): of all of them URLs make one. */
+function isLinkLocal(text: string): boolean {
+  return text.split(',').some((each) => {
+    const rest = each.trim().replace(/^[a-z][a-z\d+.-]*:[/\\]+/i, '');
+    // A zone is no part of an address in a URL.
+    const url = `http://${rest.replace(/^(\[[\da-f:.]+)%[^\]]*/i, '$1')}`;
+    return URL.canParse(url) && LINK_LOCAL.test(new URL(url).hostname);
+  });
+}
 
 /**
  * By `stored` of `sluice.json`. What is of a kind that is not known here is not allowed. Paths are compared as they are written: whoever may create connectors can make no links.
@@ -23,7 +35,7 @@ export function storedReach({ env, files }: { readonly env: readonly string[]; r
     allows: (kind, name) => {
       if (kind === 'env') return env.some((pattern) => fits(pattern, name));
       if (kind === 'file') return files.some((directory) => resolve(name).startsWith(withSeparator(resolve(directory))));
-      return kind === 'address' && !LINK_LOCAL.test(name);
+      return kind === 'address' && !isLinkLocal(name);
     },
     advice: (kind, name) => {
       const where = 'Or put the connector into a file of the configuration directory.';

@@ -98,6 +98,12 @@ export function maskUrl(url: string, isSecret: (text: string) => boolean = () =>
     .replace(SECRET_PARAMETER, (_, name: string, secret: string) => name + masked(secret));
 }
 
+/** Whether a text may hold a password where none is looked for: a URL that is written wrong, or what another program takes in place of one. */
+export function isSuspect(text: string): boolean {
+  const rest = text.replace(USER_INFO, '').replace(SECRET_PARAMETER, '');
+  return /:[^@]*@/.test(rest) || /(?:^|[\s;,&?])(?:password|passwd|pass|pwd|sslpassword|token|secret)\s*=/i.test(rest);
+}
+
 function decoded(text: string): string {
   try {
     return decodeURIComponent(text);

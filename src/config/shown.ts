@@ -6,7 +6,7 @@ import { FROM_COMMAND, FROM_FILE } from './credential-fields.ts';
 import type { JsonNode } from './json.ts';
 import { parseJson } from './json.ts';
 import { joinPath } from './problem.ts';
-import { MASK, maskUrl } from './redact.ts';
+import { isSuspect, MASK, maskUrl } from './redact.ts';
 
 /** References are no secrets, and no part of what stands for one. */
 const REFERENCE = /(?<!\$)\$\{[^}]*\}/g;
@@ -73,6 +73,8 @@ function shownSecret(field: Field, text: string): string {
 function shownUrl(text: string): string {
   const references = text.match(REFERENCE) ?? [];
   const holed = text.replace(REFERENCE, HOLE);
+  // A file that is wrong is shown too.
+  if (isSuspect(holed)) return MASK;
   const masked = maskUrl(holed, (secret) => secret.replaceAll(HOLE, '') !== '');
   // What a mask has swallowed is not put back: the holes are no longer as many.
   if (masked.split(HOLE).length !== references.length + 1) return maskUrl(text);

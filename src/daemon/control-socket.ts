@@ -130,12 +130,26 @@ function isLines(answered: unknown): answered is AsyncIterableIterator<string> {
 /** As they come, as fast as the client takes them, until they end or it goes away. */
 async function sendLines(lines: AsyncIterableIterator<string>, response: ServerResponse): Promise<void> {
   response.once('close', () => void lines.return?.());
+  // Of a client that is gone; `close` follows.
+  response.on('error', () => undefined);
   response.writeHead(200, { 'content-type': 'application/x-ndjson', connection: 'close' });
   response.flushHeaders();
   for await (const text of lines) {
-    if (!response.write(text)) await Promise.race([once(response, 'drain'), once(response, 'close')]);
+    if (!response.write(text)) await taken(response);
   }
   response.end();
+}
+
+/** What was written is on its way, or its client is gone. Leaves no listener behind: one who looks on for days makes it wait often. */
+function taken(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      response.off('drain', done).off('close', done);
+      resolve();
+    };
+    response.on('drain', done).on('close', done);
+    if (response.closed) done();
+  });
 }
 
 async function readJson(request: IncomingMessage, route: string): Promise<unknown> {

@@ -110,7 +110,8 @@ export class Fleet {
     // Asked before anything is ended: a state that cannot be read must leave what runs as it is.
     const paused = await this.#paused(starts);
     await Promise.all(ends.map((name) => this.#end(name, withinMs)));
-    if (!this.#ports.shutdown.drain.aborted) this.#start(starts, paused);
+    // Once more: they may have been paused or resumed while what was in flight was waited for.
+    if (!this.#ports.shutdown.drain.aborted) this.#start(starts, await this.#paused(starts).catch(() => paused));
     this.#ports.tails.keep([...this.#members.keys()]);
   }
 

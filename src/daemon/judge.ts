@@ -1,5 +1,6 @@
 import type { ConnectorDefinition } from '../config/load.ts';
 import type { Logger } from '../plugin/context.ts';
+import { credentialErrors } from '../plugin/credential.ts';
 import { type ErrorKind, SluiceError } from '../plugin/error.ts';
 import type { Finding } from '../plugin/finding.ts';
 import type { TableOutline } from '../plugin/outline.ts';
@@ -66,5 +67,6 @@ function asError(plugins: Plugins, { code, message, remedy, table }: Finding): S
 }
 
 function kindOf({ source, format, sink }: Plugins, code: string): ErrorKind | undefined {
-  return [...source.plugin.errors, ...(format.plugin.errors ?? []), ...sink.plugin.errors].find((each) => each.code === code);
+  // Whoever gets a secret for a plug-in has errors of its own.
+  return [...source.plugin.errors, ...(format.plugin.errors ?? []), ...sink.plugin.errors, ...credentialErrors].find((each) => each.code === code);
 }

@@ -28,6 +28,8 @@ export interface ChangePorts {
   readonly store: StateStore;
   readonly runtime: Runtime;
   readonly log: Logger;
+  /** Asked just before anything is written: servers were asked meanwhile, which takes its time. Throws where the connector runs again. Left out: nothing can run. */
+  readonly demandAtRest?: () => void;
 }
 
 export interface ChangeOptions {
@@ -67,7 +69,10 @@ export async function moveTo(
   const checked = await problemsOf(definition, to.position, ports);
   const [problem] = checked.problems;
   if (problem !== undefined) throw refusalOf(definition, problem);
-  if (!isDryRun) await store.replaceOffset(name, to, reason);
+  if (!isDryRun) {
+    ports.demandAtRest?.();
+    await store.replaceOffset(name, to, reason);
+  }
   const stored = isDryRun
     ? { connector: name, offset: { position: to.position }, place: to.place, tables: tables.length }
     : await currentOffset(store, name);

@@ -135,7 +135,11 @@ export class StoredConnectors {
       await this.#change(file, () => runtime.files.remove(file));
       const hasEnded = !fleet.definitions.some((each) => each.name === name);
       const isForgotten = hasEnded && offsets === 'forget';
-      if (isForgotten) await store.replaceOffset(name, null, 'connector deleted');
+      if (isForgotten) {
+        await store.replaceOffset(name, null, 'connector deleted');
+        // Whoever creates another one under this name has not paused that.
+        await store.setPaused(name, false);
+      }
       const ofServer =
         definition === undefined
           ? ['What it made on its servers stays there.']

@@ -248,10 +248,16 @@ describe('connectors created while the daemon runs', () => {
     await runs();
     await arrive(5, 1);
     expect((await run('show', '--connector', 'shop')).stdout).toContain('${env:SHOP_PASSWORD}');
+    await http('PUT', '/connectors/shop/pause');
     const forgotten = await run('delete', '--connector', 'shop', '--forget-offsets');
     expect([forgotten.exit, forgotten.stdout]).toEqual([0, expect.stringContaining('are forgotten')]);
     const offsets = (await http('GET', '/offsets')).body as { connector: string; offset: unknown }[];
     expect(offsets.filter(({ offset }) => offset !== null)).toEqual([]);
+    // One of its name is another one: nobody has paused it.
+    expect((await http('POST', '/connectors', { name: 'shop', config: { ...config(), sink: { type: 'blackhole' } } })).status).toBe(201);
+    await expect.poll(state, { timeout: 30_000 }).not.toMatch(/starting|retrying/);
+    expect(await state()).not.toBe('paused');
+    expect((await http('DELETE', '/connectors/shop')).status).toBe(200);
     expect(await daemon.stop()).toBe(0);
   }, 90_000);
 

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
-import { request } from 'node:http';
+import { type IncomingMessage, request } from 'node:http';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -164,6 +164,37 @@ describe('the control socket', () => {
     await start(long, { status: async () => 'here' });
     expect(await controlRequest(long, 'status')).toBe('here');
     expect((await stat(join(long, 'control.sock'))).mode & 0o777).toBe(0o600);
+  });
+
+  it('waits for a client that is slow, over and over, and leaves nothing behind for it', async () => {
+    const at = await directory();
+    const warnings: string[] = [];
+    const warned = (warning: Error): void => void warnings.push(warning.message);
+    process.on('warning', warned);
+    cleanup.push(async () => process.off('warning', warned));
+    let sent = 0;
+    let isOver = false;
+    async function* lines(): AsyncGenerator<string> {
+      try {
+        for (;;) {
+          sent++;
+          yield `${'x'.repeat(256 * 1024)}\n`;
+        }
+      } finally {
+        isOver = true;
+      }
+    }
+    await start(at, { lines: async () => lines() });
+    const asked = request({ socketPath: join(at, 'control.sock'), path: '/lines', method: 'POST' }).end();
+    const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+    for (let read = 0; read < 8 * 2 ** 20; ) {
+      await once(answer, 'readable');
+      for (let chunk = answer.read() as Buffer | null; chunk !== null; chunk = answer.read() as Buffer | null) read += chunk.length;
+    }
+    expect(sent).toBeGreaterThan(30);
+    asked.on('error', () => undefined).destroy();
+    await expect.poll(() => isOver).toBe(true);
+    expect(warnings).toEqual([]);
   });
 
   it('does not remove what is no socket', async () => {

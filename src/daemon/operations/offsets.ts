@@ -1,7 +1,7 @@
 import type { ConnectorDefinition } from '../../config/load.ts';
 import type { Argument, Arguments, Operation } from '../../http/operation.ts';
 import { SluiceError } from '../../plugin/error.ts';
-import { type ChangeOptions, resetOffset, setOffset } from '../offset-changes.ts';
+import { type ChangeOptions, type ChangePorts, resetOffset, setOffset } from '../offset-changes.ts';
 import { exportOffsets, importOffset } from '../offset-documents.ts';
 import { CONNECTOR_RUNNING, recoverOffset, showOffsets } from '../offsets.ts';
 import { isAtRest } from './connectors.ts';
@@ -23,6 +23,10 @@ function atRest(ports: OperationPorts, given: Arguments): ConnectorDefinition {
   const { definition, name, state } = connectorOf(ports, given);
   if (!isAtRest(state)) throw new SluiceError(CONNECTOR_RUNNING, { connector: name, state });
   return definition;
+}
+
+function changing(ports: OperationPorts, given: Arguments): ChangePorts {
+  return { ...ports, demandAtRest: () => void atRest(ports, given) };
 }
 
 /** Where connectors go on. */
@@ -56,7 +60,7 @@ export function offsetOperations(ports: OperationPorts): readonly Operation[] {
         position: { kind: 'string', isRequired: true, about: 'Where to go on, for Postgres an LSN.' },
         dryRun: DRY_RUN,
       },
-      run: async (given) => setOffset(atRest(ports, given), given.text('position'), ports, optionsOf(given)),
+      run: async (given) => setOffset(atRest(ports, given), given.text('position'), changing(ports, given), optionsOf(given)),
     },
     {
       id: 'offsets/reset',
@@ -108,7 +112,7 @@ function documentOperations(ports: OperationPorts): readonly Operation[] {
       body: 'document',
       summary: 'Take the offset of a connector that is paused, or has failed, from such a document. It is checked against what the source still has.',
       arguments: { connector: CONNECTOR, document: { kind: 'object', isRequired: true, about: 'What `export` answers.' }, dryRun: DRY_RUN },
-      run: async (given) => importOffset(atRest(ports, given), given.object('document'), ports, optionsOf(given)),
+      run: async (given) => importOffset(atRest(ports, given), given.object('document'), changing(ports, given), optionsOf(given)),
     },
   ];
 }

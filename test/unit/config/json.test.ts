@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { CONFIG_UNKNOWN_KEY } from '../../../src/config/errors.ts';
 import { type JsonNode, JsonSyntaxError, locate, parseJson } from '../../../src/config/json.ts';
+import { FileProblems, ProblemList } from '../../../src/config/problem.ts';
 
 function plain(node: JsonNode): unknown {
   switch (node.kind) {
@@ -91,4 +93,13 @@ test('a key called __proto__ is a key like any other', () => {
   const node = parseJson('{"__proto__": {"polluted": true}}');
   expect(node.kind === 'object' && node.members.has('__proto__')).toBe(true);
   expect(({} as { polluted?: boolean }).polluted).toBeUndefined();
+});
+
+test('a text that is wrong on every line is located in no time: it may have come over HTTP, and holds up all connectors', () => {
+  const text = Array.from({ length: 30_000 }, (_, index) => `"key${index}": 1,`).join('\n');
+  const problems = new ProblemList();
+  const ofFile = new FileProblems('shop.json', text, problems);
+  for (let line = 0, at = 0; line < 30_000; line++, at = text.indexOf('\n', at) + 1)
+    ofFile.add(`key${line}`, at, CONFIG_UNKNOWN_KEY, { key: 'key', hint: '' });
+  expect(problems.all.map(({ line, column }) => [line, column])).toEqual(Array.from({ length: 30_000 }, (_, index) => [index + 1, 1]));
 });

@@ -167,6 +167,22 @@ describe('how a file is shown', () => {
     expect(await shown({ url: 'cistern://u:x${env:PW}@h', password: '$${env:A}' })).toMatchObject({ url: 'cistern://u:***@h', password: '***' });
   });
 
+  it.each([
+    'cistern://u:gehe/im@h/db',
+    'cistern://u:gehe#im@h/db',
+    'cistern://u:gehe im@h/db',
+    'cistern:/u:geheim@h',
+    'cistern//u:geheim@h',
+    ' cistern://u:geheim@h',
+    'host=h password=geheim',
+  ])('of a URL that is written wrong nothing is shown, as nobody knows where its password stands: %s', async (url) => {
+    expect(await shown({ url })).toMatchObject({ url: '***' });
+  });
+
+  it('a URL without a password is shown whole', async () => {
+    for (const url of ['cistern://u@h:1/db', 'h:1', 'cistern://u:${env:A:B}@h']) expect(await shown({ url })).toMatchObject({ url });
+  });
+
   it('of what nobody knows the value is hidden: it may be a secret with its name written wrongly', async () => {
     expect(await shown({ pasword: 'geheim', nested: { deep: ['geheim'] } })).toMatchObject({ pasword: '***', nested: '***' });
     const whole = await shownConnector(
@@ -179,4 +195,31 @@ describe('how a file is shown', () => {
   it('finds the mask wherever it stands', () => {
     expect(maskedPaths({ a: 'x***y', b: [{ c: '***' }, 1, null], 'd e': '**' })).toEqual(['a', 'b[0].c']);
   });
+});
+
+describe('addresses of the link', () => {
+  const reach = storedReach({ env: [], files: [] });
+
+  it.each([
+    'http://169.254.169.254/',
+    'http://u:p@169.254.169.254/',
+    'http://2852039166/',
+    'http://0xA9FEA9FE/',
+    'http://169.254.43518/',
+    'http://0251.0376.0251.0376/',
+    'http://169%2e254.169.254/',
+    'http:\\\\169.254.169.254/',
+    'http://[::ffff:169.254.169.254]/',
+    'http://[::ffff:a9fe:a9fe]/',
+    'http://[fd00:0ec2::254]/',
+    'http://[fe80::1%25eth0]/',
+    'http://METADATA/',
+    'http://metadata.google.internal./',
+    '2852039166:9092',
+    'nats://h:4222,nats://0xa9fea9fe:4222',
+  ])('are known however they are written: %s', (address) => expect(reach.allows('address', address)).toBe(false));
+
+  it.each(['http://10.0.0.1/', 'h:9092', 'public.orders', '/(a|b),c/', 'postgres://u@%2Frun/db', 'fe80.example.com'])('%s is none', (text) =>
+    expect(reach.allows('address', text)).toBe(true),
+  );
 });

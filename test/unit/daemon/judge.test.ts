@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { ConnectorDefinition } from '../../../src/config/load.ts';
 import { Judge, refusalOf } from '../../../src/daemon/judge.ts';
+import { credentialCommand, credentialProgram } from '../../../src/plugin/credential.ts';
 import { defineError, SluiceError } from '../../../src/plugin/error.ts';
 import { errorFinding, type Finding } from '../../../src/plugin/finding.ts';
 import type { Sink } from '../../../src/plugin/sink.ts';
@@ -28,6 +29,13 @@ test('what may pass by itself is left to who comes to need it, and waits', async
   const sink = { destination: () => 't', preflight: () => Promise.resolve([down]) } as unknown as Sink;
   const table = { kind: 'table', catalog: '', schema: 's', name: 't' } as const;
   expect(await refusalOf(plugins, sink, table, new AbortController().signal)).toBeNull();
+});
+
+test('a program that gave no secret this time is waited for; one that is not there is not', () => {
+  const { judge: each } = judge();
+  each.judge([errorFinding(new SluiceError(credentialCommand, { program: 'token', detail: 'it ended with 1' }))], false);
+  const missing = errorFinding(new SluiceError(credentialProgram, { program: 'token', detail: 'there is no such program' }));
+  expect(() => each.judge([missing], false)).toThrow(expect.objectContaining({ kind: expect.objectContaining({ refusesCredentials: true }) }));
 });
 
 test('what was said by one life is not said again by the next', () => {
