@@ -11,6 +11,13 @@ export function checkProtection({ type, protection }: SourcePlugin, tree: Object
   const wrong = (path: string, statement: string, advice: string): void =>
     validation.problems.add(path, nodeAt(tree, path), CONFIG_CHECK, { statement, advice });
   const known: readonly string[] = protection?.figures ?? [];
+  if (given.members.has('stop') && given.members.has('dropSlot')) {
+    wrong(
+      'protect.dropSlot',
+      'Once "protect.stop" has stopped the connector nothing is looked at any more: the slot would never be dropped.',
+      'Leave "stop" out, or "dropSlot".',
+    );
+  }
   for (const [action, { value: bounds }] of given.members) {
     if (bounds.kind !== 'object') continue;
     const path = `protect.${action}`;

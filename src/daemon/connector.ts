@@ -140,8 +140,9 @@ export class Connector {
     try {
       await life.run(drain, abort);
     } catch (error) {
-      // Asked to stop before there was anything to finish: that is no failure.
-      failure = drain.aborted && error === drain.reason ? null : error;
+      // Asked to end before there was anything to finish: that is no failure.
+      const isEnd = error === drain.reason || (life.isEnded && (error as Partial<Error> | null)?.name === 'AbortError');
+      failure = drain.aborted && isEnd ? null : error;
     }
     if (life.isEnded && !drain.aborted && !abort.aborted) {
       // Ended for another one, wherever it was: what was wrong with it, the next one meets as well.

@@ -92,7 +92,7 @@ export class Life {
   }
 
   async #run(drain: AbortSignal, abort: AbortSignal): Promise<void> {
-    const { definition, ports, rounds, judge, watch, events: told } = this.#options;
+    const { definition, ports, rounds, watch, events: told } = this.#options;
     const { store, runtime, metrics, log } = ports;
     const { name } = definition;
     const stored = await store.load(name);
@@ -111,10 +111,9 @@ export class Life {
     try {
       const ofLife = { sink, format, policy, stopped, abort, failed: (error: unknown) => broken.abort(error) };
       const undelivered = await this.#openUndelivered(ofLife, (label, version) => mappedVersion(tables.find(label, version), mapping));
-      const { findings, tables: captured } = await preflight(definition, { source, sink }, starting);
-      judge.judge(findings, rounds.isLost);
       const stop = (error: SluiceError, givesUp: boolean): void => this.#protect({ error, givesUp }, broken);
       const watched = { source, saved: () => this.#saved, hold, stop };
+      const captured = await this.#opened(this.#examine({ source, sink }, starting), watched, starting);
       const written = await this.#opened(sink.open(sinkPlace(stored.place), starting), watched, starting);
       told.sinkOpened();
       await undelivered.begin();
@@ -157,6 +156,14 @@ export class Life {
       this.#snapshots = null;
       await Promise.allSettled([sink.close(), source.close(), ended]);
     }
+  }
+
+  /** The number of tables that are captured. Throws what stops the connector before it starts. */
+  async #examine(plugins: Parameters<typeof preflight>[1], starting: AbortSignal): Promise<number> {
+    const { definition, judge, rounds } = this.#options;
+    const { findings, tables } = await preflight(definition, plugins, starting);
+    judge.judge(findings, rounds.isLost);
+    return tables;
   }
 
   /** Where the sink is not reached, its server is looked at all the same: nothing is read meanwhile, and it keeps its log. */

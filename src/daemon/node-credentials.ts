@@ -54,7 +54,7 @@ async function readSecret(path: string): Promise<string> {
 }
 
 /**
- * Runs it in a process group of its own, so that what it has started ends with it. It reads nothing, and only what it prints to its standard output is taken.
+ * Runs it in a process group of its own, so that what it has started can be ended with it where it takes too long or prints too much; what it leaves behind in the background is its own. It reads nothing, and only what it prints to its standard output is taken.
  */
 function runCommand({ command, timeout }: CredentialCommand, setTimer: Runtime['setTimer']): Promise<string> {
   const [program = '', ...args] = command;

@@ -28,7 +28,10 @@ beforeAll(async () => {
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
 const npx = (...args: string[]) =>
-  run('npx', ['--no-install', 'sluice', ...args], { cwd: join(directory, 'user'), env: { ...env, SHOP_DB_PASSWORD: 'x' } });
+  run('npx', ['--no-install', 'sluice', ...args], {
+    cwd: join(directory, 'user'),
+    env: { ...env, SHOP_DB_PASSWORD: 'x', SLUICE_HEALTH: '127.0.0.1:0' },
+  });
 
 describe('the packed tarball', () => {
   it('holds what runs and what editors need, and no sources or tests', async () => {

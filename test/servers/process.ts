@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, chownSync, closeSync, mkdtempSync, openSync, readdirSync, readFileSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -98,15 +98,27 @@ export async function reachable(path: string): Promise<string> {
 /** The user for a server: nobody where this process is root's (PostgreSQL refuses root), else the same one. */
 export const serverUser: { uid?: number; gid?: number } = runsAsRoot ? { uid: NOBODY, gid: NOBODY } : {};
 
-/** A free port of the loopback interface. Another process may take it before its server does: whoever starts one tries again. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
+/** Below the range from which the system gives ports to whoever connects: what is free here stays so until it is listened on. */
+const PORTS = { first: 10_000, count: 22_000 };
+const given = new Set<number>();
+
+/** A TCP port of 127.0.0.1 that nobody listens on, and that no other test file beside this one is given: each has a part of the ports. */
+export async function freePort(): Promise<number> {
+  const worker = Number(process.env.VITEST_POOL_ID ?? 0);
+  const part = Math.floor(PORTS.count / 4);
+  for (;;) {
+    const port = PORTS.first + (worker % 4) * part + Math.floor(Math.random() * part);
+    if (given.has(port) || !(await isFree(port))) continue;
+    given.add(port);
+    return port;
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
     const probe = createServer();
-    probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const { port } = probe.address() as AddressInfo;
-      probe.close(() => resolve(port));
-    });
+    probe.once('error', () => resolve(false));
+    probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
   });
 }
 
