@@ -82,8 +82,8 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
 function textsOf(name: string, value: unknown, { kind, choices }: Argument, refuse: (reason: string) => never): readonly string[] {
   const all: readonly unknown[] = kind === 'strings' && Array.isArray(value) ? value : [value];
   return all.map((given) => {
-    // As JSON has them.
-    const each = typeof given === 'boolean' || typeof given === 'number' ? String(given) : given;
+    // As JSON has yes and no.
+    const each = typeof given === 'boolean' ? String(given) : given;
     if (typeof each !== 'string') return refuse(`"${name}" is ${kind === 'string' ? 'a string' : 'a list of strings'}`);
     if (choices !== undefined && !choices.includes(each)) return refuse(`"${name}" is one of ${choices.join(', ')}`);
     return each;

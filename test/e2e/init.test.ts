@@ -54,7 +54,9 @@ describe('sluice init', () => {
     expect(stderr).toContain('password authentication failed');
     expect(stderr).toContain('  public.orders\n');
     expect(stdout).toMatch(/shop: postgres to stdout\n.*SLUICE_PG_/s);
-    expect(stdout).toContain(`Next:\n  export OTHER_PASSWORD=…\n  sluice doctor ${join(directory, 'connectors', 'shop.json')}\n`);
+    expect(stdout.replaceAll('npx sluice', 'sluice')).toContain(
+      `Next:\n  export OTHER_PASSWORD=…\n  sluice doctor ${join(directory, 'connectors', 'shop.json')}\n`,
+    );
     expect(exit).toBe(0);
     expect(await written('shop')).toEqual({
       name: 'shop',
