@@ -10,7 +10,7 @@ import { openLevel } from '../state/level.ts';
 import { openStore } from '../state/store.ts';
 import { controlRequest } from './control-client.ts';
 import { type Output, print, table } from './output.ts';
-import { setUp } from './setup.ts';
+import { dataDirectory, setUp } from './setup.ts';
 
 /** What a command asks for. `connector` left out: the only one; for `status` all. */
 export type ConnectorsAction =
@@ -24,9 +24,9 @@ const CLEAR = '\u001b[H\u001b[J';
 
 /** `sluice status|pause|resume|restart`: asks the daemon that owns the data directory. Throws a SluiceError. */
 export async function connectorsCommand(paths: readonly string[], action: ConnectorsAction, output: Output, registry: Registry): Promise<number> {
+  if (action.verb === 'status') return status(await dataDirectory(paths, registry), action, output);
   const { configuration } = await setUp(paths, registry);
   const { dataDir } = configuration.daemon;
-  if (action.verb === 'status') return status(dataDir, action, output);
   const asked = controlRequest(dataDir, `connectors/${action.verb}`, { connector: action.connector }) as Promise<ConnectorStatus>;
   const begun = await asked.catch(async (error: unknown) => {
     if (!(error instanceof SluiceError) || error.kind !== CONTROL_NO_DAEMON || action.verb === 'restart') throw error;

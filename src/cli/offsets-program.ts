@@ -24,10 +24,11 @@ export function addOffsets(program: Command, action: Action, registry: Registry)
     .command('show')
     .description('Show the stored offset of each connector.')
     .argument('[paths...]', PATHS)
+    .option('--connector <name>', 'only one')
     .option('--json', 'answer with one JSON document')
     .addHelpText('after', '\nExample:\n  $ sluice offsets show /etc/sluice --json')
     .action((paths: string[], options: OffsetsOptions) =>
-      action(options.json, async (output) => (await load()).offsetsCommand(paths, { verb: 'show' }, output, registry)),
+      action(options.json, async (output) => (await load()).offsetsCommand(paths, { verb: 'show', ...named(options) }, output, registry)),
     );
   offsets
     .command('set')

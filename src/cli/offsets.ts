@@ -20,7 +20,7 @@ import { setUp } from './setup.ts';
 
 /** What a command asks for, in the words of the control socket's routes. */
 export type OffsetsAction =
-  | { readonly verb: 'show' }
+  | { readonly verb: 'show'; readonly connector?: string }
   | { readonly verb: 'set'; readonly connector?: string; readonly position: string; readonly isDryRun: boolean }
   | { readonly verb: 'reset'; readonly connector?: string; readonly isDryRun: boolean }
   | { readonly verb: 'export'; readonly connector?: string }
@@ -38,7 +38,7 @@ export async function offsetsCommand(paths: readonly string[], action: OffsetsAc
   const answer = await askDaemon(dataDir, action).catch(async (error: unknown): Promise<Answer> => {
     if (!(error instanceof SluiceError) || error.kind !== CONTROL_NO_DAEMON) throw error;
     if (action.verb === 'show' && (await hasNoState(dataDir)))
-      return configuration.connectors.map(({ name }) => ({ connector: name, offset: null, place: null, tables: 0 }));
+      return chosen(configuration.connectors, action.connector).map(({ name }) => ({ connector: name, offset: null, place: null, tables: 0 }));
     const work = (directory: string): Promise<Answer> =>
       withStore(configuration, directory, action, (store) => act(store, configuration, action, { runtime, log }));
     return 'isDryRun' in action && action.isDryRun && (await hasNoState(dataDir)) ? inPassing(work) : work(dataDir);
@@ -66,17 +66,24 @@ async function askDaemon(dataDir: string, action: OffsetsAction): Promise<Answer
   return (await controlRequest(dataDir, `offsets/${verb}`, isDryRun === undefined ? rest : { ...rest, dryRun: String(isDryRun) })) as Answer;
 }
 
+function chosen(connectors: Configuration['connectors'], name: string | undefined): Configuration['connectors'] {
+  return name === undefined ? connectors : [findConnector(connectors, name)];
+}
+
 async function act(
   store: StateStore,
   { connectors }: Configuration,
   action: OffsetsAction,
   { runtime, log }: Parameters<typeof recoverOffset>[3],
 ): Promise<Answer> {
-  if (action.verb === 'show')
-    return showOffsets(
+  if (action.verb === 'show') {
+    const shown = await showOffsets(
       store,
       connectors.map(({ name }) => name),
     );
+    const asked = new Set(chosen(connectors, action.connector).map(({ name }) => name));
+    return action.connector === undefined ? shown : shown.filter(({ connector }) => asked.has(connector));
+  }
   if (action.verb === 'export') {
     const asked = action.connector === undefined ? connectors : [findConnector(connectors, action.connector)];
     return exportOffsets(store, asked, runtime.nowMicros());

@@ -1,9 +1,11 @@
+import type { DaemonConfig } from '../config/daemon.ts';
 import type { Configuration, LoadResult, StoredChoice } from '../config/load.ts';
 import { loadConfiguration, requireConfiguration } from '../config/load.ts';
 import type { Problem } from '../config/problem.ts';
 import { Redaction } from '../config/redact.ts';
 import { WatchedFiles } from '../config/watched-files.ts';
 import type { ReadConfiguration } from '../daemon/live-configuration.ts';
+import { guardLookups } from '../daemon/lookup-guard.ts';
 import { nodeRuntime } from '../daemon/node-runtime.ts';
 import type { Registry } from '../plugin/registry.ts';
 import type { Runtime } from '../plugin/runtime.ts';
@@ -34,6 +36,7 @@ export async function readConfiguration(paths: readonly string[], registry: Regi
  * others as they are. Throws a SluiceError: if none is right too.
  */
 export async function setUp(paths: readonly string[], registry: Registry, write?: (line: string) => void): Promise<Ready> {
+  guardLookups();
   const read = await readConfiguration(paths, registry);
   const { result } = read;
   const configuration = requireConfiguration(result);
@@ -50,6 +53,13 @@ export async function setUp(paths: readonly string[], registry: Registry, write?
   for (const warning of result.warnings) log.warn(problemText(warning), { code: warning.code, remedy: warning.remedy });
   const runtime = nodeRuntime((secret) => redaction.hideRenewed(secret));
   return { configuration, log, redaction, runtime, read };
+}
+
+/** The data directory, also where no connector's file is right: of a daemon that goes on as it was. Throws a SluiceError. */
+export async function dataDirectory(paths: readonly string[], registry: Registry): Promise<string> {
+  const { result } = await readConfiguration(paths, registry);
+  const isOfConnectors = !result.ok && result.usable === null && result.daemon !== null;
+  return isOfConnectors ? (result.daemon as DaemonConfig).dataDir : requireConfiguration(result).daemon.dataDir;
 }
 
 function problemText({ file, path, message }: Problem): string {

@@ -3,7 +3,7 @@ import type { Registry } from '../plugin/registry.ts';
 import type { TailLine, TailMessage, TailRecord, TailValue } from '../tail/render.ts';
 import { controlStream } from './control-client.ts';
 import type { Output } from './output.ts';
-import { setUp } from './setup.ts';
+import { dataDirectory } from './setup.ts';
 
 /** What is to be shown, as the operation `tail` takes it. */
 export interface TailRequest {
@@ -17,7 +17,7 @@ export interface TailRequest {
 
 /** `sluice tail`: shows changes until it is interrupted, enough were shown, or the daemon ends. Throws a SluiceError. */
 export async function tailCommand(paths: readonly string[], wish: TailRequest, output: Output, registry: Registry): Promise<number> {
-  const { configuration } = await setUp(paths, registry);
+  const dataDir = await dataDirectory(paths, registry);
   const ending = new AbortController();
   const end = (): void => ending.abort();
   process.once('SIGINT', end);
@@ -28,7 +28,7 @@ export async function tailCommand(paths: readonly string[], wish: TailRequest, o
     const onOpen = (): void => {
       if (!output.json) output.err('Waiting for changes; Ctrl-C ends it.\n');
     };
-    for await (const text of controlStream(configuration.daemon.dataDir, 'tail', wish, { signal: ending.signal, onOpen })) {
+    for await (const text of controlStream(dataDir, 'tail', wish, { signal: ending.signal, onOpen })) {
       const lines = (part + text).split('\n');
       part = lines.pop() as string;
       shown += lines.length;

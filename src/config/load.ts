@@ -44,6 +44,8 @@ export type LoadResult =
       readonly ok: false;
       readonly problems: readonly Problem[];
       readonly warnings: readonly Problem[];
+      /** Null: what the connectors have in common is wrong. */
+      readonly daemon: DaemonConfig | null;
       /** With the connectors whose files are right; null: there is none (unless the API is there to mend them), or what they have in common is wrong. */
       readonly usable: Configuration | null;
     };
@@ -158,7 +160,7 @@ class Loader {
       this.#problems.sorted(severity).map((problem) => ({ ...problem, message: redact(problem.message), remedy: redact(problem.remedy) }));
     const problems = shown('error');
     const warnings = shown('warning');
-    if (problems.length > 0 || daemon === null) return { ok: false, problems, warnings, usable: this.#usable(daemon, connectors, problems) };
+    if (problems.length > 0 || daemon === null) return { ok: false, problems, warnings, daemon, usable: this.#usable(daemon, connectors, problems) };
     return { ok: true, configuration: this.#configuration(daemon, connectors), warnings };
   }
 

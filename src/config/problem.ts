@@ -17,13 +17,20 @@ export interface Problem {
   readonly remedy: string;
 }
 
+/** More of one file are not told: whoever mends so many looks again. */
+const TOLD = 100;
+
 /** Collects the problems of all files, so that they are shown at once. */
 export class ProblemList {
   readonly all: Problem[] = [];
+  readonly #told = new Map<string, number>();
 
   add(file: string, path: string, position: { line: number; column: number } | null, kind: ErrorKind, parameters: ErrorParameters): void {
     const { code, message, remedy } = new SluiceError(kind, parameters);
     const severity = configWarnings.includes(kind) ? 'warning' : 'error';
+    const told = (this.#told.get(`${severity} ${file}`) ?? 0) + 1;
+    if (told > TOLD) return;
+    this.#told.set(`${severity} ${file}`, told);
     this.all.push({ severity, file, path, ...position, code, message, remedy });
   }
 

@@ -12,8 +12,8 @@ export interface Reach {
 }
 
 /**
- * Hosts of the link: the addresses from which clouds hand out credentials to whoever asks on this machine (OWASP, "SSRF Prevention"), as URLs write them. What a name leads to is not
- * asked here.
+ * Hosts of the link: the addresses from which clouds hand out credentials to whoever asks on this machine (OWASP, "SSRF Prevention"), as URLs write them. What a name leads to is
+ * looked at when it is connected to (`guardLookups`).
  */
 const LINK_LOCAL = /^(?:169\.254\.\d+\.\d+|\[fe[89ab][\da-f]:.*|\[fd00:ec2:.*|\[::(?:ffff:)?a9fe:[\da-f]+\]|metadata(?:\.google\.internal)?)\.?$/;
 

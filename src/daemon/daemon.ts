@@ -71,10 +71,7 @@ async function runConnectors(options: DaemonOptions, store: StateStore, shutdown
     if (live !== null) closers.push(follow(live, options.watched.first));
     await fleet.ended();
     const { exit } = fleet;
-    if (exit !== 0)
-      log.error(`No connector is left that runs: the daemon ends, with exit code ${exit}.`, {
-        remedy: 'Mend what they have stopped for, then: sluice run',
-      });
+    if (exit !== 0) log.info(`No connector is left that runs: the daemon ends, with exit code ${exit}.`);
     return exit;
   } finally {
     for (const close of closers) await close();

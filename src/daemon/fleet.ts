@@ -109,9 +109,17 @@ export class Fleet {
   async #exchange(ends: readonly string[], starts: readonly ConnectorDefinition[], withinMs: number): Promise<void> {
     // Asked before anything is ended: a state that cannot be read must leave what runs as it is.
     const paused = await this.#paused(starts);
-    await Promise.all(ends.map((name) => this.#end(name, withinMs)));
-    // Once more: they may have been paused or resumed while what was in flight was waited for.
-    if (!this.#ports.shutdown.drain.aborted) this.#start(starts, await this.#paused(starts).catch(() => paused));
+    const replace = async (before: readonly string[], after: readonly ConnectorDefinition[]): Promise<void> => {
+      await Promise.all(before.map((name) => this.#end(name, withinMs)));
+      if (after.length === 0 || this.#ports.shutdown.drain.aborted) return;
+      // Once more: they may have been paused or resumed while what was in flight was waited for.
+      this.#start(after, await this.#paused(after).catch(() => paused));
+    };
+    const names = new Set(starts.map(({ name }) => name));
+    const gone = ends.filter((name) => !names.has(name));
+    const [again, come] = [starts.filter(({ name }) => ends.includes(name)), starts.filter(({ name }) => !ends.includes(name))];
+    // One that is slow to end holds up only the one that follows it. Those that come may want what those that go have had: a slot, a stream.
+    await Promise.all([replace(gone, come), ...again.map((definition) => replace([definition.name], [definition]))]);
     this.#ports.tails.keep([...this.#members.keys()]);
   }
 

@@ -58,3 +58,17 @@ export class RateGuard {
     return true;
   }
 }
+
+/** As deep as any document that is taken; what goes through it deeper would run out of stack. */
+const MAX_DEPTH = 64;
+
+/** Whether objects and arrays stand in each other more than that. Of a text that is no JSON it says anything. */
+export function isNestedTooDeep(json: string): boolean {
+  let depth = 0;
+  for (const [token] of json.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{}]/g)) {
+    if (token === '{' || token === '[') depth++;
+    else if (token === '}' || token === ']') depth--;
+    if (depth > MAX_DEPTH) return true;
+  }
+  return false;
+}

@@ -8,7 +8,7 @@ import { rootMessage, SluiceError } from '../plugin/error.ts';
 import type { Runtime } from '../plugin/runtime.ts';
 import { VERSION } from '../version.ts';
 import { HTTP_LISTEN } from './errors.ts';
-import { hasToken, isTrustedHost, RateGuard } from './guards.ts';
+import { hasToken, isNestedTooDeep, isTrustedHost, RateGuard } from './guards.ts';
 
 type SecureServerOptions = SecureContextOptions & TlsOptions;
 
@@ -131,6 +131,7 @@ function readBodies(app: FastifyInstance): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser(/^application\/(?:[\w.+-]+\+)?json(?:;|$)/, { parseAs: 'string' }, (_request, body, done) => {
     if (body === '') return done(null, undefined);
+    if (isNestedTooDeep(body as string)) return done(Object.assign(new Error('The body is nested too deeply.'), { statusCode: 400 }));
     try {
       return done(null, JSON.parse(body as string) as unknown);
     } catch {

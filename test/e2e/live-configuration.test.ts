@@ -1,5 +1,5 @@
 /** The configuration is changed while the daemon runs: what is concerned follows, the others go on undisturbed, a wrong change is refused. */
-import { unlink, writeFile } from 'node:fs/promises';
+import { readFile, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type NatsServer, type PostgresServer, startNats, startPostgres } from '../servers/index.ts';
@@ -74,6 +74,14 @@ describe('a configuration that changes under load', () => {
     await unlink(path());
     await said('extra: ended');
     await expect.poll(states, { timeout: 30_000 }).toEqual({ bank: 'running' });
+
+    // No file is right any more: the daemon that goes on can still be looked at.
+    const bank = join(run.daemon.directory, 'connectors', 'bank.json');
+    const right = await readFile(bank, 'utf8');
+    await writeFile(bank, '{ "name": "bank", ');
+    await run.daemon.waitForLog(({ msg }) => msg.includes('bank.json') && msg.includes('What ran by it goes on as it was.'), 30_000);
+    expect(await states()).toEqual({ bank: 'running' });
+    await writeFile(bank, right);
 
     await load.stop();
     await run.caughtUp(40_000);

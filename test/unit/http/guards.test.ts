@@ -1,6 +1,6 @@
 import * as crypto from 'node:crypto';
 import { describe, expect, it, vi } from 'vitest';
-import { hasToken, isTrustedHost, RateGuard } from '../../../src/http/guards.ts';
+import { hasToken, isNestedTooDeep, isTrustedHost, RateGuard } from '../../../src/http/guards.ts';
 
 vi.mock('node:crypto', { spy: true });
 
@@ -67,5 +67,16 @@ describe('the rate guard', () => {
     expect(taken('a', 3_000)).toBe(50);
     now += 60_000;
     expect(taken('a', 3_000)).toBe(2_000);
+  });
+});
+
+describe('bodies', () => {
+  it('that are nested more deeply than any document are known without being read', () => {
+    const nested = (depth: number): string => `${'[{"a":'.repeat(depth / 2)}1${'}]'.repeat(depth / 2)}`;
+    expect(isNestedTooDeep(nested(64))).toBe(false);
+    expect(isNestedTooDeep(nested(66))).toBe(true);
+    expect(isNestedTooDeep(nested(400_000))).toBe(true);
+    expect(isNestedTooDeep(JSON.stringify({ text: `${'['.repeat(100)}"\\` }))).toBe(false);
+    expect(isNestedTooDeep(JSON.stringify(Array.from({ length: 10_000 }, () => [{}])))).toBe(false);
   });
 });
