@@ -16,6 +16,7 @@ export async function mysqlLoadSource(version: MysqlVersion, load: MysqlLoad, cl
   await server.query(load.create, database);
   const tables = load.tables.map((table) => `${database}.${table}`);
   const settings = { snapshot: { mode: 'no_data' }, heartbeat: { interval: '1s' } };
+  const truncates = new Truncates(server.system === 'mariadb');
   return {
     source: { type: server.system, url: server.url(), tables, ...settings },
     tables,
@@ -23,10 +24,10 @@ export async function mysqlLoadSource(version: MysqlVersion, load: MysqlLoad, cl
     fill: async () => {
       for (const sql of load.fill()) await server.query(sql, database);
     },
-    startLoad: () => startLoad(server, database, load, clients),
+    startLoad: () => startLoad(server, database, load, clients, truncates),
     faults: {
       restart: () => server.restart('stop'),
-      kill: () => server.restart('kill'),
+      kill: () => truncates.without(() => server.restart('kill')),
       rotate: () => again(() => server.query('FLUSH BINARY LOGS')),
       purge: (daemon) => purge(server, daemon),
     },
@@ -84,8 +85,37 @@ async function again(act: () => Promise<unknown>): Promise<void> {
 /** 1213: deadlock; 1205: waited too long for a row. */
 const isConflict = (error: unknown): boolean => [1213, 1205].includes((error as { errno?: number }).errno ?? 0);
 
+/**
+ * A MariaDB that is killed while it truncates a table may leave the table empty and say nothing of it in its log (seen with 10.11: 22 of 45 that were cut off): that is the server's
+ * loss, and no reader of the log can know of it. So none is under way when it is killed.
+ */
+class Truncates {
+  readonly #isMariadb: boolean;
+  #isHeld = false;
+  #running = 0;
+
+  constructor(isMariadb: boolean) {
+    this.#isMariadb = isMariadb;
+  }
+
+  /** Not now, where the server is about to be killed. */
+  async run(work: () => Promise<unknown>): Promise<void> {
+    if (this.#isHeld) return;
+    this.#running++;
+    await work().finally(() => this.#running--);
+  }
+
+  async without(work: () => Promise<void>): Promise<void> {
+    this.#isHeld = this.#isMariadb;
+    while (this.#isHeld && this.#running > 0) await sleep(5);
+    await work().finally(() => {
+      this.#isHeld = false;
+    });
+  }
+}
+
 /** Connections that break are made again: the server may be restarted meanwhile. */
-function startLoad(server: MysqlServer, database: string, load: MysqlLoad, clients: number): Load {
+function startLoad(server: MysqlServer, database: string, load: MysqlLoad, clients: number, truncates: Truncates): Load {
   let running = true;
   let committed = 0;
   const client = async (): Promise<void> => {
@@ -94,7 +124,9 @@ function startLoad(server: MysqlServer, database: string, load: MysqlLoad, clien
       try {
         while (running && connection !== null) {
           try {
-            await connection.query(load.transaction());
+            const sql = load.transaction();
+            if (sql.startsWith('TRUNCATE')) await truncates.run(() => connection.query(sql));
+            else await connection.query(sql);
             committed++;
           } catch (error) {
             if (!isConflict(error)) throw error;
